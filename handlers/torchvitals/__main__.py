@@ -1,0 +1,5 @@
+"""`python -m torchvitals`: the command line."""
+
+from .cli import app
+
+app()

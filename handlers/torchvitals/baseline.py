@@ -1,0 +1,245 @@
+"""The baseline: what a model's inputs and outputs looked like in training, without any raw row."""
+
+from __future__ import annotations
+
+import datetime
+import hashlib
+from collections import Counter
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Literal, Optional, Union
+
+import msgspec
+import numpy as np
+from numpy.typing import NDArray
+
+from .errors import BaselineError
+
+if TYPE_CHECKING:
+    from .verdict import DriftReport
+
+SCHEMA = "torchvitals/baseline/1"
+REBUILD = "rebuild it with 'torchvitals baseline build'"
+
+Kind = Literal["numeric", "discrete", "categorical"]
+Source = Literal["input", "output"]
+
+
+class Feature(msgspec.Struct, frozen=True, kw_only=True):
+    """One feature's distribution in the baseline.
+
+    kind: numeric (bins between `edges`, open at both ends, upper edge inside), discrete (few-valued
+    numbers; a bin a value), categorical (texts; a bin a text). `counts` has one entry a bin, then, for
+    discrete and categorical, one for values never seen, and last one for missing values.
+    `quantiles` are values at equally spaced probabilities (i + ½)/K. Moments are 0 for categorical.
+    """
+
+    name: str
+    source: Source
+    kind: Kind
+    count: int
+    missing: int
+    mean: float
+    std: float
+    min: float
+    max: float
+    edges: list[float]
+    categories: list[Union[float, str]]
+    counts: list[int]
+    quantiles: list[float]
+
+    @property
+    def bins(self) -> int:
+        """Number of bins, those for unseen and missing values included."""
+        return len(self.edges) + 2 if self.kind == "numeric" else len(self.categories) + 2
+
+    @property
+    def bin_labels(self) -> list[str]:
+        """A short text a bin, made so that sorting keeps the order."""
+        if self.kind == "numeric":
+            bounds = ["", *(f"{edge:.6g}" for edge in self.edges), ""]
+            ranges = [f"{low}..{high}" for low, high in zip(bounds[:-1], bounds[1:])]
+            return [*(f"{index:02d} {text}" for index, text in enumerate(ranges)), "missing"]
+        texts = (f"{c:.6g}" if isinstance(c, float) else str(c) for c in self.categories)
+        return [*(f"{index:02d} {text}" for index, text in enumerate(texts)), "other", "missing"]
+
+    def problem(self) -> str:
+        """Return what is wrong inside, or an empty text."""
+        where = f"feature '{self.name}'"
+        if len(self.counts) != self.bins:
+            return f"{where} has {len(self.counts)} counts for {self.bins} bins"
+        if min(self.counts) < 0 or sum(self.counts) != self.count + self.missing:
+            return f"{where}: counts do not add up to count + missing"
+        if any(low >= high for low, high in zip(self.edges, self.edges[1:])):
+            return f"{where}: edges do not ascend"
+        if any(low > high for low, high in zip(self.quantiles, self.quantiles[1:])):
+            return f"{where}: quantiles do not ascend"
+        return ""
+
+
+class Outputs(msgspec.Struct, frozen=True, kw_only=True):
+    """What the model gives: class scores (logits or probabilities) or one value a row."""
+
+    kind: Literal["classification", "regression"]
+    scores: Literal["logits", "probabilities", "values"]
+    classes: list[str] = []
+
+
+class Baseline(msgspec.Struct, frozen=True, kw_only=True):
+    """Distributions of all features of one model version. Build with `fit`, read with `load`."""
+
+    schema: str = SCHEMA
+    name: str
+    version: str
+    created: str
+    samples: int
+    features: list[Feature]
+    outputs: Optional[Outputs] = None
+    sha256: str = ""
+
+    @classmethod
+    def fit(
+        cls,
+        X: Any,  # noqa: N803 - the field's name for a design matrix
+        *,
+        feature_names: Optional[list[str]] = None,
+        outputs: Any = None,
+        class_names: Optional[list[str]] = None,
+        name: str = "model",
+        version: str = "1.0",
+    ) -> Baseline:
+        """Learn a baseline from training data.
+
+        X: (n, d) array of floats (NaN is missing) or a DataFrame (text columns are categorical), in the
+        units that the model is given. outputs: (n, classes) logits or probabilities, or (n,) values.
+        Values are compared at float32, the precision that models see. Raises BaselineError.
+        """
+        from .fitting import fit_baseline
+
+        return fit_baseline(
+            X,
+            feature_names=feature_names,
+            outputs=outputs,
+            class_names=class_names,
+            name=name,
+            version=version,
+        )
+
+    def compare(self, X: Any, *, outputs: Any = None) -> DriftReport:  # noqa: N803
+        """Compare rows with this baseline; X and outputs as in `fit`. Raises BaselineError on another width."""
+        from .drift_monitor import DriftMonitor
+
+        monitor = DriftMonitor(self, window=max(len(X), 1))
+        monitor.update(X, outputs=outputs)
+        return monitor.report()
+
+    @property
+    def created_timestamp(self) -> float:
+        """When it was built, in seconds since 1970."""
+        return datetime.datetime.fromisoformat(self.created).timestamp()
+
+    def of_source(self, source: Source) -> list[Feature]:
+        """Return the features of one source, in column order."""
+        return [feature for feature in self.features if feature.source == source]
+
+    def save(self, path: Union[str, Path]) -> None:
+        """Write as JSON. Raises OSError."""
+        Path(path).write_bytes(msgspec.json.format(msgspec.json.encode(self), indent=1) + b"\n")
+
+    @classmethod
+    def load(cls, path: Union[str, Path]) -> Baseline:
+        """Read what `save` wrote. Raises BaselineError that names the file, the field and the mend."""
+        path = Path(path)
+        try:
+            raw = path.read_bytes()
+        except OSError as error:
+            raise BaselineError(
+                f"baseline '{path}' cannot be read: {error.strerror}; name the file that is in the archive "
+                "(--extra-files), or build one with 'torchvitals baseline build'"
+            ) from error
+        try:
+            baseline = msgspec.json.decode(raw, type=cls)
+        except msgspec.ValidationError as error:
+            raise BaselineError(f"baseline '{path}': {error}; {REBUILD}") from error
+        except msgspec.DecodeError as error:
+            raise BaselineError(
+                f"baseline '{path}' is not whole JSON ({error}); copy it again or {REBUILD}"
+            ) from error
+        problem = baseline.problem()
+        if problem:
+            raise BaselineError(f"baseline '{path}': {problem}; {REBUILD}")
+        return baseline
+
+    def sealed(self) -> Baseline:
+        """Return this baseline with its SHA-256 filled in."""
+        return msgspec.structs.replace(self, sha256=self._digest())
+
+    def _digest(self) -> str:
+        return hashlib.sha256(msgspec.json.encode(msgspec.structs.replace(self, sha256=""))).hexdigest()
+
+    def problem(self) -> str:
+        """Return what is wrong inside, or an empty text."""
+        if self.schema != SCHEMA:
+            return f"schema is '{self.schema}', this version reads '{SCHEMA}'"
+        if not self.features:
+            return "it has no features"
+        try:
+            datetime.datetime.fromisoformat(self.created)
+        except ValueError:
+            return f"created is '{self.created}', not a time like 2026-01-31T12:00:00+00:00"
+        found = next(filter(None, (feature.problem() for feature in self.features)), "")
+        if found:
+            return found
+        names = Counter((feature.source, feature.name) for feature in self.features)
+        twice = [name for (_, name), times in names.items() if times > 1]
+        if twice:
+            return f"feature '{twice[0]}' stands twice"
+        if self.sha256 != self._digest():
+            return "its content does not match its sha256, so it was changed after it was built"
+        return ""
+
+    def encode(self, X: Any, source: Source = "input") -> NDArray[np.float64]:  # noqa: N803
+        """Return rows as an (n, d) array at float32 precision, texts as the index of their category.
+
+        A text that the baseline never saw is -1, missing is NaN. Raises BaselineError on another width.
+        """
+        features = self.of_source(source)
+        if hasattr(X, "columns"):
+            missing = [feature.name for feature in features if feature.name not in X.columns]
+            if missing:
+                raise BaselineError(
+                    f"the data have no column {', '.join(map(repr, missing))}, the baseline has"
+                )
+            columns = [_encode_column(X[feature.name].to_numpy(), feature) for feature in features]
+            return np.column_stack(columns)
+        array = at_model_precision(np.asarray(X))
+        array = array.reshape(len(array), -1)
+        if array.shape[1] != len(features):
+            raise BaselineError(
+                f"rows have {array.shape[1]} values, baseline '{self.name}' version {self.version} has "
+                f"{len(features)} {source} features: {', '.join(feature.name for feature in features)}"
+            )
+        return array
+
+
+def at_model_precision(values: NDArray[Any]) -> NDArray[np.float64]:
+    """Round to float32, so that a value in a file and the same value in a tensor fall in the same bin."""
+    with np.errstate(over="ignore"):
+        return np.asarray(values, dtype=np.float32).astype(np.float64)
+
+
+def is_text(column: NDArray[Any]) -> bool:
+    """Tell whether a column holds texts (or other objects) rather than numbers."""
+    return column.dtype.kind not in "biuf"
+
+
+def text_or_none(value: Any) -> Optional[str]:
+    """Return a category's text; None for None, NaN and NaT."""
+    return None if value is None or value != value else str(value)
+
+
+def _encode_column(column: NDArray[Any], feature: Feature) -> NDArray[np.float64]:
+    if feature.kind != "categorical":
+        return at_model_precision(column)
+    index = {str(text): code for code, text in enumerate(feature.categories)}
+    texts = (text_or_none(value) for value in column)
+    return np.array([np.nan if text is None else index.get(text, -1) for text in texts], dtype=np.float64)

@@ -1,0 +1,16 @@
+"""The command `torchvitals`: a command a file."""
+
+from __future__ import annotations
+
+import typer
+
+from . import baseline, metrics
+
+app = typer.Typer(
+    name="torchvitals",
+    help="Monitoring for PyTorch models on TorchServe.",
+    no_args_is_help=True,
+    pretty_exceptions_enable=False,
+)
+app.add_typer(baseline.app, name="baseline")
+app.add_typer(metrics.app, name="metrics")

@@ -1,0 +1,71 @@
+"""Running a model over training data, for what its outputs look like."""
+
+from __future__ import annotations
+
+import importlib.util
+import inspect
+from pathlib import Path
+from typing import Any, Optional
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+
+from ..errors import BaselineError
+
+BATCH_ROWS = 4096
+
+
+def run_model(model: Path, weights: Optional[Path], rows: NDArray[np.float32]) -> NDArray[np.float64]:
+    """Return the outputs, (n, k) or (n,), of a TorchScript file or of model.py with a state_dict.
+
+    Raises BaselineError that says which file is wrong and how.
+    """
+    network = _load(model, weights)
+    try:
+        with torch.inference_mode():
+            parts = [
+                network(torch.tensor(part)) for part in np.array_split(rows, -(-len(rows) // BATCH_ROWS) or 1)
+            ]
+    except (RuntimeError, TypeError) as error:
+        raise BaselineError(
+            f"--model: '{model}' does not take rows of {rows.shape[1]} values: {error}"
+        ) from error
+    if not all(isinstance(part, torch.Tensor) and part.ndim in (1, 2) for part in parts):
+        raise BaselineError(f"--model: '{model}' must give one tensor, (rows, classes) or (rows,)")
+    return torch.cat(parts).double().numpy()
+
+
+def _load(model: Path, weights: Optional[Path]) -> Any:
+    for path in filter(None, (model, weights)):
+        if not path.is_file():
+            raise BaselineError(f"there is no file '{path}'")
+    if model.suffix != ".py":
+        try:
+            return torch.jit.load(model).eval()  # type: ignore[no-untyped-call]
+        except RuntimeError as error:
+            raise BaselineError(f"--model: '{model}' is not a TorchScript file: {error}") from error
+    if weights is None:
+        raise BaselineError(f"--weights is missing: '{model}' needs its state_dict")
+    network = _class_of(model)()
+    try:
+        network.load_state_dict(torch.load(weights, map_location="cpu", weights_only=True))
+    except RuntimeError as error:
+        raise BaselineError(f"--weights: '{weights}' does not fit '{model}': {error}") from error
+    return network.eval()
+
+
+def _class_of(path: Path) -> Any:
+    spec = importlib.util.spec_from_file_location(path.stem, path)
+    if spec is None or spec.loader is None:
+        raise BaselineError(f"--model: '{path}' is not a Python file")
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    classes = [
+        cls
+        for _, cls in inspect.getmembers(module, inspect.isclass)
+        if cls.__module__ == module.__name__ and issubclass(cls, torch.nn.Module)
+    ]
+    if len(classes) != 1:
+        raise BaselineError(f"--model: '{path}' defines {len(classes)} models; it must define one")
+    return classes[0]

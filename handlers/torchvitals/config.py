@@ -1,0 +1,89 @@
+"""The `handler: monitoring:` section of an archive's model-config.yaml."""
+
+from __future__ import annotations
+
+import difflib
+import re
+from typing import Annotated, Any, Literal, Optional
+
+import msgspec
+
+from .errors import ConfigurationError
+
+Positive = Annotated[float, msgspec.Meta(gt=0)]
+Share = Annotated[float, msgspec.Meta(gt=0, le=1)]
+Count = Annotated[int, msgspec.Meta(ge=0)]
+Rows = Annotated[int, msgspec.Meta(ge=10, le=1_000_000)]
+
+
+class Thresholds(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
+    """Limits that alerts and anomaly counts use; null turns one off.
+
+    Durations in seconds, memory in bytes, shifts in baseline standard deviations, divergences in nats.
+    """
+
+    latency_p95_seconds: Optional[Positive] = 0.5
+    latency_seconds: Optional[Positive] = 0.1
+    kl_divergence: Optional[Positive] = 0.5
+    psi: Optional[Positive] = 0.1
+    mean_shift_sigmas: Optional[Positive] = 3.0
+    memory_bytes: Optional[Positive] = 500_000_000.0
+    rss_bytes: Optional[Positive] = 4_000_000_000.0
+    confidence: Optional[Share] = 0.5
+    class_share: Optional[Share] = 0.9
+
+    def exported(self) -> dict[str, float]:
+        """Return the thresholds that are on, by signal."""
+        values = msgspec.structs.asdict(self)
+        return {signal: value for signal, value in values.items() if value is not None}
+
+
+class MonitoringConfig(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
+    """How one model is monitored.
+
+    baseline: file in the archive; without one, latency, memory and predictions are watched, drift is not.
+    base_handler: an existing handler to monitor without code. window: rows. flush_interval: seconds.
+    warmup: calls of a worker that stay out of the latency series. timing: `events` times a GPU without
+    waiting for it, `sync` waits at each stage's end, `off` uses the host clock alone.
+    coalesce: hold back TorchServe's and your own metrics until the next flush, with the same meaning.
+    max_features: features with series of their own, in the baseline's order.
+    """
+
+    baseline: Optional[str] = None
+    base_handler: Optional[str] = None
+    window: Rows = 1000
+    flush_interval: Annotated[float, msgspec.Meta(ge=0.1, le=60)] = 5.0
+    warmup: Count = 2
+    timing: Literal["events", "sync", "off"] = "events"
+    coalesce: bool = True
+    max_features: Count = 100
+    thresholds: Thresholds = Thresholds()
+
+
+def read_config(model_config: Any, file: str = "model-config.yaml") -> MonitoringConfig:
+    """Read the section out of a parsed model-config.yaml; an absent one gives the defaults.
+
+    Raises ConfigurationError that names the file, the field and the mend.
+    """
+    handler = (model_config or {}).get("handler") or {}
+    section = handler.get("monitoring") if isinstance(handler, dict) else None
+    if section is None:
+        return MonitoringConfig()
+    try:
+        return msgspec.convert(section, MonitoringConfig)
+    except msgspec.ValidationError as error:
+        raise ConfigurationError(_explain(str(error), file)) from error
+
+
+def _explain(message: str, file: str) -> str:
+    place = re.search(r" - at `\$\.?(.*)`$", message)
+    field = ".".join(filter(None, ["handler.monitoring", place.group(1) if place else ""]))
+    what = message[: place.start()] if place else message
+    unknown = re.search(r"unknown field `(.*)`", what)
+    if unknown is None:
+        return f"{file}: {field}: {what[0].lower()}{what[1:]}"
+    owner = Thresholds if field.endswith("thresholds") else MonitoringConfig
+    names = [f.name for f in msgspec.structs.fields(owner)]
+    close = difflib.get_close_matches(unknown.group(1), names, n=1)
+    mend = f"did you mean '{close[0]}'?" if close else f"known keys: {', '.join(names)}"
+    return f"{file}: {field}: unknown key '{unknown.group(1)}'; {mend}"

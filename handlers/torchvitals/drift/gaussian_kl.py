@@ -1,0 +1,31 @@
+"""Kullback-Leibler divergence of two normal distributions."""
+
+from __future__ import annotations
+
+import numpy as np
+from numpy.typing import NDArray
+
+from .scale import safe_std
+
+
+def gaussian_kl_divergence(
+    baseline_mean: NDArray[np.float64],
+    baseline_std: NDArray[np.float64],
+    window_mean: NDArray[np.float64],
+    window_std: NDArray[np.float64],
+) -> NDArray[np.float64]:
+    """Return KL(N(baseline) ‖ N(window)) in nats, a value a feature.
+
+    ``ln(q_std/p_std) + (p_std² + (p_mean − q_mean)²) / (2 q_std²) − 1/2`` with p the baseline and q the
+    window. A standard deviation of 0 is raised to a small floor, so the result is always finite.
+    All arrays: (d,), in the feature's own unit.
+
+    >>> one, zero = np.ones(1), np.zeros(1)
+    >>> float(gaussian_kl_divergence(zero, one, 5 * one, one)[0])
+    12.5
+    """
+    p_std = safe_std(baseline_std, baseline_mean, baseline_std)
+    q_std = safe_std(window_std, baseline_mean, baseline_std)
+    shift = (baseline_mean - window_mean) ** 2
+    divergence = np.log(q_std / p_std) + (p_std**2 + shift) / (2 * q_std**2) - 0.5
+    return np.asarray(np.maximum(divergence, 0.0))

@@ -1,0 +1,65 @@
+"""Wrapping a handler's stages, so that whatever its class overrides is what is measured."""
+
+from __future__ import annotations
+
+import functools
+from collections.abc import Callable
+from time import perf_counter_ns
+from typing import Any
+
+from .calls import MEASURED
+from .recorder import Recorder
+from .timing import StageClock
+
+Function = Callable[..., Any]
+
+
+def instrument_stages(handler: Any, recorder: Recorder, clock: StageClock) -> None:
+    """Shadow preprocess, inference and postprocess of one handler object with measured ones.
+
+    The most derived method is wrapped, once; what it calls through `super()` is part of it.
+    """
+    for index, stage in enumerate(MEASURED):
+        method = getattr(handler, stage, None)
+        if callable(method):
+            timed = _timed(method, index, recorder, clock)
+            setattr(handler, stage, _observed(timed, recorder) if stage == "inference" else timed)
+
+
+def _timed(method: Function, index: int, recorder: Recorder, clock: StageClock) -> Function:
+    """Return `method` with its duration added to the call in progress."""
+
+    @functools.wraps(method)
+    def stage(*args: Any, **kwargs: Any) -> Any:
+        call = recorder.current()
+        if call is None:
+            return method(*args, **kwargs)
+        begin = clock.mark()
+        started = perf_counter_ns()
+        try:
+            result = method(*args, **kwargs)
+            clock.settle()
+            return result
+        finally:
+            call.stage_ns[index] += perf_counter_ns() - started
+            if begin is not None:
+                call.events.append((index, begin, clock.mark()))
+
+    return stage
+
+
+def _observed(inference: Function, recorder: Recorder) -> Function:
+    """Return inference with its first argument and its result copied for the flush thread."""
+
+    @functools.wraps(inference)
+    def observed(*args: Any, **kwargs: Any) -> Any:
+        call = recorder.current()
+        if call is None:
+            return inference(*args, **kwargs)
+        if args:
+            recorder.inputs(call, args[0])
+        result = inference(*args, **kwargs)
+        recorder.outputs(call, result)
+        return result
+
+    return observed

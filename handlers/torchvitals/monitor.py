@@ -1,0 +1,214 @@
+"""The monitor of one worker: a recorder on the request path, and a thread that flushes."""
+
+from __future__ import annotations
+
+import atexit
+import logging
+import threading
+import time
+from collections import Counter
+from typing import Any, Optional
+
+from . import metrics as m
+from .baseline import Baseline
+from .calls import Call
+from .config import MonitoringConfig
+from .drift_monitor import DriftMonitor
+from .drift_telemetry import DriftTelemetry
+from .memory import MemorySample, MemorySampler
+from .pacing import Pacer
+from .prediction_telemetry import PredictionTelemetry
+from .publisher import PacedPublisher, Publisher
+from .recorder import Recorder
+from .rows import joined
+from .telemetry import CallTelemetry
+from .timing import EventClock, stage_clock
+
+# Calls handled between two rests of the flush thread.
+SLICE_CALLS = 64
+LOG_EVERY_SECONDS = 60.0
+PHASES = ("capture", "timing", "calls", "inputs", "outputs", "drift", "memory", "publish")
+DROPS = ("queue_full", "input_too_large")
+
+logger = logging.getLogger(__name__)
+
+
+class Monitor:
+    """Measures one model in one process. It fails open: its errors are counted and logged, never raised.
+
+    device: the torch device the model runs on, or None. worker: the label of this worker's gauges.
+    runtime: values of `model_runtime_info` after `worker`.
+    """
+
+    def __init__(
+        self,
+        config: MonitoringConfig,
+        publisher: Publisher,
+        *,
+        baseline: Optional[Baseline] = None,
+        device: Any = None,
+        worker: str = "0",
+        runtime: Optional[tuple[str, str, str, str]] = None,
+    ) -> None:
+        self.config = config
+        self.clock = stage_clock(config.timing, device, self.count_error)
+        self.recorder = Recorder(
+            warmup=config.warmup, capture_inputs=baseline is not None, on_error=self.count_error
+        )
+        self.calls = CallTelemetry(
+            config.thresholds, self.clock, device_clock=isinstance(self.clock, EventClock)
+        )
+        self.predictions = PredictionTelemetry(
+            baseline.outputs if baseline else None, config.thresholds, window=config.window
+        )
+        self.drift: Optional[DriftTelemetry] = None
+        if baseline is not None:
+            drift = DriftMonitor(baseline, window=config.window, psi_floor=config.thresholds.psi or 0.0)
+            self.drift = DriftTelemetry(
+                drift, window=config.window, worker=worker, max_features=config.max_features
+            )
+        self.memory: Optional[MemorySample] = None
+        self._sampler = MemorySampler(device)
+        self._publisher = publisher
+        self._worker = worker
+        self._device = _device_name(device)
+        self._runtime = runtime
+        self._errors: Counter[str] = Counter()
+        self._dropped: Counter[str] = Counter()
+        self._out_of_memory = 0
+        self._logged_at: dict[str, float] = {}
+        self._stop = threading.Event()
+        self._flushing = threading.Lock()
+        self._thread: Optional[threading.Thread] = None
+
+    def start(self) -> None:
+        """Make the series exist and begin to flush every `flush_interval` seconds."""
+        self._guarded("publish", self._start_series)
+        self._thread = threading.Thread(target=self._run, name="torchvitals-flush", daemon=True)
+        self._thread.start()
+        atexit.register(self.stop)
+
+    def stop(self) -> None:
+        """Stop the thread and flush what is left."""
+        self._stop.set()
+        if self._thread is not None:
+            self._thread.join(timeout=self.config.flush_interval)
+            self._thread = None
+        self.flush()
+
+    def count_error(self, phase: str) -> None:
+        """Count an error of our own, from inside an `except`; log it at most once a minute a phase."""
+        self._errors[phase] += 1
+        now = time.monotonic()
+        if now - self._logged_at.get(phase, -LOG_EVERY_SECONDS) >= LOG_EVERY_SECONDS:
+            self._logged_at[phase] = now
+            logger.exception("TorchVitals failed while handling %s; predictions are unaffected", phase)
+
+    def flush(self) -> None:
+        """Take in all finished calls, judge the windows, and publish."""
+        with self._flushing:
+            began = time.thread_time()
+            pause = Pacer().pause
+            calls = self.recorder.take()
+            for start in range(0, len(calls), SLICE_CALLS):
+                self._take_in(calls[start : start + SLICE_CALLS])
+                pause()
+            self._guarded("timing", self.calls.read_device_clock)
+            if self.drift is not None:
+                self._guarded("drift", self.drift.evaluate, pause)
+            self._guarded("memory", self._sample_memory)
+            publisher = PacedPublisher(self._publisher, pause)
+            self._guarded("publish", self._publish, publisher)
+            self._guarded("publish", self._publish_own, publisher, began)
+
+    def _run(self) -> None:
+        while not self._stop.wait(self.config.flush_interval):
+            self.flush()
+
+    def _guarded(self, phase: str, function: Any, *args: Any) -> None:
+        try:
+            function(*args)
+        except Exception:
+            self.count_error(phase)
+
+    def _take_in(self, calls: list[Call]) -> None:
+        self._guarded("calls", self.calls.add, calls)
+        self._dropped["input_too_large"] += sum(call.too_large for call in calls)
+        self._out_of_memory += sum(call.out_of_memory for call in calls)
+        self._guarded("outputs", self._take_in_outputs, calls)
+        if self.drift is not None:
+            self._guarded("inputs", self._take_in_inputs, calls)
+
+    def _take_in_inputs(self, calls: list[Call]) -> None:
+        assert self.drift is not None  # noqa: S101 - the caller has looked
+        for rows in joined(call.inputs for call in calls):
+            self.drift.add_inputs(rows)
+
+    def _take_in_outputs(self, calls: list[Call]) -> None:
+        for rows in joined(call.outputs for call in calls):
+            signals = self.predictions.add(rows)
+            if self.drift is not None:
+                self.drift.add_outputs(signals)
+
+    def _sample_memory(self) -> None:
+        self.memory = self._sampler.sample()
+
+    def _start_series(self) -> None:
+        publisher = self._publisher
+        self.calls.start(publisher)
+        self.predictions.start(publisher)
+        if self.drift is not None:
+            self.drift.start(publisher)
+        publisher.increase(m.ANOMALIES, ("high_memory",), 0)
+        publisher.increase(m.OUT_OF_MEMORY, (self._device,), 0)
+        for phase in PHASES:
+            publisher.increase(m.MONITOR_ERRORS, (phase,), 0)
+        for reason in DROPS:
+            publisher.increase(m.MONITOR_DROPPED, (reason,), 0)
+        publisher.increase(m.MONITOR_SECONDS, ("flush",), 0)
+        for signal, value in self.config.thresholds.exported().items():
+            publisher.set(m.THRESHOLD, (signal,), value)
+        if self._runtime is not None:
+            publisher.set(m.RUNTIME_INFO, (self._worker, *self._runtime), 1)
+        publisher.set(m.WINDOW_EVALUATED, (self._worker,), time.time())
+        publisher.flush()
+
+    def _publish(self, publisher: Publisher) -> None:
+        self.calls.publish(publisher)
+        self.predictions.publish(publisher)
+        if self.drift is not None:
+            self.drift.publish(publisher)
+        if self.memory is not None:
+            for (device, kind), value in self.memory.bytes.items():
+                publisher.set(m.MEMORY, (self._worker, device, kind), value)
+            limit = self.config.thresholds.memory_bytes
+            if limit is not None and self.memory.peak_device_bytes > limit:
+                publisher.increase(m.ANOMALIES, ("high_memory",), 1)
+        if self._out_of_memory:
+            publisher.increase(m.OUT_OF_MEMORY, (self._device,), self._out_of_memory)
+            self._out_of_memory = 0
+
+    def _publish_own(self, publisher: Publisher, began: float) -> None:
+        dropped, self.recorder.dropped = self.recorder.dropped, 0
+        self._dropped["queue_full"] += dropped
+        errors, self._errors = self._errors, Counter()
+        for phase, amount in errors.items():
+            publisher.increase(m.MONITOR_ERRORS, (phase,), amount)
+        for reason, amount in self._dropped.items():
+            if amount:
+                publisher.increase(m.MONITOR_DROPPED, (reason,), amount)
+        self._dropped.clear()
+        publisher.increase(m.MONITOR_SECONDS, ("flush",), time.thread_time() - began)
+        publisher.set(m.WINDOW_EVALUATED, (self._worker,), time.time())
+        publisher.flush()
+
+
+def _device_name(device: Any) -> str:
+    """Return a device's name as a label: cpu, cuda0.
+
+    >>> _device_name(None)
+    'cpu'
+    """
+    if device is None:
+        return "cpu"
+    return f"{device.type}{device.index if device.index is not None else ''}"

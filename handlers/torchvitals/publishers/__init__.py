@@ -1,0 +1,1 @@
+"""Publishers: one metrics system a file."""

@@ -1,0 +1,181 @@
+"""TorchServe's metrics API: one line on the worker's stdout for each update."""
+
+from __future__ import annotations
+
+import logging
+import math
+import re
+import threading
+from typing import Any, Optional
+
+from ts.metrics.caching_metric import CachingMetric
+from ts.metrics.metric_cache_errors import MetricsCacheKeyError
+from ts.metrics.metric_cache_yaml_impl import MetricsCacheYamlImpl
+from ts.metrics.metric_type_enum import MetricTypes
+
+from ..metrics import COMMON_LABELS, Metric, flat
+
+logger = logging.getLogger(__name__)
+
+# A comma or colon breaks the label set, | and # the line, a line break forges one (frontend: metrics/Metric.java).
+UNSAFE = re.compile(r"[,:|#\r\n\t\[\]]+")
+LARGEST_EXACT = 1e15
+
+
+def safe_label(value: str) -> str:
+    """Return a label value that TorchServe's line format can carry.
+
+    >>> safe_label("cuda:0,spare")
+    'cuda_0_spare'
+    """
+    return UNSAFE.sub("_", value) or "none"
+
+
+def safe_number(value: float) -> float:
+    """Return a number whose text TorchServe's parser takes: no nan, no inf, no ``e+``.
+
+    >>> safe_number(1e20), safe_number(float("inf"))
+    (100000000000000000000, 1000000000000000)
+    """
+    if math.isnan(value):
+        raise ValueError("a metric value is NaN")
+    if math.isinf(value):
+        return int(math.copysign(LARGEST_EXACT, value))
+    return int(value) if abs(value) >= LARGEST_EXACT or value == int(value) else float(f"{value:.12g}")
+
+
+class CoalescedMetric(CachingMetric):  # type: ignore[misc]
+    """A metric that keeps a gauge's last value and a counter's sum until the next flush.
+
+    Scrapes see the same as without it; histogram observations pass one by one.
+    """
+
+    def __init__(self, metric: CachingMetric) -> None:
+        super().__init__(metric.metric_name, metric.unit, metric.dimension_names, metric.metric_type)
+        self._lock = threading.Lock()
+        self._held: dict[tuple[Any, ...], float] = {}
+        self._known: set[tuple[Any, ...]] = set()
+
+    def add_or_update(self, value: float, dimension_values: list[Any] = [], request_id: str = "") -> None:  # noqa: B006
+        """Hold the update back; what TorchServe would refuse goes to TorchServe, which says why."""
+        key = tuple(dimension_values)
+        if key not in self._known:
+            if self.metric_type == MetricTypes.HISTOGRAM or len(key) != len(self.dimension_names):
+                super().add_or_update(value, dimension_values, request_id)
+                return
+            self._known.add(key)
+        counter = self.metric_type == MetricTypes.COUNTER
+        if counter and value < 0:
+            super().add_or_update(value, dimension_values, request_id)
+            return
+        with self._lock:
+            self._held[key] = self._held.get(key, 0) + value if counter else value
+
+    def flush(self) -> None:
+        """Emit what is held, one line a series."""
+        with self._lock:
+            held, self._held = self._held, {}
+        for key, value in held.items():
+            super().add_or_update(value, list(key))
+
+
+class CoalescingMetrics(MetricsCacheYamlImpl):  # type: ignore[misc]
+    """Stands in the place of `context.metrics`, shares its state, and makes its metrics coalesced."""
+
+    def __init__(self, original: MetricsCacheYamlImpl) -> None:
+        self.__dict__ = original.__dict__
+        for metrics in self.cache.values():
+            for name, metric in metrics.items():
+                if not isinstance(metric, CoalescedMetric):
+                    metrics[name] = CoalescedMetric(metric)
+        self.times: dict[str, tuple[CoalescedMetric, list[Any]]] = {}
+
+    def add_metric_to_cache(self, *args: Any, **kwargs: Any) -> CachingMetric:
+        """Make a metric as TorchServe does, coalesced."""
+        plain = super().add_metric_to_cache(*args, **kwargs)
+        metric = CoalescedMetric(plain)
+        self.cache[plain.metric_type][plain.metric_name] = metric
+        return metric
+
+    def add_time(
+        self,
+        name: str,
+        value: float,
+        idx: Optional[int] = None,
+        unit: str = "ms",
+        dimensions: Optional[list[Any]] = None,
+        metric_type: MetricTypes = MetricTypes.GAUGE,
+    ) -> None:
+        """Add a time as TorchServe does; its own two a request (HandlerTime, PredictionTime) take a short way."""
+        plain = idx is None and not dimensions and metric_type is MetricTypes.GAUGE
+        if plain and name in self.times and self.request_ids is not None:
+            metric, labels = self.times[name]
+            metric.add_or_update(value, labels)
+            return
+        super().add_time(name, value, idx, unit, list(dimensions or []), metric_type)
+        if plain and self.request_ids is not None:
+            metric = self.get_metric(name, metric_type)
+            if metric.dimension_names == ["ModelName", "Level"]:
+                self.times[name] = (metric, [self.model_name, "Model"])
+
+    def flush(self) -> None:
+        """Emit what all metrics hold."""
+        for metrics in list(self.cache.values()):
+            for metric in list(metrics.values()):
+                if isinstance(metric, CoalescedMetric):
+                    metric.flush()
+
+
+class TorchServePublisher:
+    """Emits through `context.metrics`; a gauge only when its value changed."""
+
+    def __init__(self, metrics: MetricsCacheYamlImpl, *, model_name: str, model_version: str) -> None:
+        self._common = [safe_label(model_name), safe_label(model_version)]
+        self._coalescing = metrics if isinstance(metrics, CoalescingMetrics) else None
+        self._last: dict[tuple[Metric, tuple[str, ...]], float] = {}
+        self._labels: dict[tuple[str, ...], list[str]] = {}
+        self._metrics = {metric: _line_writer(metric) for metric in flat()}
+        undeclared = [metric.name for metric in flat() if not _declared(metrics, metric)]
+        if undeclared:
+            logger.error(
+                "TorchServe's metrics configuration lacks %d metrics of TorchVitals (%s, ...): they are dropped "
+                "unless model_metrics_auto_detect=true; set metrics_config to TorchVitals' metrics.yaml in "
+                "config.properties",
+                len(undeclared),
+                undeclared[0],
+            )
+
+    def increase(self, metric: Metric, labels: tuple[str, ...], amount: float) -> None:
+        """Add to a counter; an amount of 0 makes the series exist."""
+        self._metrics[metric].add_or_update(safe_number(amount), self._values(labels))
+
+    def set(self, metric: Metric, labels: tuple[str, ...], value: float) -> None:
+        """Set a gauge, if its value is not what was sent before."""
+        number = safe_number(value)
+        if self._last.get((metric, labels)) != number:
+            self._metrics[metric].add_or_update(number, self._values(labels))
+            self._last[metric, labels] = number
+
+    def flush(self) -> None:
+        """Emit the coalesced metrics of TorchServe and of the user."""
+        if self._coalescing is not None:
+            self._coalescing.flush()
+
+    def _values(self, labels: tuple[str, ...]) -> list[str]:
+        values = self._labels.get(labels)
+        if values is None:
+            values = self._labels[labels] = self._common + [safe_label(value) for value in labels]
+        return values
+
+
+def _line_writer(metric: Metric) -> CachingMetric:
+    """Return a metric of TorchServe's API that is ours alone, so that it writes at once."""
+    return CachingMetric(metric.name, metric.unit, [*COMMON_LABELS, *metric.labels], MetricTypes(metric.type))
+
+
+def _declared(metrics: MetricsCacheYamlImpl, metric: Metric) -> bool:
+    try:
+        metrics.get_metric(metric.name, MetricTypes(metric.type))
+    except MetricsCacheKeyError:
+        return False
+    return True

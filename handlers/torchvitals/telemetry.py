@@ -1,0 +1,93 @@
+"""From calls to counters: requests, durations, sizes, anomalies of a single call."""
+
+from __future__ import annotations
+
+from collections import Counter, deque
+
+import numpy as np
+from numpy.typing import NDArray
+
+from . import metrics as m
+from .calls import MEASURED, Call
+from .config import Thresholds
+from .histograms import HistogramCounter
+from .publisher import Publisher
+from .recorder import MAX_WAITING_CALLS
+from .timing import StageClock
+
+HOST, DEVICE = "host", "device"
+RECENT_CALLS = 1000
+
+
+class CallTelemetry:
+    """Adds calls up between flushes."""
+
+    def __init__(self, thresholds: Thresholds, clock: StageClock, *, device_clock: bool) -> None:
+        self._slow_seconds = thresholds.latency_seconds
+        self._clock = clock
+        self._durations = {
+            (stage, HOST): HistogramCounter(m.STAGE_DURATION, (stage, HOST)) for stage in m.STAGES
+        }
+        if device_clock:
+            for stage in MEASURED:
+                self._durations[stage, DEVICE] = HistogramCounter(m.STAGE_DURATION, (stage, DEVICE))
+        self._batches = HistogramCounter(m.BATCH_SIZE)
+        self._counts: Counter[tuple[m.Metric, tuple[str, ...]]] = Counter()
+        self._unread: list[Call] = []
+        self._recent: deque[float] = deque(maxlen=RECENT_CALLS)
+        self.total_calls = 0
+
+    def start(self, publisher: Publisher) -> None:
+        """Make every series exist, so that its first increase is seen."""
+        for histogram in (*self._durations.values(), self._batches):
+            histogram.publish(publisher, create=True)
+        for outcome in ("ok", "error"):
+            publisher.increase(m.REQUESTS, (outcome,), 0)
+        for metric in (m.WARMUP_REQUESTS, m.COMPILATIONS):
+            publisher.increase(metric, (), 0)
+        publisher.increase(m.ANOMALIES, ("high_latency",), 0)
+
+    def add(self, calls: list[Call]) -> None:
+        """Take in finished calls."""
+        clean = [call for call in calls if call.clean]
+        handle = np.array([call.handle_ns for call in clean], dtype=np.float64) / 1e9
+        self._durations["handle", HOST].observe(handle)
+        self._recent.extend(handle[-RECENT_CALLS:].tolist())
+        self.total_calls += len(calls)
+        for index, stage in enumerate(MEASURED):
+            spent = np.array([call.stage_ns[index] for call in clean], dtype=np.float64)
+            self._durations[stage, HOST].observe(spent[spent > 0] / 1e9)
+        self._batches.observe(np.array([call.requests for call in calls], dtype=np.float64))
+        failed = sum(call.failed for call in calls)
+        self._counts[m.REQUESTS, ("error",)] += failed
+        self._counts[m.REQUESTS, ("ok",)] += sum(call.requests for call in calls) - failed
+        self._counts[m.WARMUP_REQUESTS, ()] += sum(call.warmup for call in calls)
+        self._counts[m.COMPILATIONS, ()] += sum(call.compiled for call in calls)
+        if self._slow_seconds is not None:
+            self._counts[m.ANOMALIES, ("high_latency",)] += int((handle > self._slow_seconds).sum())
+        self._unread += [call for call in calls if call.events]
+
+    def read_device_clock(self) -> None:
+        """Take in the device's times of calls that it has finished."""
+        later = []
+        for call in self._unread:
+            spans = self._clock.read(call.events)
+            if spans is None:
+                later.append(call)
+            elif call.clean:
+                for index, seconds in spans:
+                    self._durations[MEASURED[index], DEVICE].observe(np.array([seconds]))
+        self._unread = later[-MAX_WAITING_CALLS:]
+
+    def recent_seconds(self) -> NDArray[np.float64]:
+        """Return the durations of the last calls that were neither warm-up nor compilation, (n,), in seconds."""
+        return np.array(self._recent)
+
+    def publish(self, publisher: Publisher) -> None:
+        """Send what was added up, and begin again at zero."""
+        for histogram in (*self._durations.values(), self._batches):
+            histogram.publish(publisher)
+        for (metric, labels), amount in self._counts.items():
+            if amount:
+                publisher.increase(metric, labels, amount)
+        self._counts.clear()

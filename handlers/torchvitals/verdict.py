@@ -1,0 +1,183 @@
+"""The drift verdict: window against baseline, a feature at a time and together."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass, field
+
+import numpy as np
+from numpy.typing import NDArray
+
+from .baseline import Feature
+from .drift import (
+    benjamini_hochberg,
+    gaussian_kl_divergence,
+    js_distance,
+    kl_divergence,
+    mean_shift_sigmas,
+    population_stability_index,
+    smoothed_shares,
+    two_sample_p_value,
+    wasserstein_distance,
+)
+from .drift.scale import safe_std
+from .window import RollingWindow
+
+FALSE_DISCOVERY_RATE = 0.01
+PSI_FLOOR = 0.1
+
+
+@dataclass(frozen=True)
+class FeatureDrift:
+    """One feature's statistics; divergences in nats, distances and shifts in baseline standard deviations.
+
+    A feature without finite values in the window has moments and Wasserstein distance of 0; its
+    `missing_ratio` tells.
+    """
+
+    name: str
+    source: str
+    samples: int
+    kl_divergence: float
+    gaussian_kl_divergence: float
+    psi: float
+    js_distance: float
+    wasserstein_distance: float
+    mean_shift_sigmas: float
+    missing_ratio: float
+    p_value: float
+    drifted: bool
+
+
+@dataclass(frozen=True)
+class DriftReport:
+    """All features, worst first: drifted ones before others, then by PSI."""
+
+    samples: int
+    features: dict[str, FeatureDrift] = field(default_factory=dict)
+
+    @property
+    def drifted(self) -> bool:
+        """Whether any feature drifted."""
+        return any(feature.drifted for feature in self.features.values())
+
+    @property
+    def drifted_ratio(self) -> float:
+        """Share of features that drifted."""
+        return sum(f.drifted for f in self.features.values()) / len(self.features) if self.features else 0.0
+
+
+class Reference:
+    """The baseline's side of a comparison, as arrays; made once."""
+
+    def __init__(self, features: list[Feature], window: RollingWindow) -> None:
+        self.features = features
+        self.counts = window.binning.baseline_counts()
+        self.shares = smoothed_shares(self.counts, window.binning.mask)
+        self.mean = np.array([feature.mean for feature in features])
+        self.std = np.array([feature.std for feature in features])
+        self.ordered = np.array(
+            [feature.kind != "categorical" and bool(feature.quantiles) for feature in features]
+        )
+        self.grids = [np.array(feature.quantiles) for feature in features]
+
+
+class Comparison:
+    """The arrays that the statistics need, for d features at once; made anew at each evaluation."""
+
+    def __init__(self, reference: Reference, window: RollingWindow) -> None:
+        view = window.view()
+        self.reference = reference
+        self.samples = window.samples
+        self.counts = view.counts.astype(np.float64)
+        self.shares = smoothed_shares(self.counts, window.binning.mask)
+        values = view.rows.astype(np.float64)
+        finite = np.isfinite(values)
+        number = finite.sum(axis=0)
+        some = number > 0
+        divisor = np.maximum(number, 1)
+        # Around the baseline's mean: float32 rows far from 0 would lose their variance to rounding.
+        centred = np.where(finite, values - reference.mean, 0.0)
+        offset = centred.sum(axis=0) / divisor
+        variance = (np.where(finite, centred - offset, 0.0) ** 2).sum(axis=0) / divisor
+        self.measured: NDArray[np.bool_] = some & reference.ordered
+        self.mean: NDArray[np.float64] = np.where(self.measured, reference.mean + offset, reference.mean)
+        self.std: NDArray[np.float64] = np.where(self.measured, np.sqrt(variance), reference.std)
+        # NaN and infinities sort to the ends; `number` tells how many in front are finite.
+        self.sorted_values = np.sort(np.where(finite, values, np.inf), axis=0)
+        self.finite = number
+
+    def wasserstein(self) -> NDArray[np.float64]:
+        """Return each feature's distance in baseline standard deviations, (d,)."""
+        reference = self.reference
+        distance = np.zeros(len(reference.features))
+        for column in np.flatnonzero(self.measured):
+            values = self.sorted_values[: self.finite[column], column]
+            distance[column] = wasserstein_distance(reference.grids[column], values)
+        return distance / safe_std(reference.std, reference.mean, reference.std)
+
+
+# Name in FeatureDrift and (after `model_feature_`) in the metrics, and how it is computed.
+STATISTICS: dict[str, Callable[[Comparison], NDArray[np.float64]]] = {
+    "kl_divergence": lambda c: kl_divergence(c.reference.shares, c.shares),
+    "gaussian_kl_divergence": lambda c: gaussian_kl_divergence(
+        c.reference.mean, c.reference.std, c.mean, c.std
+    ),
+    "psi": lambda c: population_stability_index(c.reference.shares, c.shares),
+    "js_distance": lambda c: js_distance(c.reference.shares, c.shares),
+    "wasserstein_distance": lambda c: c.wasserstein(),
+    "mean_shift_sigmas": lambda c: mean_shift_sigmas(c.reference.mean, c.reference.std, c.mean),
+    "missing_ratio": lambda c: missing_ratio(c),
+    "p_value": lambda c: two_sample_p_value(c.reference.counts, c.counts),
+}
+
+
+def missing_ratio(comparison: Comparison) -> NDArray[np.float64]:
+    """Return the share of missing values, (d,); 0 for an empty window."""
+    features = comparison.reference.features
+    last = np.array([feature.bins - 1 for feature in features], dtype=np.intp)
+    missing = comparison.counts[np.arange(len(features)), last]
+    return np.asarray(missing / max(comparison.samples, 1))
+
+
+def evaluate(
+    comparisons: list[Comparison],
+    *,
+    psi_floor: float = PSI_FLOOR,
+    pause: Callable[[], None] = lambda: None,
+) -> DriftReport:
+    """Judge the windows of one model together.
+
+    A feature drifted when its two-sample test is significant among all features (Benjamini-Hochberg at
+    1 %) and its PSI is at least `psi_floor`. `pause` is called between pieces of work.
+    """
+    rows: list[tuple[Feature, int, dict[str, float]]] = []
+    for comparison in comparisons:
+        values = {}
+        for name, statistic in STATISTICS.items():
+            values[name] = statistic(comparison)
+            pause()
+        for column, feature in enumerate(comparison.reference.features):
+            numbers = {name: float(value[column]) for name, value in values.items()}
+            rows.append((feature, comparison.samples, numbers))
+        pause()
+    significant = benjamini_hochberg(
+        np.array([numbers["p_value"] for _, _, numbers in rows]), FALSE_DISCOVERY_RATE
+    )
+    found = [
+        FeatureDrift(
+            name=feature.name,
+            source=feature.source,
+            samples=samples,
+            drifted=bool(flag) and numbers["psi"] >= psi_floor,
+            **numbers,
+        )
+        for (feature, samples, numbers), flag in zip(rows, significant)
+    ]
+    found.sort(key=lambda drift: (not drift.drifted, -drift.psi))
+    samples = max((comparison.samples for comparison in comparisons), default=0)
+    features: dict[str, FeatureDrift] = {}
+    for drift in found:
+        # An input column may be named like an output feature; the worse one keeps the plain name.
+        features[drift.name if drift.name not in features else f"{drift.source}.{drift.name}"] = drift
+    return DriftReport(samples, features)
