@@ -1,0 +1,50 @@
+# make demo           a model on real data, served, watched, and a notification when the world changes
+# make test           everything that can be tested without Docker
+# make test-compose   the Docker image and docker-compose.yml, run for real
+# make lint           linters, types, import contracts, generated files
+# Both set themselves up: .venv, and Java, Prometheus and Alertmanager from the system's packages.
+
+SHELL := /bin/bash
+VENV := .venv/bin
+export PATH := $(CURDIR)/.venv/bin:$(CURDIR)/.tools/bin:$(PATH)
+
+.PHONY: help setup demo test test-unit test-compose lint format generate clean
+
+help:
+	@sed -n 's/^# \(make .*\)/\1/p' Makefile
+
+setup:
+	@scripts/setup.sh
+
+demo: setup
+	@$(VENV)/python -m examples.flight_delay.demo
+
+test: setup
+	$(VENV)/python -m pytest -m "not compose"
+
+test-unit: setup
+	$(VENV)/python -m pytest tests/unit handlers --doctest-modules
+
+# Builds our image and runs the whole docker-compose.yml; starts a Docker engine if it has to and may.
+test-compose: setup
+	$(VENV)/python -m pytest -m compose
+
+lint: setup
+	$(VENV)/ruff check
+	$(VENV)/ruff format --check
+	$(VENV)/mypy
+	$(VENV)/lint-imports
+	$(VENV)/torchvitals metrics generate --check
+	$(VENV)/python -m grafana.build --check
+
+format: setup
+	$(VENV)/ruff check --fix
+	$(VENV)/ruff format
+
+# Files that follow from others: metrics.yaml, docs/metrics.md, grafana/dashboards.
+generate: setup
+	$(VENV)/torchvitals metrics generate
+	$(VENV)/python -m grafana.build
+
+clean:
+	rm -rf .venv .run

@@ -1,0 +1,60 @@
+"""The configuration, and its errors."""
+
+import pytest
+
+from torchvitals import ConfigurationError, MonitoringConfig, Thresholds
+from torchvitals.config import read_config
+
+
+def section(**values):
+    return {"minWorkers": 1, "handler": {"monitoring": values}}
+
+
+def test_an_absent_section_gives_the_defaults():
+    for config in (None, {}, {"handler": None}, {"handler": {"profile": True}}):
+        assert read_config(config) == MonitoringConfig()
+
+
+def test_values_are_read():
+    config = read_config(
+        section(window=500, flush_interval=2, thresholds={"kl_divergence": 1, "class_share": None})
+    )
+    assert (config.window, config.flush_interval) == (500, 2.0)
+    assert config.thresholds == Thresholds(kl_divergence=1.0, class_share=None)
+    assert "class_share" not in config.thresholds.exported()
+    assert config.thresholds.exported()["kl_divergence"] == 1.0
+
+
+@pytest.mark.parametrize(
+    ("values", "message"),
+    [
+        ({"windw": 5}, "my.yaml: handler.monitoring: unknown key 'windw'; did you mean 'window'?"),
+        (
+            {"zzz": 5},
+            "my.yaml: handler.monitoring: unknown key 'zzz'; known keys: baseline, base_handler, window,",
+        ),
+        (
+            {"thresholds": {"kl": 1, "kl_divergenc": 1}},
+            "my.yaml: handler.monitoring.thresholds: unknown key 'kl'; ",
+        ),
+        ({"window": "many"}, "my.yaml: handler.monitoring.window: expected `int`, got `str`"),
+        ({"window": 3}, "my.yaml: handler.monitoring.window: expected `int` >= 10"),
+        ({"flush_interval": 0}, "my.yaml: handler.monitoring.flush_interval: expected `float` >= 0.1"),
+        ({"timing": "exact"}, "my.yaml: handler.monitoring.timing: invalid enum value 'exact'"),
+        (
+            {"thresholds": {"confidence": 2}},
+            "my.yaml: handler.monitoring.thresholds.confidence: expected `float` <= 1",
+        ),
+    ],
+)
+def test_a_wrong_value_is_named_with_file_and_field(values, message):
+    with pytest.raises(ConfigurationError) as refusal:
+        read_config(section(**values), "my.yaml")
+    assert str(refusal.value).startswith(message)
+
+
+def test_a_section_that_is_no_mapping_is_refused():
+    with pytest.raises(
+        ConfigurationError, match=r"my\.yaml: handler\.monitoring: expected `object`, got `str`"
+    ):
+        read_config({"handler": {"monitoring": "yes"}}, "my.yaml")

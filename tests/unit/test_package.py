@@ -1,0 +1,70 @@
+"""What the package exports, what is generated from it, and that Python 3.9 can read it."""
+
+import ast
+from pathlib import Path
+
+import pytest
+
+import torchvitals
+from torchvitals import metrics as m
+from torchvitals.generate import metrics_markdown, metrics_yaml
+
+ROOT = Path(__file__).parents[2]
+SOURCES = sorted((ROOT / "handlers").rglob("*.py"))
+
+
+def test_exports():
+    assert sorted(torchvitals.__all__) == [
+        "Baseline",
+        "BaselineError",
+        "ConfigurationError",
+        "DriftMonitor",
+        "DriftReport",
+        "Feature",
+        "FeatureDrift",
+        "Monitor",
+        "MonitoredHandler",
+        "MonitoredModel",
+        "MonitoringConfig",
+        "Thresholds",
+        "TorchVitalsError",
+        "__version__",
+    ]
+    for name in torchvitals.__all__:
+        assert getattr(torchvitals, name) is not None
+    with pytest.raises(AttributeError, match="no attribute 'Nothing'"):
+        _ = torchvitals.Nothing
+
+
+def test_generated_files_match_the_table():
+    assert (ROOT / "metrics.yaml").read_text() == metrics_yaml()
+    assert (ROOT / "docs" / "metrics.md").read_text() == metrics_markdown()
+
+
+@pytest.mark.parametrize("metric", m.flat(), ids=lambda metric: metric.name)
+def test_names_follow_prometheus(metric):
+    assert metric.name.startswith("model_")
+    assert metric.type in ("counter", "gauge")
+    if metric.type == "counter":
+        assert metric.name.endswith(("_total", "_bucket", "_sum", "_count"))
+    assert metric.help.endswith(".")
+    # frontend: metrics/Metric.java takes words and spaces
+    assert metric.unit.replace(" ", "").isalnum()
+
+
+def test_no_name_is_declared_twice():
+    names = [metric.name for metric in m.flat()]
+    assert len(names) == len(set(names))
+
+
+@pytest.mark.parametrize("path", SOURCES, ids=lambda path: path.name)
+def test_what_goes_into_the_archive_is_python_3_9(path):
+    source = path.read_text(encoding="utf-8")
+    ast.parse(source, feature_version=(3, 9))
+
+
+def test_a_folder_of_the_core_is_not_missing_its_file_from_the_archive():
+    assert {path.name for path in (ROOT / "handlers").iterdir() if path.suffix in (".py", ".txt")} == {
+        "monitored_handler.py",
+        "requirements.txt",
+    }

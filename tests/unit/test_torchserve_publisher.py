@@ -1,0 +1,194 @@
+"""The bridge to TorchServe's metrics API: the lines that its front end will read."""
+
+import re
+
+import pytest
+import yaml
+from ts.metrics.dimension import Dimension
+from ts.metrics.metric_cache_yaml_impl import MetricsCacheYamlImpl
+from ts.metrics.metric_type_enum import MetricTypes
+
+from torchvitals import metrics as m
+from torchvitals.publishers.torchserve import CoalescingMetrics, TorchServePublisher, safe_label, safe_number
+
+# frontend: metrics/Metric.java
+LINE = re.compile(
+    r"\s*([\w\s]+)\.([\w\s]+):([0-9\-,.e]+)\|#([^|]*)(\|#type:([^|,]+))?\|#hostname:([^,]+),([^,]+)(,(.*))?"
+)
+
+
+@pytest.fixture
+def cache():
+    cache = MetricsCacheYamlImpl("metrics.yaml")
+    cache.initialize_cache()
+    cache.model_name = "fraud"
+    cache.request_ids = {0: "request-1"}
+    return cache
+
+
+@pytest.fixture
+def lines(caplog):
+    caplog.set_level("INFO")
+
+    def emitted():
+        found = [r.getMessage() for r in caplog.records if r.getMessage().startswith("[METRICS]")]
+        caplog.clear()
+        parsed = [LINE.fullmatch(line[len("[METRICS]") :]) for line in found]
+        assert all(parsed), found
+        return [
+            (match[1], float(match[3]), dict(part.split(":") for part in match[4].split(",")), match[6])
+            for match in parsed
+        ]
+
+    return emitted
+
+
+def publisher_of(cache, **options):
+    return TorchServePublisher(cache, **{"model_name": "fraud", "model_version": "1.0", **options})
+
+
+def test_every_declared_metric_is_a_line_that_torchserve_parses(cache, lines):
+    publisher = publisher_of(cache)
+    for metric in m.flat():
+        labels = tuple(f"value {index}" for index in range(len(metric.labels)))
+        (publisher.increase if metric.type == "counter" else publisher.set)(metric, labels, 1.5)
+    found = lines()
+    assert [name for name, *_ in found] == [metric.name for metric in m.flat()]
+    for (_, value, labels, kind), metric in zip(found, m.flat(), strict=True):
+        assert value == 1.5
+        assert list(labels) == ["model_name", "model_version", *metric.labels]
+        assert kind == metric.type.upper()
+
+
+def test_metrics_yaml_declares_the_same_labels_in_the_same_order():
+    with open("metrics.yaml", encoding="utf-8") as file:
+        declared = yaml.safe_load(file)["model_metrics"]
+    found = {row["name"]: (kind, row["dimensions"]) for kind, rows in declared.items() for row in rows}
+    for metric in m.flat():
+        assert found[metric.name] == (metric.type, [*m.COMMON_LABELS, *metric.labels])
+
+
+def test_torchserves_own_metrics_are_all_kept():
+    import ts
+
+    with open(f"{ts.__path__[0]}/configs/metrics.yaml", encoding="utf-8") as file:
+        theirs = yaml.safe_load(file)
+    with open("metrics.yaml", encoding="utf-8") as file:
+        ours = yaml.safe_load(file)
+    assert ours["ts_metrics"] == theirs["ts_metrics"]
+    for kind, rows in theirs["model_metrics"].items():
+        for row in rows:
+            assert row in ours["model_metrics"][kind]
+
+
+@pytest.mark.parametrize("value", ["a,b", "cuda:0", "x\n[METRICS]forged.unit:1|#a:b", "p|q", "#", "[x]", ""])
+def test_no_label_value_breaks_or_forges_a_line(cache, lines, value):
+    publisher_of(cache).increase(m.PREDICTIONS, (value,), 1)
+    ((name, _, labels, _),) = lines()
+    assert name == "model_predictions_total"
+    assert labels["class"] == safe_label(value)
+
+
+@pytest.mark.parametrize(
+    "value", [1e20, 1e300, 1.5e16, float("inf"), float("-inf"), 1e-12, -3.25, 0.1 + 0.2, 5]
+)
+def test_every_number_has_a_text_that_torchserve_parses(cache, lines, value):
+    publisher_of(cache).set(m.THRESHOLD, ("kl_divergence",), value)
+    ((_, got, _, _),) = lines()
+    assert got == pytest.approx(safe_number(value))
+
+
+def test_nan_is_refused(cache):
+    with pytest.raises(ValueError, match="NaN"):
+        publisher_of(cache).set(m.THRESHOLD, ("kl_divergence",), float("nan"))
+
+
+def test_a_timestamp_keeps_its_seconds(cache, lines):
+    publisher_of(cache).set(m.WINDOW_EVALUATED, ("9000",), 1_790_000_123.456)
+    assert lines()[0][1] == pytest.approx(1_790_000_123.456, abs=0.01)
+
+
+def test_a_gauge_is_sent_only_when_it_changed(cache, lines):
+    publisher = publisher_of(cache)
+    for value in (1, 1, 2, 2, 1):
+        publisher.set(m.WINDOW_SAMPLES, ("1000", "9000"), value)
+    assert [value for _, value, *_ in lines()] == [1, 2, 1]
+
+
+def test_a_metrics_yaml_without_ours_is_said(caplog, tmp_path):
+    path = tmp_path / "metrics.yaml"
+    path.write_text(
+        "model_metrics:\n  gauge:\n    - {name: HandlerTime, unit: ms, dimensions: [ModelName, Level]}\n"
+    )
+    cache = MetricsCacheYamlImpl(str(path))
+    cache.initialize_cache()
+    publisher_of(cache)
+    assert f"lacks {len(m.flat())} metrics of TorchVitals (model_requests_total" in caplog.text
+
+
+def test_coalesced_gauges_keep_the_last_value_and_counters_the_sum(cache, lines):
+    metrics = CoalescingMetrics(cache)
+    for value in (1.0, 2.0, 3.0):
+        metrics.add_time("HandlerTime", value, None, "ms")
+        metrics.add_time("PredictionTime", value)
+        metrics.add_counter("Calls", 2)
+        metrics.add_size("Payload", value, dimensions=[Dimension("Side", "in")])
+    assert lines() == []
+    metrics.flush()
+    found = {name: (value, labels, kind) for name, value, labels, kind in lines()}
+    own = {"ModelName": "fraud", "Level": "Model"}
+    assert found["HandlerTime"] == (3.0, own, "GAUGE")
+    assert found["PredictionTime"] == (3.0, own, "GAUGE")
+    assert found["Calls"] == (6.0, own, "COUNTER")
+    assert found["Payload"] == (3.0, {"Side": "in", **own}, "GAUGE")
+    metrics.flush()
+    assert lines() == []
+
+
+def test_metrics_that_a_user_made_are_coalesced_too(cache, lines):
+    metrics = CoalescingMetrics(cache)
+    made = metrics.add_metric_to_cache("Tokens", "count", ["kind"], MetricTypes.COUNTER)
+    made.add_or_update(3, ["in"])
+    made.add_or_update(4, ["in"])
+    made.add_or_update(5, ["out"])
+    metrics.get_metric("Tokens", MetricTypes.COUNTER).add_or_update(1, ["out"])
+    metrics.flush()
+    assert [(value, labels) for _, value, labels, _ in lines()] == [
+        (7.0, {"kind": "in"}),
+        (6.0, {"kind": "out"}),
+    ]
+
+
+def test_histogram_observations_pass_one_by_one(cache, lines):
+    metrics = CoalescingMetrics(cache)
+    made = metrics.add_metric_to_cache("Sizes", "B", ["kind"], MetricTypes.HISTOGRAM)
+    for value in (1, 2, 3):
+        made.add_or_update(value, ["in"])
+    assert [value for _, value, *_ in lines()] == [1, 2, 3]
+
+
+def test_what_torchserve_refuses_is_refused_with_its_own_words(cache, lines, caplog):
+    metrics = CoalescingMetrics(cache)
+    made = metrics.add_metric_to_cache("Tokens", "count", ["kind"], MetricTypes.COUNTER)
+    made.add_or_update(-1, ["in"])
+    assert "Counter metric update value cannot be negative" in caplog.text
+    made.add_or_update(1, ["in", "extra"])
+    assert "should correspond to Dimension names" in caplog.text
+    caplog.clear()
+    metrics.flush()
+    assert lines() == []
+
+
+def test_the_state_is_shared_with_what_torchserve_holds(cache):
+    metrics = CoalescingMetrics(cache)
+    metrics.request_ids = {0: "next"}
+    assert cache.request_ids == {0: "next"}
+    assert isinstance(metrics, MetricsCacheYamlImpl)
+
+
+def test_a_flush_of_the_publisher_sends_what_is_coalesced(cache, lines):
+    metrics = CoalescingMetrics(cache)
+    publisher = publisher_of(metrics)
+    metrics.add_time("HandlerTime", 4.0, None, "ms")
+    publisher.flush()
+    assert [name for name, *_ in lines()] == ["HandlerTime"]
