@@ -48,19 +48,16 @@ def fit_baseline(
     ).sealed()
 
 
-def fit_feature(
-    column: NDArray[Any], *, name: str, source: Source, values: Optional[list[float]] = None
-) -> Feature:
-    """Describe one column, (n,). `values` names a discrete feature's values where they are known."""
+def fit_feature(column: NDArray[Any], *, name: str, source: Source) -> Feature:
+    """Describe one column, (n,)."""
     if is_text(column):
         return _categorical(column, name, source)
     numbers = at_model_precision(column)
     present = numbers[~np.isnan(numbers)]
     finite = np.sort(present[np.isfinite(present)])
-    if values is None:
-        distinct = np.unique(present)
-        few = len(distinct) <= MAX_DISCRETE_VALUES and len(distinct) * 10 <= max(len(present), 20)
-        values = distinct.tolist() if few and np.isfinite(distinct).all() else None
+    distinct = np.unique(present)
+    few = len(distinct) <= MAX_DISCRETE_VALUES and len(distinct) * 10 <= max(len(present), 20)
+    values: Optional[list[float]] = distinct.tolist() if few and np.isfinite(distinct).all() else None
     bare = Feature(
         name=name,
         source=source,
@@ -84,13 +81,16 @@ def _counted(feature: Feature, numbers: NDArray[np.float64]) -> Feature:
     return msgspec.structs.replace(feature, counts=counts.tolist())
 
 
-def _categorical(column: NDArray[Any], name: str, source: Source) -> Feature:
+def _categorical(
+    column: NDArray[Any], name: str, source: Source, *, categories: Optional[list[str]] = None
+) -> Feature:
+    """Describe a column of texts; `categories` names them where they are known, else the most frequent count."""
     texts = [text_or_none(value) for value in column]
     present = [text for text in texts if text is not None]
     found, counts = np.unique(np.array(present, dtype=str), return_counts=True)
-    kept = sorted(found[np.argsort(-counts, kind="stable")][:MAX_CATEGORIES].tolist())
+    kept = categories or sorted(found[np.argsort(-counts, kind="stable")][:MAX_CATEGORIES].tolist())
     by_text = dict(zip(found.tolist(), counts.tolist()))
-    seen = [by_text[text] for text in kept]
+    seen = [by_text.get(text, 0) for text in kept]
     return Feature(
         name=name,
         source=source,
@@ -102,7 +102,7 @@ def _categorical(column: NDArray[Any], name: str, source: Source) -> Feature:
         min=0.0,
         max=0.0,
         edges=[],
-        categories=kept,
+        categories=[*kept],
         counts=[*seen, len(present) - sum(seen), len(texts) - len(present)],
         quantiles=[],
     )
@@ -159,8 +159,12 @@ def _outputs_spec(scores: NDArray[np.float64], class_names: Optional[list[str]])
 
 def _output_features(scores: NDArray[np.float64], spec: Outputs) -> list[Feature]:
     signals = output_signals(scores, spec)
-    known = {"predicted_class": [float(index) for index in range(len(spec.classes))]}
-    return [
-        fit_feature(column, name=name, source="output", values=known.get(name))
-        for name, column in signals.items()
-    ]
+    features = []
+    for name, column in signals.items():
+        if name == "predicted_class":
+            classes = np.array([*spec.classes, None], dtype=object)
+            column = classes[np.where(np.isnan(column), len(spec.classes), column).astype(np.intp)]
+            features.append(_categorical(column, name, "output", categories=spec.classes))
+        else:
+            features.append(fit_feature(column, name=name, source="output"))
+    return features
