@@ -52,7 +52,8 @@ class MonitoringConfig(msgspec.Struct, frozen=True, forbid_unknown_fields=True, 
     baseline: Optional[str] = None
     base_handler: Optional[str] = None
     window: Rows = 1000
-    flush_interval: Annotated[float, msgspec.Meta(ge=0.1, le=60)] = 5.0
+    # The rules count a worker that said nothing for 30 s as dead (prometheus/rules.yml).
+    flush_interval: Annotated[float, msgspec.Meta(ge=0.1, le=10)] = 5.0
     warmup: Count = 2
     timing: Literal["events", "sync", "off"] = "events"
     coalesce: bool = True

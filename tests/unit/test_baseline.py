@@ -150,6 +150,6 @@ def test_unusable_training_data_are_refused(X, options, complaint):
 def test_rows_of_another_width_are_refused(saved):
     baseline, _ = saved
     with pytest.raises(
-        BaselineError, match="rows have 3 values, baseline 'fraud' version 2.0 has 2 input features"
+        BaselineError, match=r"rows have 3 values, baseline .fraud. version 2\.0 has 2 input features"
     ):
         baseline.compare(np.zeros((10, 3)))

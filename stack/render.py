@@ -1,0 +1,103 @@
+"""A run's own copies of the production configurations.
+
+Read from the repository's root, and changed where a run has to differ: addresses, folders, models and workers,
+intervals, the token check and the model API. All else, the durations in alerts.yml first of all, is as in production.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import yaml
+
+from .errors import StackError
+from .ports import HOST, Ports, first_worker_port, url
+from .programs import ROOT
+
+DURATION = re.compile(r"(\d+)(ms|s|m|h)")
+MILLISECONDS = {"ms": 1, "s": 1000, "m": 60_000, "h": 3_600_000}
+
+
+def config_properties(
+    ports: Ports, *, model_store: Path, models: Mapping[str, str], workers: int, source: Path | None = None
+) -> str:
+    """Return TorchServe's settings; raise StackError where the production file lacks one that a run changes.
+
+    models: archive in the model store, by the name under which it is served. workers: of each model.
+    """
+    source = source or ROOT / "config.properties"
+    changes = {
+        "inference_address": url(ports.inference),
+        "management_address": url(ports.management),
+        "metrics_address": url(ports.metrics),
+        "grpc_inference_port": str(ports.grpc_inference),
+        "grpc_management_port": str(ports.grpc_management),
+        "initial_worker_port": str(first_worker_port()),
+        "model_store": str(model_store),
+        "load_models": ",".join(f"{name}={archive}" for name, archive in models.items()),
+        "default_workers_per_model": str(workers),
+        "metrics_config": str(ROOT / "metrics.yaml"),
+        "disable_token_authorization": "true",
+        # Only this machine reaches a run, and it may try models out.
+        "enable_model_api": "true",
+    }
+    lines = []
+    for line in source.read_text().splitlines():
+        key, equals, _ = line.partition("=")
+        change = changes.pop(key, None) if equals and not line.startswith("#") else None
+        lines.append(line if change is None else f"{key}={change}")
+    if changes:
+        raise StackError(f"{source} lacks the settings {', '.join(changes)}; a run has to change them")
+    return "\n".join(lines) + "\n"
+
+
+def prometheus_yml(ports: Ports, *, interval: str | None = None, source: Path | None = None) -> str:
+    """Return Prometheus's configuration.
+
+    interval: how often it scrapes and evaluates, such as "1s"; None: as in production.
+    """
+    source = source or ROOT / "prometheus" / "prometheus.yml"
+    config = yaml.safe_load(source.read_text())
+    if interval is not None:
+        settings = config["global"]
+        settings["scrape_interval"] = settings["evaluation_interval"] = interval
+        # Prometheus refuses a timeout that is longer than the interval.
+        if milliseconds(interval) < milliseconds(settings["scrape_timeout"]):
+            settings["scrape_timeout"] = interval
+    config["rule_files"] = [str(source.parent / name) for name in config["rule_files"]]
+    targets = {
+        "torchserve": ports.metrics,
+        "prometheus": ports.prometheus,
+        "alertmanager": ports.alertmanager,
+    }
+    for job in config["scrape_configs"]:
+        job["static_configs"] = _at(targets[job["job_name"]])
+    for manager in config["alerting"]["alertmanagers"]:
+        manager["static_configs"] = _at(ports.alertmanager)
+    return yaml.safe_dump(config, sort_keys=False)
+
+
+def alertmanager_yml(ports: Ports, *, source: Path | None = None) -> str:
+    """Return Alertmanager's configuration, with every webhook at the run's receiver."""
+    source = source or ROOT / "alertmanager" / "alertmanager.yml"
+    config = yaml.safe_load(source.read_text())
+    config["templates"] = [str(source.parent / pattern) for pattern in config["templates"]]
+    for receiver in config["receivers"]:
+        for webhook in receiver.get("webhook_configs", []):
+            webhook["url"] = f"{url(ports.receiver)}/alerts"
+    return yaml.safe_dump(config, sort_keys=False)
+
+
+def milliseconds(duration: str) -> int:
+    """Return a duration as Prometheus writes it, such as "1m30s", in milliseconds; raise StackError."""
+    parts = DURATION.findall(duration)
+    if not parts or "".join(number + unit for number, unit in parts) != duration:
+        raise StackError(f"'{duration}' is not a duration such as '1s' or '500ms'")
+    return sum(int(number) * MILLISECONDS[unit] for number, unit in parts)
+
+
+def _at(port: int) -> list[dict[str, Any]]:
+    return [{"targets": [f"{HOST}:{port}"]}]

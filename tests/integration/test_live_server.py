@@ -1,0 +1,187 @@
+"""The handler under a real TorchServe with two workers, scraped by a real Prometheus."""
+
+from __future__ import annotations
+
+import json
+import time
+
+import httpx
+import numpy as np
+import pytest
+
+from examples.flight_delay.replay import bodies, replay
+from tests.integration.metrics_page import scrape, settled, total
+from torchvitals import Baseline
+from torchvitals import metrics as m
+
+pytestmark = pytest.mark.server
+REQUESTS = 5000
+
+
+def predictions(stack):
+    return f"{stack.inference_url}/predictions/flight_delay"
+
+
+def send(stack, frame, count, **options):
+    """Send that many rows as fast as they go; all must be answered."""
+    result = replay(predictions(stack), frame, requests=count, **{"rate": 5000, "concurrency": 16, **options})
+    assert (result.requests, result.failed) == (count, 0)
+
+
+def post(stack, body):
+    return httpx.post(predictions(stack), content=body, headers={"Content-Type": "application/json"})
+
+
+def requests_seen(series):
+    return total(series, m.REQUESTS.name)
+
+
+@pytest.fixture(scope="module")
+def warm(server, flights):
+    """The server after its workers' warm-up calls."""
+    send(server, flights.frame("heldout"), 60)
+    settled(server, lambda series: total(series, m.WARMUP_REQUESTS.name) == 4 and requests_seen(series) >= 60)
+    return server
+
+
+def test_five_thousand_requests_are_counted_exactly(warm, flights):
+    before = settled(warm, lambda series: False, seconds=2)
+    send(warm, flights.frame("heldout"), REQUESTS)
+    after = settled(warm, lambda series: requests_seen(series) - requests_seen(before) >= REQUESTS)
+
+    def grown(metric, **labels):
+        return total(after, metric, **labels) - total(before, metric, **labels)
+
+    assert grown(m.REQUESTS.name, outcome="ok") == REQUESTS
+    assert grown(m.REQUESTS.name, outcome="error") == 0
+    for stage in m.STAGES:
+        assert grown(m.STAGE_DURATION.count.name, stage=stage, clock="host") == REQUESTS
+        assert grown(m.STAGE_DURATION.bucket.name, stage=stage, clock="host", le="+Inf") == REQUESTS
+    for feature in Baseline.load(flights.baseline).features:
+        assert grown(m.OBSERVATIONS.name, source=feature.source, feature=feature.name) == REQUESTS
+    assert grown(m.PREDICTIONS.name) == REQUESTS
+    assert grown(m.CONFIDENCE.count.name) == REQUESTS
+    assert grown(m.MONITOR_DROPPED.name) == 0
+    assert grown(m.MONITOR_ERRORS.name) == 0
+
+
+def test_both_workers_have_gauges_of_their_own(warm, flights):
+    send(warm, flights.frame("heldout"), 400)
+    series = settled(warm, lambda series: False, seconds=2)
+    model = {("model_name", "flight_delay")}
+    windows = [labels for name, labels in series if name == m.WINDOW_SAMPLES.name and model <= labels]
+    assert len({dict(labels)["worker"] for labels in windows}) == 2
+    alive = [
+        value
+        for (name, labels), value in series.items()
+        if name == m.WINDOW_EVALUATED.name and model <= labels
+    ]
+    assert len(alive) == 2
+    assert all(time.time() - value < 10 for value in alive)
+
+
+def test_every_metric_of_a_cpu_model_reaches_the_page(warm):
+    shown = {name for name, _ in scrape(warm)}
+    assert {metric.name for metric in m.flat()} - shown == set()
+
+
+def test_torchserves_own_metrics_are_still_there(warm, flights):
+    before = time.monotonic()
+    send(warm, flights.frame("heldout"), 50)
+    series = settled(warm, lambda series: False, seconds=2)
+    values = {name: value for (name, _), value in series.items() if name in ("HandlerTime", "PredictionTime")}
+    assert set(values) == {"HandlerTime", "PredictionTime"}
+    assert all(0 < value < (time.monotonic() - before) * 1000 for value in values.values())
+    assert total(series, "ts_inference_requests_total", model_name="flight_delay") >= 50
+
+
+@pytest.mark.parametrize(
+    ("body", "message"),
+    [
+        (b'{"hour": 5,', "the body is not valid JSON"),
+        (b"", "the request has no body"),
+        (b"[1, 2, 3]", "the body must be a JSON object with the columns hour,"),
+        (b'{"hour": 5}', "missing column 'minute'"),
+    ],
+)
+def test_a_bad_request_is_answered_with_what_is_wrong(warm, flights, body, message):
+    before = settled(warm, lambda series: False, seconds=2)
+    answer = post(warm, body)
+    assert answer.status_code == 400
+    assert message in answer.json()["message"]
+    after = settled(
+        warm,
+        lambda series: (
+            total(series, m.REQUESTS.name, outcome="error") > total(before, m.REQUESTS.name, outcome="error")
+        ),
+    )
+    assert (
+        total(after, m.REQUESTS.name, outcome="error") - total(before, m.REQUESTS.name, outcome="error") == 1
+    )
+    assert total(after, m.MONITOR_ERRORS.name) == 0
+    send(warm, flights.frame("heldout"), 5)
+
+
+def test_nan_and_infinite_values_are_served_and_counted(warm, flights):
+    row = json.loads(bodies(flights.frame("heldout").dropna().head(1))[0])
+    before = settled(warm, lambda series: False, seconds=2)
+    texts = [
+        json.dumps({**row, "temp": None}),
+        json.dumps({**row, "temp": float("inf")}),
+        json.dumps({**row, "temp": 1e30}),
+        json.dumps({**row, "visib": 3.14159}),
+    ]
+    assert [post(warm, text).status_code for text in texts] == [200] * 4
+    after = settled(warm, lambda series: requests_seen(series) - requests_seen(before) >= 4)
+    for feature, reason in (
+        ("temp", "missing"),
+        ("temp", "infinite"),
+        ("temp", "above_range"),
+        ("visib", "unseen_category"),
+    ):
+        labels = {"feature": feature, "reason": reason}
+        assert (
+            total(after, m.INPUT_INVALID.name, **labels) - total(before, m.INPUT_INVALID.name, **labels) == 1
+        )
+
+
+def query(stack, expression):
+    answer = httpx.get(
+        f"{stack.prometheus_url}/api/v1/query", params={"query": expression}
+    ).raise_for_status()
+    return [(row["metric"], float(row["value"][1])) for row in answer.json()["data"]["result"]]
+
+
+def test_the_p95_of_prometheus_is_that_of_the_same_calls_within_a_bucket(warm, timed_calls):
+    """A handler of our own writes down how long each call took, by its own clock, inside `handle`."""
+    address = f"{warm.inference_url}/predictions/timed"
+    with httpx.Client() as client:
+        for _ in range(400):
+            assert client.post(address, content=b"{}").status_code == 200
+    seconds = np.loadtxt(timed_calls)[2:]  # without the two warm-up calls
+    assert len(seconds) == 398
+    expression = (
+        "histogram_quantile(0.95, sum by (le) (model_stage_duration_seconds_bucket"
+        '{model_name="timed",stage="handle",clock="host"}))'
+    )
+    count = 'model_stage_duration_seconds_count{model_name="timed",stage="handle"}'
+    deadline = time.monotonic() + 20
+    while [value for _, value in query(warm, count)] != [398.0] and time.monotonic() < deadline:
+        time.sleep(0.5)
+    ((_, p95),) = query(warm, expression)
+    bounds = np.array([0.0, *m.STAGE_DURATION.buckets])
+    place = int(np.searchsorted(bounds, np.percentile(seconds, 95)))
+    assert bounds[place - 1] <= p95 <= bounds[place]
+
+
+def test_drift_of_july_is_seen_in_prometheus(warm, flights):
+    send(warm, flights.frame("july"), 2600)
+    deadline = time.monotonic() + 20
+    drifted = set()
+    while time.monotonic() < deadline and not {"temp", "dewp"} <= drifted:
+        drifted = {labels["feature"] for labels, _ in query(warm, "model_feature_drifted == 1")}
+        time.sleep(0.5)
+    assert {"temp", "dewp"} <= drifted
+    send(warm, flights.frame("heldout"), 2600)
+    settled(warm, lambda series: False, seconds=3)
+    assert query(warm, 'max by (feature) (model_feature_drifted{feature=~"temp|dewp"}) == 1') == []
