@@ -1,0 +1,1 @@
+"""Grafana: generated dashboards, the code that generates them, and provisioning."""

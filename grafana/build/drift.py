@@ -1,0 +1,320 @@
+"""Drift: whether the data moved away from the training data, in which feature, how far and since when."""
+
+from __future__ import annotations
+
+from grafana.build import palette
+from grafana.build.promql import RANGE, Scope, columns, lines, peak, ranked, rate, total
+from grafana.build.spec import (
+    Bars,
+    Column,
+    Dashboard,
+    Graph,
+    Row,
+    Stat,
+    Step,
+    Table,
+    Target,
+    Text,
+    Timeline,
+    Variable,
+)
+from torchvitals import metrics
+
+S = Scope(many_models=False, many_versions=False)
+
+FEATURE = "source, feature"
+NAME = "{{feature}}"
+VERDICT = (("0", "stable", palette.OK), ("1", "drifted", palette.ALARM))
+TIMELINE_ROWS = 25
+
+KL = "model_feature:model_feature_kl_divergence:max"
+GAUSSIAN_KL = "model_feature:model_feature_gaussian_kl_divergence:max"
+PSI = "model_feature:model_feature_psi:max"
+JS = "model_feature:model_feature_js_distance:max"
+WASSERSTEIN = "model_feature:model_feature_wasserstein_distance:max"
+MEAN_SHIFT = "model_feature:model_feature_mean_shift_sigmas:absmax"
+MISSING = "model_feature:model_feature_missing_ratio:max"
+P_VALUE = "model_feature:model_feature_drift_p_value:min"
+DRIFTED = "model_feature:model_feature_drifted:max"
+
+CHOSEN = 'feature="$feature"'
+OBSERVED = S.select(metrics.OBSERVATIONS, CHOSEN)
+WINDOW_ROWS = S.fresh(metrics.WINDOW_SAMPLES, 'window="$window"')
+INVALID = S.select(metrics.INPUT_INVALID)
+
+KEPT = ("datasource", "job", "instance", "model_name", "model_version", "window")
+TO_FEATURE = "/d/torchvitals-drift?" + "&".join(
+    (
+        "${__url_time_range}",
+        *(f"${{{name}:queryparam}}" for name in KEPT),
+        "var-feature=${__data.fields.Feature:percentencode}",
+    )
+)
+
+
+def _windowed(recorded: str, *matchers: str) -> str:
+    return S.select(recorded, 'window="$window"', *matchers)
+
+
+def _column(recorded: str, operation: str = "max") -> str:
+    return f"{operation} by ({FEATURE}) ({_windowed(recorded)})"
+
+
+def _drifted(source: str) -> Target:
+    series = _windowed(DRIFTED, f'source="{source}"')
+    return Target(f"sum(max by ({FEATURE}) ({series}))")
+
+
+def _trend(title: str, description: str, recorded: str, signal: str = "", *, width: int = 12) -> Graph:
+    series = _windowed(recorded)
+    threshold = (S.threshold(signal),) if signal else ()
+    return Graph(
+        title,
+        description,
+        (*ranked(f"max by ({FEATURE}) ({series})", peak(series, FEATURE), NAME), *threshold),
+        minimum=0,
+        width=width,
+    )
+
+
+def _of_chosen(recorded: str) -> str:
+    return f"max({_windowed(recorded, CHOSEN)})"
+
+
+ANY_DRIFT = (Step(None, palette.OK), Step(1, palette.ALARM))
+
+DASHBOARD = Dashboard(
+    uid="torchvitals-drift",
+    title="TorchVitals / Drift",
+    description="Drift of one model's inputs and outputs against its training baseline, feature by feature.",
+    alerts=S.alerts(),
+    time_from="now-6h",
+    variables=(
+        *S.variables(),
+        Variable(
+            "feature",
+            "Feature",
+            "The feature whose distribution is shown below.",
+            f"label_values({S.select(metrics.BASELINE_BIN_RATIO)}, feature)",
+            multi=False,
+        ),
+    ),
+    question=Text(
+        "Which question this answers",
+        "What this dashboard is for and how to read it.",
+        content=(
+            "## Has the data moved away from the training data, and in which feature, how far, since "
+            "when?\n"
+            "Many inputs drifted while latency and confidence stay normal: the *data* changed, so look "
+            "upstream and do not roll back. Outputs drifted, or confidence fell: the *model* no longer "
+            "fits, so retrain or roll back. A feature's name in the table shows its distribution below."
+        ),
+    ),
+    rows=(
+        Row(
+            "Verdict",
+            (
+                Stat(
+                    "Drifted inputs",
+                    "Input features whose drift is significant and large in the window of any worker.",
+                    (_drifted("input"),),
+                    steps=ANY_DRIFT,
+                ),
+                Stat(
+                    "Drifted outputs",
+                    "Output features, such as the predicted class or the confidence, that drifted.",
+                    (_drifted("output"),),
+                    steps=ANY_DRIFT,
+                ),
+                Stat(
+                    "Rows in the window",
+                    "Rows that the least filled worker judges on. A window that is not full yet shows less.",
+                    (Target(f"min({WINDOW_ROWS})"),),
+                    unit="short",
+                ),
+                Stat(
+                    "Rows in the baseline",
+                    "Rows that the baseline was built from.",
+                    (Target(f"max({S.fresh(metrics.BASELINE_SAMPLES)})"),),
+                    unit="short",
+                ),
+                Stat(
+                    "Baseline built",
+                    "When the baseline was built. An old baseline drifts by itself.",
+                    (Target(f"1000 * max({S.fresh(metrics.BASELINE_CREATED)})"),),
+                    unit="dateTimeFromNow",
+                ),
+                Stat(
+                    "Baseline",
+                    "Version of the baseline in use.",
+                    (
+                        Target(
+                            f"max by (baseline_version) ({S.fresh(metrics.BASELINE_INFO)})",
+                            "{{baseline_version}}",
+                        ),
+                    ),
+                    show_name=True,
+                ),
+                Table(
+                    "Features",
+                    "Every watched feature against its baseline; of several workers the worst. Drifted "
+                    "means significant and large. PSI and KL compare distributions; Wasserstein distance "
+                    "and mean shift are in baseline standard deviations; the p value is the chance of such "
+                    "a window if nothing had changed.",
+                    columns(
+                        _column(DRIFTED),
+                        _column(PSI),
+                        _column(KL),
+                        _column(WASSERSTEIN),
+                        _column(MEAN_SHIFT),
+                        _column(P_VALUE, "min"),
+                        _column(MISSING),
+                    ),
+                    columns=(
+                        Column("feature", "Feature", link=TO_FEATURE),
+                        Column("source", "Source", width=90),
+                        Column("Value #A", "Verdict", "none", texts=VERDICT, width=110),
+                        Column("Value #B", "PSI", "none", 3),
+                        Column("Value #C", "KL divergence", "none", 3),
+                        Column("Value #D", "Wasserstein distance", "none", 2),
+                        Column("Value #E", "Mean shift", "none", 2),
+                        Column("Value #F", "p value", "sci", 1),
+                        Column("Value #G", "Missing", "percentunit", 1),
+                    ),
+                    sort_by=("Verdict", "PSI"),
+                    height=11,
+                ),
+                Timeline(
+                    "Verdict over time",
+                    f"When each feature counted as drifted, for the {TIMELINE_ROWS} that drifted longest.",
+                    (
+                        Target(
+                            f"{_column(DRIFTED)} and topk({TIMELINE_ROWS}, "
+                            f"avg by ({FEATURE}) (avg_over_time({_windowed(DRIFTED)}[{RANGE}] @ end())))",
+                            NAME,
+                        ),
+                    ),
+                    texts=VERDICT,
+                    height=10,
+                ),
+            ),
+        ),
+        Row(
+            "How far, and since when",
+            (
+                _trend(
+                    "KL divergence",
+                    "Histogram KL divergence from the baseline to the window, in nats. It grows without "
+                    "limit where the baseline has rows and the window has none.",
+                    KL,
+                    "kl_divergence",
+                ),
+                _trend(
+                    "PSI",
+                    "Population stability index: the symmetric sum of both KL divergences. Over the dashed "
+                    "line a significant change counts as drift.",
+                    PSI,
+                    "psi",
+                ),
+                _trend(
+                    "Mean shift",
+                    "How far the mean moved, up or down, in baseline standard deviations.",
+                    MEAN_SHIFT,
+                    "mean_shift_sigmas",
+                    width=8,
+                ),
+                _trend(
+                    "Wasserstein distance",
+                    "How far the values moved on average, in baseline standard deviations. It keeps growing "
+                    "where KL saturates.",
+                    WASSERSTEIN,
+                    width=8,
+                ),
+                _trend(
+                    "Gaussian KL divergence",
+                    "KL divergence of two normal distributions with the same means and standard deviations, "
+                    "in nats.",
+                    GAUSSIAN_KL,
+                    width=8,
+                ),
+            ),
+        ),
+        Row(
+            "One feature: $feature",
+            (
+                Bars(
+                    "Live against baseline",
+                    "Share of the chosen feature's values in each bin over the chosen time, beside the "
+                    "baseline's.",
+                    columns(
+                        f"sum by (source, bin) (increase({OBSERVED}[{RANGE}])) / on (source) group_left () "
+                        f"(sum by (source) (increase({OBSERVED}[{RANGE}])) > 0)",
+                        f"max by (source, bin) {S.fresh(metrics.BASELINE_BIN_RATIO, CHOSEN)}",
+                    ),
+                    unit="percentunit",
+                    minimum=0,
+                    height=10,
+                    category="Bin",
+                    columns=(
+                        Column("bin", "Bin"),
+                        Column("source", "Source", hidden=True),
+                        Column("Value #A", "Live", "percentunit"),
+                        Column("Value #B", "Baseline", "percentunit"),
+                    ),
+                ),
+                Graph(
+                    "Statistics of the feature",
+                    "All statistics of the chosen feature. Wasserstein distance and mean shift are in "
+                    "baseline standard deviations, the Jensen-Shannon distance lies between 0 and 1.",
+                    lines(
+                        ("PSI", _of_chosen(PSI)),
+                        ("KL divergence", _of_chosen(KL)),
+                        ("Jensen-Shannon distance", _of_chosen(JS)),
+                        ("Wasserstein distance", _of_chosen(WASSERSTEIN)),
+                        ("mean shift", _of_chosen(MEAN_SHIFT)),
+                    ),
+                    minimum=0,
+                    height=10,
+                ),
+            ),
+        ),
+        Row(
+            "Quality of the inputs",
+            (
+                Graph(
+                    "Missing values",
+                    "Share of missing values in the window.",
+                    ranked(_column(MISSING), peak(_windowed(MISSING), FEATURE), NAME),
+                    unit="percentunit",
+                    minimum=0,
+                    width=8,
+                ),
+                Graph(
+                    "Invalid inputs",
+                    "Input values in a second that the model should not see, by feature and reason.",
+                    ranked(
+                        rate(INVALID, "feature, reason"),
+                        total(INVALID, "feature, reason"),
+                        "{{feature}}: {{reason}}",
+                    ),
+                    unit="cps",
+                    minimum=0,
+                    width=8,
+                ),
+                Graph(
+                    "Dropped rows",
+                    "Rows or values in a second that the monitor could not take, by reason; the drift "
+                    "statistics lack them.",
+                    ranked(
+                        rate(S.select(metrics.MONITOR_DROPPED), "reason"),
+                        total(S.select(metrics.MONITOR_DROPPED), "reason"),
+                        "{{reason}}",
+                    ),
+                    unit="cps",
+                    minimum=0,
+                    width=8,
+                ),
+            ),
+        ),
+    ),
+)

@@ -1,0 +1,405 @@
+"""One model: its calls, where their time goes, what it predicts, its memory and its workers."""
+
+from __future__ import annotations
+
+from grafana.build import palette
+from grafana.build.promql import (
+    FORGOTTEN_SECONDS,
+    FRESH,
+    FRESH_SECONDS,
+    RANGE,
+    RATE,
+    Scope,
+    columns,
+    fixed_threshold,
+    lines,
+    quantile,
+    ranked,
+    rate,
+    ratio,
+    selector,
+    total,
+)
+from grafana.build.spec import Bars, Column, Dashboard, Graph, Heatmap, Row, Stat, Step, Table, Target, Text
+from torchvitals import metrics
+
+S = Scope(many_models=False, many_versions=True)
+
+WORKER = "instance, model_version, worker"
+RUNTIME = f"{WORKER}, device, precision, torch_version, compiled"
+WORKER_NAME = "{{instance}} {{worker}}"
+
+REQUESTS = S.select(metrics.REQUESTS)
+ERRORS = S.select(metrics.REQUESTS, 'outcome="error"')
+BATCHES = metrics.BATCH_SIZE
+CONFIDENCE = metrics.CONFIDENCE
+PREDICTIONS = S.select(metrics.PREDICTIONS)
+BASELINE_CLASSES = S.fresh_model("model_class:model_baseline_class:ratio")
+RSS = 'kind="rss"'
+WINDOW = 'window="$window"'
+SEEN = S.select(metrics.WINDOW_EVALUATED)
+FIRING = S.alerts()
+# TorchServe names a worker W-PORT-MODEL_VERSION and sets the gauge each time the worker loads its model.
+LOAD_TIME = selector("WorkerLoadTime", 'WorkerName=~"W-[0-9]+-${model_name}_.*"')
+
+
+def _buckets(stage: str, clock: str = "host") -> str:
+    return S.select(metrics.STAGE_DURATION.bucket, f'stage="{stage}"', f'clock="{clock}"')
+
+
+def _mean_seconds(stage: str) -> str:
+    labels = (f'stage="{stage}"', 'clock="host"')
+    summed = rate(S.select(metrics.STAGE_DURATION.sum, *labels))
+    return ratio(summed, rate(S.select(metrics.STAGE_DURATION.count, *labels)))
+
+
+def _device_memory(kind: str) -> str:
+    return S.select("model_device:model_memory_bytes:max", f'kind="{kind}"')
+
+
+def _mean(histogram: metrics.Histogram) -> str:
+    return ratio(rate(S.select(histogram.sum)), rate(S.select(histogram.count)))
+
+
+def _percentiles(buckets: str) -> tuple[Target, ...]:
+    return lines(*((f"p{percent}", quantile(percent / 100, buckets)) for percent in (50, 95, 99)))
+
+
+def _share(growth: str, whole: str) -> str:
+    return f"{growth} / on () group_left () ({whole} > 0)"
+
+
+DASHBOARD = Dashboard(
+    uid="torchvitals-model",
+    title="TorchVitals / Model",
+    description="One model on TorchServe: calls, latency by stage, predictions, memory and workers.",
+    alerts=FIRING,
+    variables=S.variables(),
+    question=Text(
+        "Which question this answers",
+        "What this dashboard is for and where to go next.",
+        content=(
+            "## Is this model fast, sure of itself and within its memory, and where does its time go?\n"
+            "Rows follow a call: it arrives, passes the stages, leaves a prediction, and costs memory. A "
+            "dashed line is the threshold in the model's own configuration. Whether its *data* moved is on "
+            "the drift dashboard."
+        ),
+    ),
+    rows=(
+        Row(
+            "State",
+            (
+                Stat(
+                    "Firing alerts",
+                    "Alerts that Prometheus is firing for this model now.",
+                    (Target(f"count({FIRING}) or vector(0)"),),
+                    steps=(Step(None, palette.OK), Step(1, palette.ALARM)),
+                ),
+                Stat("Calls", "Calls of the handler in a second.", (Target(rate(REQUESTS)),), unit="reqps"),
+                Stat(
+                    "Errors",
+                    "Share of calls that raised an error in a stage of the handler.",
+                    (Target(ratio(rate(ERRORS), rate(REQUESTS))),),
+                    unit="percentunit",
+                    decimals=2,
+                    no_value="no traffic",
+                ),
+                Stat(
+                    "p95 latency",
+                    "95 of 100 calls took at most this long.",
+                    (Target(quantile(0.95, _buckets("handle"))),),
+                    unit="s",
+                    no_value="no traffic",
+                ),
+                Stat(
+                    "Mean confidence",
+                    "Mean of the highest class probability. Empty for a model that gives no probabilities.",
+                    (Target(_mean(CONFIDENCE)),),
+                    unit="percentunit",
+                    decimals=1,
+                    no_value="no traffic",
+                ),
+                Stat(
+                    "Living workers",
+                    "Workers whose monitor reported in the last 30 seconds.",
+                    (Target(f"sum({S.select(FRESH)})"),),
+                    steps=(Step(None, palette.ALARM), Step(1, palette.OK)),
+                ),
+            ),
+        ),
+        Row(
+            "Calls",
+            (
+                Graph(
+                    "Calls by outcome",
+                    "Calls of the handler in a second that ended well, and that raised an error.",
+                    lines(("ok", rate(S.select(metrics.REQUESTS, 'outcome="ok"'))), ("error", rate(ERRORS))),
+                    unit="reqps",
+                    minimum=0,
+                ),
+                Graph(
+                    "Batch size",
+                    "Requests in one call: the mean, and the size that 95 of 100 calls do not exceed.",
+                    lines(("mean", _mean(BATCHES)), ("p95", quantile(0.95, S.select(BATCHES.bucket)))),
+                    minimum=0,
+                ),
+                Graph(
+                    "Warm-ups and compilations",
+                    "First calls of a worker, and torch.compile compilations. Both are slow, are left out "
+                    "of the latencies and belong to the start of a worker; later ones mean restarts or "
+                    "changing input shapes.",
+                    lines(
+                        ("warm-up calls", f"sum(increase({S.select(metrics.WARMUP_REQUESTS)}[{RATE}]))"),
+                        ("compilations", f"sum(increase({S.select(metrics.COMPILATIONS)}[{RATE}]))"),
+                    ),
+                    minimum=0,
+                    bars=True,
+                ),
+                Graph(
+                    "Anomalies",
+                    "Calls or windows in a second that crossed a limit, by kind.",
+                    lines(
+                        *(
+                            (kind.replace("_", " "), rate(S.select(metrics.ANOMALIES, f'kind="{kind}"')))
+                            for kind in ("high_latency", "low_confidence", "high_memory", "imbalanced_output")
+                        )
+                    ),
+                    unit="cps",
+                    minimum=0,
+                ),
+            ),
+        ),
+        Row(
+            "Latency",
+            (
+                Graph(
+                    "Latency of a call",
+                    "Percentiles over all workers, from entering the handler to leaving it; warm-up and "
+                    "compilation are left out. The dashed line is the limit on p95.",
+                    (*_percentiles(_buckets("handle")), S.threshold("latency_p95_seconds")),
+                    unit="s",
+                    minimum=0,
+                ),
+                Heatmap(
+                    "Distribution of latency",
+                    "How many calls took how long. Two bands mean two kinds of calls, which a percentile "
+                    "hides.",
+                    (Target(f"sum by (le) (increase({_buckets('handle')}[{RATE}]))", "{{le}}"),),
+                    unit="s",
+                ),
+                Graph(
+                    "p95 by stage",
+                    "95 of 100 calls took at most this long in each stage, by the host's clock.",
+                    lines(*((stage, quantile(0.95, _buckets(stage))) for stage in metrics.STAGES)),
+                    unit="s",
+                    minimum=0,
+                ),
+                Graph(
+                    "Where the time goes",
+                    "Mean time of a call in each stage, stacked.",
+                    lines(*((stage, _mean_seconds(stage)) for stage in metrics.STAGES if stage != "handle")),
+                    unit="s",
+                    minimum=0,
+                    stacked=True,
+                ),
+                Graph(
+                    "Inference on the device",
+                    "Percentiles of the time that the accelerator worked, by its own clock. Empty on a CPU.",
+                    _percentiles(_buckets("inference", "device")),
+                    unit="s",
+                    minimum=0,
+                    width=24,
+                    height=7,
+                ),
+            ),
+        ),
+        Row(
+            "Predictions",
+            (
+                Graph(
+                    "Confidence",
+                    "Highest class probability of a prediction: the mean, the median, and the value that 5 "
+                    "of 100 predictions fall below. The dashed line is the limit on the mean.",
+                    (
+                        *lines(
+                            ("mean", _mean(CONFIDENCE)),
+                            ("median", quantile(0.5, S.select(CONFIDENCE.bucket))),
+                            ("p5", quantile(0.05, S.select(CONFIDENCE.bucket))),
+                        ),
+                        S.threshold("confidence"),
+                    ),
+                    unit="percentunit",
+                    minimum=0,
+                    maximum=1,
+                    width=8,
+                ),
+                Graph(
+                    "Class mix",
+                    "Share of each of the five most predicted classes. The dashed line is the limit for a "
+                    "single class.",
+                    (
+                        *ranked(
+                            _share(rate(PREDICTIONS, "class"), rate(PREDICTIONS)),
+                            total(PREDICTIONS, "class"),
+                            "{{class}}",
+                        ),
+                        S.threshold("class_share"),
+                    ),
+                    unit="percentunit",
+                    minimum=0,
+                    maximum=1,
+                    width=8,
+                ),
+                Bars(
+                    "Class mix against the baseline",
+                    "Share of each class over the chosen time, beside its share when the baseline was built.",
+                    columns(
+                        _share(
+                            f"sum by (class) (increase({PREDICTIONS}[{RANGE}]))",
+                            f"sum(increase({PREDICTIONS}[{RANGE}]))",
+                        ),
+                        f"max by (class) {BASELINE_CLASSES}",
+                    ),
+                    unit="percentunit",
+                    minimum=0,
+                    maximum=1,
+                    width=8,
+                    category="Class",
+                    columns=(
+                        Column("class", "Class"),
+                        Column("Value #A", "Live", "percentunit"),
+                        Column("Value #B", "Baseline", "percentunit"),
+                    ),
+                ),
+            ),
+        ),
+        Row(
+            "Memory",
+            (
+                Graph(
+                    "Host memory by worker",
+                    "Resident memory of the five largest workers. A steady climb is a leak. The dashed line "
+                    "is the rss_bytes limit.",
+                    (
+                        *ranked(
+                            f"max by ({WORKER}) {S.fresh(metrics.MEMORY, RSS)}",
+                            S.fresh_peak(metrics.MEMORY, WORKER, RSS),
+                            WORKER_NAME,
+                        ),
+                        S.threshold("rss_bytes"),
+                    ),
+                    unit="bytes",
+                    minimum=0,
+                ),
+                Graph(
+                    "Device memory",
+                    "Memory on the accelerator of the worker that uses most. Empty on a CPU. The dashed "
+                    "line is the memory_bytes limit on the peak.",
+                    (
+                        *lines(
+                            *(
+                                (kind.replace("_", " "), f"max({_device_memory(kind)})")
+                                for kind in ("allocated", "reserved", "peak_allocated")
+                            )
+                        ),
+                        S.threshold("memory_bytes"),
+                    ),
+                    unit="bytes",
+                    minimum=0,
+                ),
+                Graph(
+                    "Out of memory",
+                    "Calls that ran out of memory, by device.",
+                    ranked(
+                        f"sum by (device) (increase({S.select(metrics.OUT_OF_MEMORY)}[{RATE}]))",
+                        total(S.select(metrics.OUT_OF_MEMORY), "device"),
+                        "{{device}}",
+                    ),
+                    minimum=0,
+                    bars=True,
+                    width=24,
+                    height=6,
+                ),
+            ),
+        ),
+        Row(
+            "Workers and the monitor",
+            (
+                Table(
+                    "Workers",
+                    "How each living worker runs the model, and when its monitor last evaluated the window.",
+                    columns(
+                        f"max by ({RUNTIME}) {S.fresh(metrics.RUNTIME_INFO)}",
+                        f"max by ({WORKER}) {S.fresh(metrics.MEMORY, RSS)}",
+                        f"max by ({WORKER}) {S.fresh(metrics.WINDOW_SAMPLES, WINDOW)}",
+                        f"1000 * max by ({WORKER}) {S.fresh(metrics.WINDOW_EVALUATED)}",
+                    ),
+                    columns=(
+                        Column("instance", "Instance"),
+                        Column("worker", "Worker"),
+                        Column("model_version", "Version"),
+                        Column("device", "Device"),
+                        Column("precision", "Precision"),
+                        Column("compiled", "Compiled"),
+                        Column("torch_version", "PyTorch"),
+                        Column("Value #A", "Info", hidden=True),
+                        Column("Value #B", "Memory", "bytes"),
+                        Column("Value #C", "Rows in the window", "none", 0),
+                        Column("Value #D", "Evaluated", "dateTimeFromNow"),
+                    ),
+                    height=6,
+                ),
+                Graph(
+                    "Since the last evaluation",
+                    "Time since each worker last evaluated its window, the longest first. Over the dashed "
+                    "line its gauges count as dead. A worker leaves after an hour.",
+                    (
+                        *ranked(
+                            f"(time() - max by ({WORKER}) ({SEEN}) < {FORGOTTEN_SECONDS})",
+                            f"max by ({WORKER}) (timestamp({SEEN} @ end()) - {SEEN} @ end() < {FORGOTTEN_SECONDS})",
+                            WORKER_NAME,
+                        ),
+                        fixed_threshold(FRESH_SECONDS),
+                    ),
+                    unit="s",
+                    minimum=0,
+                ),
+                Graph(
+                    "Worker restarts",
+                    "Changes of the time that a worker took to load the model; a worker that starts again "
+                    "sets it anew.",
+                    ranked(
+                        f"sum by (WorkerName) (changes({LOAD_TIME}[{RATE}]))",
+                        f"sum by (WorkerName) (changes({LOAD_TIME}[{RANGE}] @ end()))",
+                        "{{WorkerName}}",
+                    ),
+                    minimum=0,
+                    bars=True,
+                ),
+                Graph(
+                    "Cost of the monitor",
+                    "CPU time that the monitor uses for each call of the handler, by phase.",
+                    ranked(
+                        _share(rate(S.select(metrics.MONITOR_SECONDS), "phase"), rate(REQUESTS)),
+                        total(S.select(metrics.MONITOR_SECONDS), "phase"),
+                        "{{phase}}",
+                    ),
+                    unit="s",
+                    minimum=0,
+                    stacked=True,
+                ),
+                Graph(
+                    "Errors and dropped rows of the monitor",
+                    "Errors inside the monitor, and rows or values that it could not take, in a second. "
+                    "Both should be zero; predictions are never affected.",
+                    lines(
+                        ("errors", rate(S.select(metrics.MONITOR_ERRORS))),
+                        ("dropped", rate(S.select(metrics.MONITOR_DROPPED))),
+                    ),
+                    unit="cps",
+                    minimum=0,
+                ),
+            ),
+        ),
+    ),
+)

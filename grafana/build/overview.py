@@ -1,0 +1,392 @@
+"""The overview: every model at a glance, what goes wrong first, then rate, errors, duration, drift and the machine."""
+
+from __future__ import annotations
+
+from grafana.build import palette
+from grafana.build.promql import (
+    FORGOTTEN_SECONDS,
+    FRESH,
+    FRESH_SECONDS,
+    MODEL,
+    RANGE,
+    RATE,
+    THRESHOLDS,
+    Scope,
+    columns,
+    fixed_threshold,
+    lines,
+    peak,
+    quantile,
+    ranked,
+    rate,
+    ratio,
+    selector,
+    total,
+)
+from grafana.build.spec import Column, Dashboard, Graph, Row, Stat, Step, Table, Target, Text
+from torchvitals import metrics
+
+S = Scope(many_models=True, many_versions=True)
+
+NAME = "{{model_name}} {{model_version}}"
+
+REQUESTS = S.select(metrics.REQUESTS)
+ERRORS = S.select(metrics.REQUESTS, 'outcome="error"')
+HANDLE = S.select(metrics.STAGE_DURATION.bucket, 'stage="handle"', 'clock="host"')
+P95 = S.select("model_stage:model_stage_duration_seconds:p95_rate5m", 'stage="handle"', 'clock="host"')
+LATENCY_LIMIT = S.fresh_model(THRESHOLDS, 'signal="latency_p95_seconds"')
+DRIFTED = S.select("model:model_drifted_features_ratio:max", 'window=~"$window"')
+RSS = S.select("model_device:model_memory_bytes:max", 'kind="rss"')
+SEEN = S.select(metrics.WINDOW_EVALUATED)
+FIRING = S.alerts()
+
+# TorchServe counts these itself, under the model's name and a version of its own.
+QUEUE_TIME = selector("ts_queue_latency_microseconds", 'model_name=~"$model_name"')
+QUEUED = selector("ts_inference_requests_total", 'model_name=~"$model_name"')
+
+
+def _mean_confidence(counted: str) -> str:
+    """Mean confidence; ``counted`` takes a counter and labels and sums its growth."""
+    summed = counted.format(S.select(metrics.CONFIDENCE.sum))
+    return ratio(summed, counted.format(S.select(metrics.CONFIDENCE.count)))
+
+
+GROWTH = f"sum by ({MODEL}) (increase({{}}[{RANGE}] @ end()))"
+PER_SECOND = f"sum by ({MODEL}) (rate({{}}[{RATE}]))"
+
+ALL_CLEAR = (Step(None, palette.OK), Step(1, palette.ALARM))
+
+KEPT = ("datasource", "job", "instance")
+ONE_MODEL = "&".join(
+    (
+        "${__url_time_range}",
+        *(f"${{{name}:queryparam}}" for name in KEPT),
+        "var-model_name=${__data.fields.Model:percentencode}",
+        "var-model_version=${__data.fields.Version:percentencode}",
+    )
+)
+
+
+def _host_graph(title: str, description: str, metric: str, *, width: int = 8, gpu: bool = False) -> Graph:
+    series = selector(metric)
+    by = "instance, Hostname, DeviceId" if gpu else "instance, Hostname"
+    legend = "{{Hostname}} GPU {{DeviceId}}" if gpu else "{{Hostname}} ({{instance}})"
+    return Graph(
+        title,
+        description,
+        ranked(f"max by ({by}) ({series})", peak(series, by), legend),
+        unit="percent",
+        minimum=0,
+        maximum=100,
+        width=width,
+    )
+
+
+DASHBOARD = Dashboard(
+    uid="torchvitals-overview",
+    title="TorchVitals / Overview",
+    description="All models on TorchServe at a glance: alerts, traffic, latency, drift, memory and the machine.",
+    alerts=FIRING,
+    variables=S.variables(),
+    question=Text(
+        "Which question this answers",
+        "What this dashboard is for and where to go next.",
+        content=(
+            "## Is every model healthy, and if not, which one and why?\n"
+            "Read from top to bottom: what is wrong, then requests, predictions and the machine. "
+            "A name in the table of models opens its own dashboard, its drift column the drift dashboard. "
+            "Graphs show the five largest over the chosen time; a dashed line is a threshold."
+        ),
+    ),
+    rows=(
+        Row(
+            "State",
+            (
+                Stat(
+                    "Firing alerts",
+                    "Alerts that Prometheus is firing now.",
+                    (Target(f"count({FIRING}) or vector(0)"),),
+                    steps=ALL_CLEAR,
+                ),
+                Stat(
+                    "Servers down",
+                    "TorchServe servers that were seen in the chosen time and that Prometheus cannot scrape "
+                    "now.",
+                    (
+                        Target(
+                            f"sum(1 - {selector('up')} and on (job, instance) "
+                            f"max_over_time({selector(metrics.WINDOW_EVALUATED.name)}[{RANGE}]))"
+                        ),
+                    ),
+                    steps=ALL_CLEAR,
+                ),
+                Stat(
+                    "Living workers",
+                    "Workers whose monitor reported in the last 30 seconds.",
+                    (Target(f"sum({S.select(FRESH)})"),),
+                    steps=(Step(None, palette.ALARM), Step(1, palette.OK)),
+                ),
+                Stat(
+                    "Calls",
+                    "Calls of all handlers in a second.",
+                    (Target(rate(REQUESTS)),),
+                    unit="reqps",
+                ),
+                Stat(
+                    "Worst p95 against its limit",
+                    "The largest p95 latency as a share of that model's own latency_p95_seconds. "
+                    "From 100 % ModelLatencyP95High is due.",
+                    (Target(f"max(max by ({MODEL}) ({P95}) / max by ({MODEL}) {LATENCY_LIMIT})"),),
+                    unit="percentunit",
+                    decimals=0,
+                    no_value="no traffic",
+                    steps=ALL_CLEAR,
+                ),
+                Stat(
+                    "Worst share of drifted features",
+                    "The largest share of drifted features that any model has.",
+                    (Target(f"max({DRIFTED})"),),
+                    unit="percentunit",
+                    decimals=0,
+                    steps=(Step(None, palette.OK), Step(1e-9, palette.ALARM)),
+                ),
+                Table(
+                    "Models",
+                    "One row for each model and version. Memory is the resident memory of the largest "
+                    "worker.",
+                    columns(
+                        rate(REQUESTS, MODEL),
+                        ratio(rate(ERRORS, MODEL), rate(REQUESTS, MODEL)),
+                        quantile(0.95, HANDLE, MODEL),
+                        f"max by ({MODEL}) ({P95}) / max by ({MODEL}) {LATENCY_LIMIT}",
+                        f"max by ({MODEL}) ({DRIFTED})",
+                        f"max by ({MODEL}) ({RSS})",
+                        f"sum by ({MODEL}) ({S.select('model:model_monitor:fresh_workers')})",
+                        f"count by ({MODEL}) ({FIRING})",
+                    ),
+                    columns=(
+                        Column("model_name", "Model", link=f"/d/torchvitals-model?{ONE_MODEL}"),
+                        Column("model_version", "Version"),
+                        Column("Value #H", "Firing alerts", "none", steps=ALL_CLEAR),
+                        Column("Value #A", "Calls", "reqps"),
+                        Column("Value #B", "Errors", "percentunit", 2),
+                        Column("Value #C", "p95", "s"),
+                        Column("Value #D", "p95 against its limit", "percentunit", 0, steps=ALL_CLEAR),
+                        Column(
+                            "Value #E",
+                            "Drifted features",
+                            "percentunit",
+                            0,
+                            steps=(Step(None, palette.OK), Step(1e-9, palette.ALARM)),
+                            link=f"/d/torchvitals-drift?{ONE_MODEL}",
+                        ),
+                        Column("Value #F", "Memory", "bytes"),
+                        Column(
+                            "Value #G",
+                            "Living workers",
+                            "none",
+                            steps=(Step(None, palette.ALARM), Step(1, palette.OK)),
+                        ),
+                    ),
+                    sort_by=("Firing alerts", "p95 against its limit"),
+                    height=7,
+                ),
+                Table(
+                    "Alerts",
+                    "Every firing alert. Each has a runbook in docs/runbooks.md under its name.",
+                    (
+                        Target(
+                            "max by (alertname, severity, model_name, model_version, kind, class, instance) "
+                            f"(1000 * {S.alerts_since()})"
+                        ),
+                    ),
+                    columns=(
+                        Column("alertname", "Alert"),
+                        Column(
+                            "severity",
+                            "Severity",
+                            texts=(
+                                ("critical", "critical", palette.ALARM),
+                                ("warning", "warning", palette.BROWN),
+                                ("info", "info", palette.BLUE),
+                            ),
+                        ),
+                        Column("model_name", "Model"),
+                        Column("model_version", "Version"),
+                        Column("kind", "Memory kind"),
+                        Column("class", "Class"),
+                        Column("instance", "Instance"),
+                        Column("Value", "Since", "dateTimeFromNow"),
+                    ),
+                    no_value="No alert is firing",
+                    height=6,
+                ),
+            ),
+        ),
+        Row(
+            "Requests: rate, errors, duration",
+            (
+                Graph(
+                    "Calls",
+                    "Calls of the handler in a second. A call is a batch of one or more requests.",
+                    ranked(rate(REQUESTS, MODEL), total(REQUESTS, MODEL), NAME),
+                    unit="reqps",
+                ),
+                Graph(
+                    "Errors",
+                    "Share of calls that raised an error in a stage of the handler.",
+                    ranked(
+                        ratio(rate(ERRORS, MODEL), rate(REQUESTS, MODEL)),
+                        f"({ratio(total(ERRORS, MODEL), total(REQUESTS, MODEL))})",
+                        NAME,
+                    ),
+                    unit="percentunit",
+                    minimum=0,
+                ),
+                Graph(
+                    "p95 latency",
+                    "95 of 100 calls took at most this long, over all workers; warm-up and compilation are "
+                    "left out. The dashed line is the lowest limit of the chosen models.",
+                    (
+                        *ranked(
+                            quantile(0.95, HANDLE, MODEL),
+                            f"histogram_quantile(0.95, {total(HANDLE, f'le, {MODEL}')})",
+                            NAME,
+                        ),
+                        S.threshold("latency_p95_seconds", operation="min"),
+                    ),
+                    unit="s",
+                    minimum=0,
+                ),
+                Graph(
+                    "Wait in the queue",
+                    "Mean time that a request waits in TorchServe before a worker takes it. It grows when "
+                    "workers are saturated.",
+                    ranked(
+                        f"{ratio(rate(QUEUE_TIME, 'model_name'), rate(QUEUED, 'model_name'))} / 1e6",
+                        f"({ratio(total(QUEUE_TIME, 'model_name'), total(QUEUED, 'model_name'))})",
+                        "{{model_name}}",
+                    ),
+                    unit="s",
+                    minimum=0,
+                ),
+                Graph(
+                    "Responses of TorchServe",
+                    "Responses in a second by status, as TorchServe counts them over all of its models.",
+                    lines(
+                        ("2xx", rate(selector("Requests2XX"))),
+                        ("4xx", rate(selector("Requests4XX"))),
+                        ("5xx", rate(selector("Requests5XX"))),
+                    ),
+                    unit="reqps",
+                    minimum=0,
+                    width=24,
+                    height=7,
+                ),
+            ),
+        ),
+        Row(
+            "Predictions",
+            (
+                Graph(
+                    "Share of drifted features",
+                    "Features whose drift is significant and large, as a share of all features that are "
+                    "watched.",
+                    ranked(f"max by ({MODEL}) ({DRIFTED})", peak(DRIFTED, MODEL), NAME),
+                    unit="percentunit",
+                    minimum=0,
+                    maximum=1,
+                ),
+                Graph(
+                    "Mean confidence",
+                    "Mean of the highest class probability. The dashed line is the highest limit of the "
+                    "chosen models: a mean below a model's own limit is too low.",
+                    (
+                        *ranked(_mean_confidence(PER_SECOND), f"({_mean_confidence(GROWTH)})", NAME),
+                        S.threshold("confidence"),
+                    ),
+                    unit="percentunit",
+                    minimum=0,
+                    maximum=1,
+                ),
+            ),
+        ),
+        Row(
+            "The machine: utilisation and saturation",
+            (
+                Graph(
+                    "Memory of the largest worker",
+                    "Resident memory of the worker that uses most, by model. The dashed line is the lowest "
+                    "rss_bytes limit.",
+                    (
+                        *ranked(f"max by ({MODEL}) ({RSS})", peak(RSS, MODEL), NAME),
+                        S.threshold("rss_bytes", operation="min"),
+                    ),
+                    unit="bytes",
+                    minimum=0,
+                ),
+                _host_graph(
+                    "CPU", "CPU use of the whole host, measured by TorchServe.", "CPUUtilization", width=12
+                ),
+                _host_graph(
+                    "Host memory",
+                    "Memory in use on the whole host, measured by TorchServe.",
+                    "MemoryUtilization",
+                ),
+                _host_graph("Disk", "Disk in use on the host, measured by TorchServe.", "DiskUtilization"),
+                _host_graph(
+                    "GPU",
+                    "Use of each GPU, measured by TorchServe. Empty on a machine without one.",
+                    "GPUUtilization",
+                    gpu=True,
+                ),
+            ),
+        ),
+        Row(
+            "The monitor itself",
+            (
+                Graph(
+                    "Since the last evaluation",
+                    "Time since any worker of the model last evaluated its window. It stays below the flush "
+                    "interval while the monitor lives; over the dashed line its gauges count as dead. A "
+                    "model leaves after an hour.",
+                    (
+                        *ranked(
+                            f"(time() - max by ({MODEL}) ({SEEN}) < {FORGOTTEN_SECONDS})",
+                            f"min by ({MODEL}) (timestamp({SEEN} @ end()) - {SEEN} @ end() < {FORGOTTEN_SECONDS})",
+                            NAME,
+                        ),
+                        fixed_threshold(FRESH_SECONDS),
+                    ),
+                    unit="s",
+                    minimum=0,
+                    width=8,
+                ),
+                Graph(
+                    "Cost",
+                    "CPU time that the monitor uses for each call of the handler.",
+                    ranked(
+                        ratio(rate(S.select(metrics.MONITOR_SECONDS), MODEL), rate(REQUESTS, MODEL)),
+                        f"({ratio(total(S.select(metrics.MONITOR_SECONDS), MODEL), total(REQUESTS, MODEL))})",
+                        NAME,
+                    ),
+                    unit="s",
+                    minimum=0,
+                    width=8,
+                ),
+                Graph(
+                    "Errors and dropped rows",
+                    "Errors inside the monitor, and rows or values that it could not take, in a second. "
+                    "Both should be zero; predictions are never affected.",
+                    lines(
+                        ("errors", rate(S.select(metrics.MONITOR_ERRORS))),
+                        ("dropped", rate(S.select(metrics.MONITOR_DROPPED))),
+                    ),
+                    unit="cps",
+                    minimum=0,
+                    width=8,
+                ),
+            ),
+        ),
+    ),
+)

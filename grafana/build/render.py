@@ -1,0 +1,442 @@
+"""Turns a ``spec.Dashboard`` into the classic dashboard JSON, with Grafana's own foundation SDK."""
+
+from __future__ import annotations
+
+import json
+import warnings
+from collections.abc import Callable
+from typing import Any
+
+with warnings.catch_warnings():
+    # The SDK advises the newer dashboard schema on import; Grafana 11 loads the classic one alone.
+    warnings.simplefilter("ignore", DeprecationWarning)
+    from grafana_foundation_sdk.builders import (
+        barchart,
+        common,
+        heatmap,
+        prometheus,
+        stat,
+        statetimeline,
+        table,
+        text,
+        timeseries,
+    )
+    from grafana_foundation_sdk.builders import dashboard as builders
+    from grafana_foundation_sdk.cog.encoder import JSONEncoder
+    from grafana_foundation_sdk.models import common as common_models
+    from grafana_foundation_sdk.models import dashboard as models
+    from grafana_foundation_sdk.models import heatmap as heatmap_models
+    from grafana_foundation_sdk.models import prometheus as prometheus_models
+    from grafana_foundation_sdk.models import text as text_models
+
+from grafana.build import palette, spec
+
+# The version of Grafana 11.0. Later ones migrate it as they load it, and earlier ones are not supported.
+SCHEMA_VERSION = 39
+
+LINKS = (
+    ("Overview", "torchvitals-overview"),
+    ("Model", "torchvitals-model"),
+    ("Drift", "torchvitals-drift"),
+)
+
+_PROMETHEUS = common_models.DataSourceRef(type_val="prometheus", uid="${datasource}")
+_FORMAT = prometheus_models.PromQueryFormat
+
+
+def to_json(source: spec.Dashboard) -> str:
+    """Return the dashboard file: JSON with two spaces of indentation and a final newline."""
+    built = json.loads(json.dumps(_dashboard(source).build(), cls=JSONEncoder))
+    return json.dumps(_without_placement(built), indent=2, ensure_ascii=False) + "\n"
+
+
+def _without_placement(built: dict[str, Any]) -> dict[str, Any]:
+    """Leave links and annotations in the bar: the SDK's default hides them in a menu of Grafana 12."""
+    for entry in (*built["links"], *built["annotations"]["list"]):
+        entry.pop("placement", None)
+    return built
+
+
+def _dashboard(source: spec.Dashboard) -> builders.Dashboard:
+    board = (
+        builders.Dashboard(source.title)
+        .uid(source.uid)
+        .description(source.description)
+        .tags(["torchvitals"])
+        .readonly()
+        .tooltip(models.DashboardCursorSync.CROSSHAIR)
+        .time(source.time_from, "now")
+        .timezone("browser")
+        .refresh("30s")
+        .annotation(_alerts(source.alerts))
+        .with_variable(_datasource_variable())
+    )
+    board._internal.schema_version = SCHEMA_VERSION
+    for variable in source.variables:
+        board.with_variable(_variable(variable))
+    for title, uid in LINKS:
+        if uid != source.uid:
+            board.link(_dashboard_link(title, uid))
+
+    y = 0
+    number = 1
+    board.with_panel(_panel(source.question, number, 0, y))
+    y += source.question.height
+    for row in source.rows:
+        number += 1
+        board.with_row(
+            builders.Row(row.title).id(number).grid_pos(models.GridPos(h=1, w=spec.GRID_WIDTH, x=0, y=y))
+        )
+        y += 1
+        x = line_height = 0
+        for panel in row.panels:
+            if x + panel.width > spec.GRID_WIDTH:
+                y += line_height
+                x = line_height = 0
+            number += 1
+            board.with_panel(_panel(panel, number, x, y))
+            x += panel.width
+            line_height = max(line_height, panel.height)
+        y += line_height
+    return board
+
+
+def _alerts(expr: str) -> builders.AnnotationQuery:
+    # Both places: Grafana moved the expression from the annotation into its target.
+    return (
+        builders.AnnotationQuery()
+        .name("Firing alerts")
+        .datasource(_PROMETHEUS)
+        .enable(True)
+        .icon_color(palette.ALARM)
+        .expr(expr)
+        .target(prometheus.Dataquery().expr(expr).ref_id("Anno").range())
+        .title_format("{{alertname}}")
+        .text_format("{{severity}} {{model_name}} {{model_version}}")
+        .tag_keys("severity")
+    )
+
+
+def _datasource_variable() -> builders.DatasourceVariable:
+    return (
+        builders.DatasourceVariable("datasource")
+        .label("Data source")
+        .description("The Prometheus that scrapes TorchServe.")
+        .type("prometheus")
+        .current(models.VariableOption(text="default", value="default", selected=False))
+    )
+
+
+def _variable(source: spec.Variable) -> builders.QueryVariable:
+    order = models.VariableSort.NUMERICAL_ASC if source.numeric else models.VariableSort.ALPHABETICAL_ASC
+    variable = (
+        builders.QueryVariable(source.name)
+        .label(source.label)
+        .description(source.description)
+        .datasource(_PROMETHEUS)
+        .query({"qryType": 1, "query": source.query, "refId": "PrometheusVariableQueryEditor-VariableQuery"})
+        .definition(source.query)
+        .refresh(models.VariableRefresh.ON_TIME_RANGE_CHANGED)
+        .sort(order)
+        .multi(source.multi)
+        .include_all(source.multi)
+    )
+    if source.multi:
+        variable.all_value(".+").current(models.VariableOption(text=["All"], value=["$__all"], selected=True))
+    return variable
+
+
+def _dashboard_link(title: str, uid: str) -> builders.DashboardLink:
+    return (
+        builders.DashboardLink(title)
+        .type(models.DashboardLinkType.LINK)
+        .url(f"/d/{uid}")
+        .icon("dashboard")
+        .include_vars(True)
+        .keep_time(True)
+    )
+
+
+def _panel(source: spec.Panel, number: int, x: int, y: int) -> Any:
+    panel = _KINDS[type(source)](source)
+    panel.id(number).title(source.title).description(source.description).datasource(_PROMETHEUS)
+    panel.grid_pos(models.GridPos(h=source.height, w=source.width, x=x, y=y))
+    if not isinstance(source, spec.Text):
+        panel.unit(source.unit)
+    if source.decimals is not None:
+        panel.decimals(source.decimals)
+    if source.minimum is not None:
+        panel.min(source.minimum)
+    if source.maximum is not None:
+        panel.max(source.maximum)
+    if source.no_value:
+        panel.no_value(source.no_value)
+    return panel
+
+
+def _text(source: spec.Text) -> text.Panel:
+    return text.Panel().mode(text_models.TextMode.MARKDOWN).content(source.content)
+
+
+def _stat(source: spec.Stat) -> stat.Panel:
+    mode = common_models.BigValueTextMode.NAME if source.show_name else common_models.BigValueTextMode.VALUE
+    panel = (
+        stat.Panel()
+        .reduce_options(common.ReduceDataOptions().calcs(["lastNotNull"]).values(False).fields(""))
+        .graph_mode(common_models.BigValueGraphMode.NONE)
+        .color_mode(common_models.BigValueColorMode.VALUE)
+        .text_mode(mode)
+        .orientation(common_models.VizOrientation.AUTO)
+        .color_scheme(_by_threshold())
+        .thresholds(_steps(source.steps or (spec.Step(None, palette.NEUTRAL),)))
+    )
+    for target in source.targets:
+        panel.with_target(_query(target, _FORMAT.TIME_SERIES).instant())
+    return panel
+
+
+def _graph(source: spec.Graph) -> timeseries.Panel:
+    style = common_models.GraphDrawStyle.BARS if source.bars else common_models.GraphDrawStyle.LINE
+    stacking = common_models.StackingMode.NORMAL if source.stacked else common_models.StackingMode.NONE
+    panel = (
+        timeseries.Panel()
+        .draw_style(style)
+        .line_width(2)
+        .fill_opacity(60 if source.bars or source.stacked else 0)
+        .show_points(common_models.VisibilityMode.NEVER)
+        .stacking(common.StackingConfig().mode(stacking).group("A"))
+        .axis_soft_min(0)
+        .color_scheme(_fixed(palette.GREY))
+        .legend(
+            common.VizLegendOptions()
+            .display_mode(common_models.LegendDisplayMode.LIST)
+            .placement(common_models.LegendPlacement.BOTTOM)
+            .show_legend(True)
+            .calcs([])
+        )
+        .tooltip(
+            common.VizTooltipOptions()
+            .mode(common_models.TooltipDisplayMode.MULTI)
+            .sort(common_models.SortOrder.DESCENDING)
+        )
+    )
+    colours = iter(palette.SERIES)
+    for target in source.targets:
+        panel.with_target(_query(target, _FORMAT.TIME_SERIES).range())
+        is_threshold = target.ref == spec.THRESHOLD_REF
+        panel.override_by_query(target.ref, _threshold_line() if is_threshold else _line(next(colours)))
+    return panel
+
+
+def _heatmap(source: spec.Heatmap) -> heatmap.Panel:
+    panel = (
+        heatmap.Panel()
+        .calculate(False)
+        .color(
+            heatmap.HeatmapColorOptions()
+            .mode(heatmap_models.HeatmapColorMode.SCHEME)
+            .scheme(palette.HEATMAP_SCHEME)
+            .scale(heatmap_models.HeatmapColorScale.EXPONENTIAL)
+            .exponent(0.5)
+            .steps(64)
+        )
+        .y_axis(
+            heatmap.YAxisConfig()
+            .axis_placement(common_models.AxisPlacement.LEFT)
+            .unit(source.unit)
+            .reverse(False)
+        )
+        .rows_frame(heatmap.RowsHeatmapOptions().layout(common_models.HeatmapCellLayout.AUTO))
+        # An empty bucket is left blank, so that a single slow call stands out.
+        .filter_values(heatmap.FilterValueRange().le(1e-9))
+        .cell_gap(1)
+        .show_legend()
+        .tooltip(heatmap.HeatmapTooltip().mode(common_models.TooltipDisplayMode.SINGLE).y_histogram(False))
+    )
+    for target in source.targets:
+        panel.with_target(_query(target, _FORMAT.HEATMAP).range())
+    return panel
+
+
+def _timeline(source: spec.Timeline) -> statetimeline.Panel:
+    panel = (
+        statetimeline.Panel()
+        .merge_values(True)
+        .show_value(common_models.VisibilityMode.NEVER)
+        .row_height(0.8)
+        .per_page(25)
+        .fill_opacity(80)
+        .line_width(0)
+        .mappings(_mappings(source.texts))
+        .color_scheme(_by_threshold())
+        .thresholds(_steps((spec.Step(None, palette.NEUTRAL),)))
+        .legend(
+            common.VizLegendOptions()
+            .display_mode(common_models.LegendDisplayMode.LIST)
+            .placement(common_models.LegendPlacement.BOTTOM)
+            .show_legend(True)
+            .calcs([])
+        )
+        .tooltip(common.VizTooltipOptions().mode(common_models.TooltipDisplayMode.SINGLE))
+    )
+    for target in source.targets:
+        panel.with_target(_query(target, _FORMAT.TIME_SERIES).range())
+    return panel
+
+
+def _table(source: spec.Table) -> table.Panel:
+    panel = (
+        table.Panel()
+        .show_header(True)
+        .cell_height(common_models.TableCellHeight.SM)
+        .color_scheme(_by_threshold())
+        .thresholds(_steps((spec.Step(None, palette.NEUTRAL),)))
+        .align(common_models.FieldTextAlignment.AUTO)
+    )
+    if source.sort_by:
+        panel.sort_by(
+            [common.TableSortByFieldState().display_name(name).desc(True) for name in source.sort_by]
+        )
+    _add_columns(panel, source.targets, source.columns)
+    for column in source.columns:
+        if not column.hidden:
+            panel.override_by_name(column.title, _column(column))
+    return panel
+
+
+def _bars(source: spec.Bars) -> barchart.Panel:
+    panel = (
+        barchart.Panel()
+        .x_field(source.category)
+        .orientation(common_models.VizOrientation.VERTICAL)
+        .stacking(common_models.StackingMode.NONE)
+        .show_value(common_models.VisibilityMode.NEVER)
+        .group_width(0.7)
+        .bar_width(0.95)
+        .fill_opacity(80)
+        .line_width(0)
+        .x_tick_label_rotation(-45)
+        # The SDK writes 0 where none is given, and Grafana then shortens every label to nothing.
+        .x_tick_label_max_length(24)
+        .color_scheme(_fixed(palette.GREY))
+        .legend(
+            common.VizLegendOptions()
+            .display_mode(common_models.LegendDisplayMode.LIST)
+            .placement(common_models.LegendPlacement.BOTTOM)
+            .show_legend(True)
+            .calcs([])
+        )
+        .tooltip(common.VizTooltipOptions().mode(common_models.TooltipDisplayMode.MULTI))
+    )
+    _add_columns(panel, source.targets, source.columns)
+    panel.with_transformation(
+        models.DataTransformerConfig(
+            id_val="sortBy", options={"fields": {}, "sort": [{"field": source.category, "desc": False}]}
+        )
+    )
+    colours = iter(palette.SERIES)
+    for column in source.columns:
+        if not column.hidden and column.title != source.category:
+            panel.override_by_name(column.title, _line(next(colours)))
+    return panel
+
+
+def _add_columns(panel: Any, targets: tuple[spec.Target, ...], columns: tuple[spec.Column, ...]) -> None:
+    """Join the targets on their common labels, then name and order the columns."""
+    for target in targets:
+        panel.with_target(_query(target, _FORMAT.TABLE).instant())
+    if len(targets) > 1:
+        panel.with_transformation(models.DataTransformerConfig(id_val="merge", options={}))
+    panel.with_transformation(
+        models.DataTransformerConfig(
+            id_val="organize",
+            options={
+                "excludeByName": {"Time": True} | {column.field: True for column in columns if column.hidden},
+                "includeByName": {},
+                "indexByName": {column.field: index for index, column in enumerate(columns)},
+                "renameByName": {column.field: column.title for column in columns if not column.hidden},
+            },
+        )
+    )
+
+
+def _column(column: spec.Column) -> list[models.DynamicConfigValue]:
+    properties = [_property("unit", column.unit)]
+    if column.decimals is not None:
+        properties.append(_property("decimals", column.decimals))
+    if column.width is not None:
+        properties.append(_property("custom.width", column.width))
+    if column.texts:
+        properties.append(_property("mappings", _mappings(column.texts)))
+    if column.steps:
+        properties.append(_property("thresholds", _steps(column.steps).build()))
+    if column.texts or column.steps:
+        properties.append(_property("custom.cellOptions", {"type": "color-background", "mode": "basic"}))
+    if column.link:
+        properties.append(_property("links", [{"title": "Open", "url": column.link, "targetBlank": False}]))
+    return properties
+
+
+def _query(target: spec.Target, result: prometheus_models.PromQueryFormat) -> prometheus.Dataquery:
+    return (
+        prometheus.Dataquery()
+        .datasource(_PROMETHEUS)
+        .editor_mode(prometheus_models.QueryEditorMode.CODE)
+        .expr(target.expr)
+        .format(result)
+        .legend_format(target.legend)
+        .ref_id(target.ref)
+    )
+
+
+def _mappings(texts: tuple[tuple[str, str, str], ...]) -> list[models.ValueMapping]:
+    options = {
+        value: models.ValueMappingResult(text=shown, color=colour, index=index)
+        for index, (value, shown, colour) in enumerate(texts)
+    }
+    return [models.ValueMap(options=options)]
+
+
+def _steps(steps: tuple[spec.Step, ...]) -> builders.ThresholdsConfig:
+    return (
+        builders.ThresholdsConfig()
+        .mode(models.ThresholdsMode.ABSOLUTE)
+        .steps([models.Threshold(value=step.value, color=step.colour) for step in steps])
+    )
+
+
+def _by_threshold() -> builders.FieldColor:
+    return builders.FieldColor().mode(models.FieldColorModeId.THRESHOLDS)
+
+
+def _fixed(colour: str) -> builders.FieldColor:
+    return builders.FieldColor().mode(models.FieldColorModeId.FIXED).fixed_color(colour)
+
+
+def _line(colour: str) -> list[models.DynamicConfigValue]:
+    return [_property("color", {"mode": "fixed", "fixedColor": colour})]
+
+
+def _threshold_line() -> list[models.DynamicConfigValue]:
+    return [
+        _property("color", {"mode": "fixed", "fixedColor": palette.ALARM}),
+        _property("custom.drawStyle", "line"),
+        _property("custom.lineStyle", {"fill": "dash", "dash": [10, 10]}),
+        _property("custom.fillOpacity", 0),
+        _property("custom.stacking", {"mode": "none", "group": "A"}),
+    ]
+
+
+def _property(name: str, value: object) -> models.DynamicConfigValue:
+    return models.DynamicConfigValue(id_val=name, value=value)
+
+
+_KINDS: dict[type[spec.Panel], Callable[[Any], Any]] = {
+    spec.Text: _text,
+    spec.Stat: _stat,
+    spec.Graph: _graph,
+    spec.Heatmap: _heatmap,
+    spec.Timeline: _timeline,
+    spec.Table: _table,
+    spec.Bars: _bars,
+}

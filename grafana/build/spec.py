@@ -1,0 +1,155 @@
+"""What a dashboard is made of, as data. ``render.py`` turns it into JSON."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+GRID_WIDTH = 24
+
+# The target that draws a threshold. Its line is dashed and does not count as one of the five.
+THRESHOLD_REF = "T"
+
+
+@dataclass(frozen=True)
+class Target:
+    """One query. ``legend`` is a Grafana legend format; ``ref`` is unique in the panel."""
+
+    expr: str
+    legend: str = ""
+    ref: str = "A"
+
+
+@dataclass(frozen=True)
+class Step:
+    """From ``value`` upwards the panel takes ``colour``; None is the base."""
+
+    value: float | None
+    colour: str
+
+
+@dataclass(frozen=True)
+class Column:
+    """A table column: the field that the query made, and how it is shown.
+
+    ``texts`` maps a value to the text and colour of its cell; ``link`` is the address behind the cell.
+    """
+
+    field: str
+    title: str
+    unit: str = "string"
+    decimals: int | None = None
+    texts: tuple[tuple[str, str, str], ...] = ()
+    steps: tuple[Step, ...] = ()
+    link: str = ""
+    width: int | None = None
+    hidden: bool = False
+
+
+@dataclass(frozen=True)
+class Panel:
+    """One panel; the subclasses name the kinds. ``width`` is in grid columns of 24, ``height`` in grid rows."""
+
+    title: str
+    description: str
+    targets: tuple[Target, ...] = ()
+    unit: str = "none"
+    width: int = 12
+    height: int = 8
+    decimals: int | None = None
+    minimum: float | None = None
+    maximum: float | None = None
+    no_value: str = ""
+
+
+@dataclass(frozen=True)
+class Text(Panel):
+    """The question that the dashboard answers, as Markdown."""
+
+    content: str = ""
+    width: int = GRID_WIDTH
+    height: int = 4
+
+
+@dataclass(frozen=True)
+class Stat(Panel):
+    """One number, coloured by ``steps``. ``show_name`` shows the name of the series instead of its value."""
+
+    steps: tuple[Step, ...] = ()
+    show_name: bool = False
+    width: int = 4
+    height: int = 4
+
+
+@dataclass(frozen=True)
+class Graph(Panel):
+    """Lines over time, one target a line; ``bars`` and ``stacked`` change how they are drawn."""
+
+    bars: bool = False
+    stacked: bool = False
+
+
+@dataclass(frozen=True)
+class Heatmap(Panel):
+    """The buckets of a histogram over time."""
+
+
+@dataclass(frozen=True)
+class Timeline(Panel):
+    """A state per row over time; ``texts`` maps each value to a text and a colour."""
+
+    texts: tuple[tuple[str, str, str], ...] = ()
+    width: int = GRID_WIDTH
+
+
+@dataclass(frozen=True)
+class Table(Panel):
+    """Instant queries, one column each, joined on the labels that they share.
+
+    ``sort_by`` names the columns to sort by, largest first.
+    """
+
+    columns: tuple[Column, ...] = ()
+    sort_by: tuple[str, ...] = ()
+    width: int = GRID_WIDTH
+
+
+@dataclass(frozen=True)
+class Bars(Panel):
+    """Instant queries side by side, one group of bars for each value of the column ``category``."""
+
+    category: str = ""
+    columns: tuple[Column, ...] = ()
+
+
+@dataclass(frozen=True)
+class Row:
+    """A titled group of panels, laid out left to right."""
+
+    title: str
+    panels: tuple[Panel, ...]
+
+
+@dataclass(frozen=True)
+class Variable:
+    """A query variable. ``multi`` also offers All, as the pattern ``.+``."""
+
+    name: str
+    label: str
+    description: str
+    query: str
+    multi: bool
+    numeric: bool = False
+
+
+@dataclass(frozen=True)
+class Dashboard:
+    """A whole dashboard. ``alerts`` is the query whose result is drawn as annotations."""
+
+    uid: str
+    title: str
+    description: str
+    question: Text
+    alerts: str
+    variables: tuple[Variable, ...]
+    rows: tuple[Row, ...]
+    time_from: str = "now-1h"

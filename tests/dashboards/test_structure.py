@@ -1,0 +1,345 @@
+"""What Grafana needs to load a dashboard, and what our own rules ask of it."""
+
+from __future__ import annotations
+
+import copy
+import itertools
+import json
+import re
+import warnings
+from pathlib import Path
+from typing import Any
+
+import promql_parser as parser
+import pytest
+import yaml
+
+from grafana.build import DASHBOARDS, palette, spec
+from tests.dashboards import promql
+from tests.dashboards.queries import VARIABLE, load, names, panels_of
+from torchvitals import metrics
+
+ROOT = Path(__file__).resolve().parents[2]
+
+# Grafana's own variables, in queries and in links.
+BUILT_IN = {"__rate_interval", "__range", "__interval", "__url_time_range"}
+# TorchServe's own metrics and Prometheus' series that the dashboards read, with the labels that they carry.
+FOREIGN = {
+    "up": set(),
+    "ALERTS": {"alertstate", "alertname", "severity", "model_name", "model_version", "kind", "class"},
+    "ALERTS_FOR_STATE": {"alertname", "severity", "model_name", "model_version", "kind", "class"},
+    "ts_inference_requests_total": {"model_name", "model_version"},
+    "ts_queue_latency_microseconds": {"model_name", "model_version"},
+    "Requests2XX": {"Level", "Hostname"},
+    "Requests4XX": {"Level", "Hostname"},
+    "Requests5XX": {"Level", "Hostname"},
+    "CPUUtilization": {"Level", "Hostname"},
+    "MemoryUtilization": {"Level", "Hostname"},
+    "DiskUtilization": {"Level", "Hostname"},
+    "GPUUtilization": {"Level", "Hostname", "DeviceId"},
+    "WorkerLoadTime": {"WorkerName", "Level", "Hostname"},
+}
+TRANSFORMATIONS = {
+    "merge": set(),
+    "organize": {"excludeByName", "includeByName", "indexByName", "renameByName"},
+    "sortBy": {"fields", "sort"},
+}
+
+
+@pytest.fixture(params=names())
+def dashboard(request: pytest.FixtureRequest) -> dict[str, Any]:
+    return load(request.param)
+
+
+def recording_rules() -> dict[str, str]:
+    groups = yaml.safe_load((ROOT / "prometheus" / "rules.yml").read_text(encoding="utf-8"))["groups"]
+    return {rule["record"]: rule["expr"] for group in groups for rule in group["rules"]}
+
+
+def all_selectors(dashboard: dict[str, Any]) -> list[tuple[str, Any, tuple[Any, ...]]]:
+    found = []
+    for panel in panels_of(dashboard):
+        for target in panel.get("targets", []):
+            where = f"{panel['title']} {target['refId']}"
+            found += [(where, selector, parents) for selector, parents in promql.selectors(target["expr"])]
+    return found
+
+
+def strings(value: Any) -> list[str]:
+    if isinstance(value, str):
+        return [value]
+    if isinstance(value, dict):
+        return [text for entry in value.values() for text in strings(entry)]
+    if isinstance(value, list):
+        return [text for entry in value for text in strings(entry)]
+    return []
+
+
+# --- What Grafana loads ---
+
+
+def test_identity(dashboard: dict[str, Any]) -> None:
+    assert dashboard["uid"] in {"torchvitals-overview", "torchvitals-model", "torchvitals-drift"}
+    assert dashboard["title"].startswith("TorchVitals / ")
+    assert dashboard["tags"] == ["torchvitals"]
+    # 39 is Grafana 11.0's; a later Grafana migrates an older version, but 11 does not know a newer one.
+    assert dashboard["schemaVersion"] == 39
+    assert isinstance(dashboard["refresh"], str)
+    assert "id" not in dashboard
+    assert "__inputs" not in dashboard
+
+
+def test_panel_ids_are_unique(dashboard: dict[str, Any]) -> None:
+    ids = [panel["id"] for panel in dashboard["panels"] if panel["type"] != "row"]
+    ids += [panel["id"] for panel in dashboard["panels"] if panel["type"] == "row"]
+    assert len(ids) == len(set(ids))
+    assert all(number > 0 for number in ids)
+
+
+def test_panels_fill_the_grid_without_overlap(dashboard: dict[str, Any]) -> None:
+    taken: dict[tuple[int, int], str] = {}
+    for panel in dashboard["panels"]:
+        place = panel["gridPos"]
+        assert place["w"] > 0
+        assert place["h"] > 0
+        assert place["x"] + place["w"] <= 24
+        for cell in itertools.product(
+            range(place["x"], place["x"] + place["w"]), range(place["y"], place["y"] + place["h"])
+        ):
+            assert cell not in taken, f"{panel['title']} lies on {taken[cell]}"
+            taken[cell] = panel["title"]
+    height = max(y for _, y in taken) + 1
+    assert len(taken) == 24 * height, "a part of the grid is empty"
+
+
+def test_ref_ids_are_unique_in_a_panel(dashboard: dict[str, Any]) -> None:
+    for panel in panels_of(dashboard):
+        refs = [target["refId"] for target in panel.get("targets", [])]
+        assert len(refs) == len(set(refs)), panel["title"]
+
+
+def test_variables_are_defined_before_use(dashboard: dict[str, Any]) -> None:
+    defined: set[str] = set()
+    for variable in dashboard["templating"]["list"]:
+        used = {match[1] or match[3] or match[4] for match in VARIABLE.finditer(str(variable.get("query")))}
+        assert used <= defined, variable["name"]
+        defined.add(variable["name"])
+
+    used = set()
+    for text in strings({key: value for key, value in dashboard.items() if key != "templating"}):
+        # ${__data.fields.X} has dots, which the pattern of variables has not.
+        used |= {match[1] or match[3] or match[4] for match in VARIABLE.finditer(text)}
+    assert used - defined <= BUILT_IN
+    assert defined <= used, f"not used: {defined - used}"
+
+
+def test_row_data_links_name_columns_that_exist(dashboard: dict[str, Any]) -> None:
+    for panel in panels_of(dashboard):
+        columns = {
+            title
+            for step in panel.get("transformations", [])
+            if step["id"] == "organize"
+            for title in step["options"]["renameByName"].values()
+        }
+        for text in strings(panel.get("fieldConfig", {})):
+            assert set(re.findall(r"\$\{__data\.fields\.([^}:]+)", text)) <= columns, panel["title"]
+
+
+def test_required_variables(dashboard: dict[str, Any]) -> None:
+    found = [variable["name"] for variable in dashboard["templating"]["list"]]
+    expected = ["datasource", "job", "instance", "model_name", "model_version", "window"]
+    assert found == [*expected, "feature"] if dashboard["uid"] == "torchvitals-drift" else found == expected
+
+
+def test_many_valued_variables_are_matched_as_patterns(dashboard: dict[str, Any]) -> None:
+    multi = {entry["name"]: entry.get("multi", False) for entry in dashboard["templating"]["list"]}
+    for where, selector, _ in all_selectors(dashboard):
+        for operator, value in promql.matchers(selector).values():
+            # One value is compared as it is: as a pattern, the dot of a version would match any sign.
+            if value.strip("|") in {f"${name}" for name in multi}:
+                expected = "=~" if multi[value.strip("|$")] else "="
+                assert operator == expected, f"{where}: {selector}"
+
+
+def test_links_keep_variables_and_time(dashboard: dict[str, Any]) -> None:
+    assert len(dashboard["links"]) == 2
+    for link in dashboard["links"]:
+        assert link["includeVars"] is True
+        assert link["keepTime"] is True
+        assert link["url"].removeprefix("/d/") in {f"{name}" for name in names()} - {dashboard["uid"]}
+
+
+def test_firing_alerts_are_annotations(dashboard: dict[str, Any]) -> None:
+    [annotation] = dashboard["annotations"]["list"]
+    assert annotation["enable"] is True
+    assert annotation["expr"] == annotation["target"]["expr"]
+    selector = promql.parse(annotation["expr"])
+    assert selector.name == "ALERTS"
+    assert promql.matchers(selector)["alertstate"] == ("=", "firing")
+
+
+def test_transformations_are_documented_ones(dashboard: dict[str, Any]) -> None:
+    for panel in panels_of(dashboard):
+        steps = panel.get("transformations", [])
+        for step in steps:
+            assert set(step["options"]) == TRANSFORMATIONS[step["id"]], panel["title"]
+        if panel["type"] not in {"table", "barchart"}:
+            assert not steps, panel["title"]
+            continue
+        targets = panel["targets"]
+        assert all(
+            target["format"] == "table" and target["instant"] and not target["range"] for target in targets
+        )
+        assert ("merge" in [step["id"] for step in steps]) == (len(targets) > 1), panel["title"]
+
+
+def test_columns_are_fields_of_the_queries(dashboard: dict[str, Any]) -> None:
+    for panel in panels_of(dashboard):
+        if panel["type"] not in {"table", "barchart"}:
+            continue
+        # Prometheus' data source names the value field after the query once there are several.
+        targets = panel["targets"]
+        fields = {f"Value #{target['refId']}" for target in targets} if len(targets) > 1 else {"Value"}
+        for target in targets:
+            fields |= _result_labels(target["expr"])
+        [organize] = [step["options"] for step in panel["transformations"] if step["id"] == "organize"]
+        assert set(organize["indexByName"]) == fields, panel["title"]
+        hidden = {name for name, hide in organize["excludeByName"].items() if hide}
+        assert hidden | set(organize["renameByName"]) == fields | {"Time"}, panel["title"]
+        titles = set(organize["renameByName"].values())
+        shown = {entry["matcher"]["options"] for entry in panel["fieldConfig"]["overrides"]}
+        assert shown <= titles, panel["title"]
+        if panel["type"] == "barchart":
+            assert panel["options"]["xField"] in titles
+        for order in panel["options"].get("sortBy", []):
+            assert order["displayName"] in titles
+
+
+def _result_labels(expr: str) -> set[str]:
+    """Labels of the result: those of the first aggregation on the way down the left side."""
+    node = promql.parse(expr)
+    while not isinstance(node, parser.AggregateExpr):
+        if isinstance(node, parser.BinaryExpr):
+            node = node.rhs if isinstance(node.lhs, parser.NumberLiteral) else node.lhs
+        elif isinstance(node, parser.Call):
+            node = node.args[-1]
+        else:
+            node = node.expr
+    modifier: Any = node.modifier
+    return set(modifier.labels) - {"le"}
+
+
+# --- What our own rules ask ---
+
+
+def test_text_panel_asks_the_question_first(dashboard: dict[str, Any]) -> None:
+    first = dashboard["panels"][0]
+    assert first["type"] == "text"
+    assert re.match(r"## .+\?\n", first["options"]["content"])
+
+
+def test_a_row_has_at_most_five_graphs(dashboard: dict[str, Any]) -> None:
+    graphs = 0
+    for panel in dashboard["panels"]:
+        graphs = 0 if panel["type"] == "row" else graphs + (panel["type"] == "timeseries")
+        assert graphs <= 5, panel["title"]
+
+
+def test_every_line_has_its_colour(dashboard: dict[str, Any]) -> None:
+    for panel in panels_of(dashboard):
+        if panel["type"] != "timeseries":
+            continue
+        refs = [target["refId"] for target in panel["targets"]]
+        assert len([ref for ref in refs if ref != spec.THRESHOLD_REF]) <= 5, panel["title"]
+        colours = {}
+        for override in panel["fieldConfig"]["overrides"]:
+            assert override["matcher"]["id"] == "byFrameRefID"
+            properties = {entry["id"]: entry["value"] for entry in override["properties"]}
+            colours[override["matcher"]["options"]] = properties["color"]["fixedColor"]
+            if override["matcher"]["options"] == spec.THRESHOLD_REF:
+                assert properties["custom.lineStyle"]["fill"] == "dash"
+        assert sorted(colours) == sorted(refs), panel["title"]
+        assert len(set(colours.values())) == len(refs), panel["title"]
+
+
+def test_colours_are_of_the_palette(dashboard: dict[str, Any]) -> None:
+    allowed = {*palette.SERIES, palette.ALARM}
+    for text in strings(dashboard):
+        if re.fullmatch(r"#[0-9A-Fa-f]{3,8}", text):
+            assert text in allowed, text
+
+
+def test_series_and_labels_exist(dashboard: dict[str, Any]) -> None:
+    declared = {metric.name: {*metrics.COMMON_LABELS, *metric.labels} for metric in metrics.flat()}
+    recorded = recording_rules()
+    for where, selector, _ in all_selectors(dashboard):
+        labels = set(promql.matchers(selector)) - {"job", "instance"}
+        if selector.name in recorded:
+            continue
+        known = FOREIGN if selector.name in FOREIGN else declared
+        assert selector.name in known, f"{where}: {selector.name}"
+        assert labels <= known[selector.name], f"{where}: {selector}"
+
+
+def test_every_gauge_joins_freshness(dashboard: dict[str, Any]) -> None:
+    """A gauge is joined with a living worker, or comes from a recording rule that does so."""
+    gauges = {metric.name for metric in metrics.flat() if metric.type == "gauge"} - {
+        metrics.WINDOW_EVALUATED.name
+    }
+    of_workers = {metric.name for metric in metrics.flat() if "worker" in metric.labels}
+    recorded = recording_rules()
+    stale = {
+        name
+        for name, expr in recorded.items()
+        if any(gauge in expr for gauge in gauges) and "worker:model_monitor:fresh" not in expr
+    }
+    for where, selector, parents in all_selectors(dashboard):
+        if selector.name not in gauges | stale:
+            continue
+        # A range only orders the lines; what is drawn is on the other side of its `and`.
+        if any(isinstance(parent, parser.MatrixSelector) for parent in parents):
+            assert any(
+                isinstance(parent, parser.BinaryExpr) and str(parent.op) == "and" for parent in parents
+            ), where
+            continue
+        join = parents[-1]
+        assert isinstance(join, parser.BinaryExpr), f"{where}: {selector}"
+        assert str(join.op) == "and", f"{where}: {selector}"
+        assert "worker:model_monitor:fresh" in str(join.rhs), f"{where}: {selector}"
+        modifier: Any = join.modifier
+        assert ("worker" in modifier.matching.labels) == (selector.name in of_workers), f"{where}: {selector}"
+
+
+def test_every_metric_is_shown() -> None:
+    """Each is in a dashboard itself, or in a recording rule that a dashboard reads."""
+    recorded = recording_rules()
+    shown = " ".join(
+        selector.name + " " + recorded.get(selector.name, "")
+        for name in names()
+        for _, selector, _ in all_selectors(load(name))
+    )
+    missing = {metric.name for metric in metrics.flat() if metric.name not in shown}
+    assert missing == set()
+
+
+def test_uids_are_fixed() -> None:
+    assert [dashboard.uid for dashboard in DASHBOARDS] == [
+        "torchvitals-overview",
+        "torchvitals-model",
+        "torchvitals-drift",
+    ]
+
+
+def test_sdk_reads_back_what_is_committed(dashboard: dict[str, Any]) -> None:
+    """Every field is one that the schema in Grafana's SDK knows, in a place where it knows it."""
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", DeprecationWarning)
+        from grafana_foundation_sdk.cog.encoder import JSONEncoder
+        from grafana_foundation_sdk.cog.plugins import register_default_plugins
+        from grafana_foundation_sdk.models.dashboard import Dashboard
+    register_default_plugins()
+    read = json.loads(json.dumps(Dashboard.from_json(copy.deepcopy(dashboard)), cls=JSONEncoder))
+    for entry in (*read["links"], *read["annotations"]["list"]):
+        # The SDK writes its default place; without it, Grafana shows them in the bar.
+        del entry["placement"]
+    assert read == dashboard
