@@ -1,0 +1,341 @@
+"""The whole of it: train, build the baseline, package, serve, replay, and be told when the world changes.
+
+``python -m examples.flight_delay.demo`` (``make demo``). In the environment:
+
+DEMO_EXIT=1    end by itself, with status 0 only if no alert fired during the winter flights and the changed
+               flights delivered ModelInputDrift through Alertmanager; without it, stay up until Ctrl-C.
+FAULT=celsius  instead of July's flights, winter flights with the temperature in °C: a unit bug upstream.
+"""
+
+from __future__ import annotations
+
+import math
+import os
+import shlex
+import shutil
+import subprocess
+import sys
+import threading
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import httpx
+from rich.console import Console
+from rich.markup import escape
+from rich.table import Table
+
+from stack import Stack, StackError
+from stack.ports import Ports
+from stack.runner import stop_on_terminate
+
+from . import train
+from .data import CLASSES, COLUMNS
+from .prometheus import FeatureState, Prometheus
+from .replay import RATE, ReplayResult, Traffic, replay, traffic
+
+ROOT = Path(__file__).resolve().parents[2]
+MODEL, VERSION = "flight_delay", "1.0"
+TRAINED = Path(".run/flight_delay")
+BASELINE = TRAINED / f"{MODEL}-{VERSION}.json"
+MODEL_STORE = Path("model-store")
+RUN_DIR = Path(".run/demo")
+WORKERS = 2
+ALERT = "ModelInputDrift"
+
+# At 150 requests a second, two workers fill their windows of 1,000 rows in 14 s. A drift alert then waits a
+# minute (`for: 1m` in alerts.yml): only a silence longer than both together says anything.
+WINTER_SECONDS = 100
+CHANGED_SECONDS = 100
+NOTIFICATION_SECONDS = 60  # after the last request, Alertmanager's group_wait among it
+READY_SECONDS = 90
+
+
+class DemoError(Exception):
+    """A step of the demo failed; the message says which and how."""
+
+
+@dataclass(frozen=True)
+class Phase:
+    """What one kind of traffic showed."""
+
+    name: str
+    result: ReplayResult
+    p95_seconds: dict[str, float]  # by stage
+    features: list[FeatureState]
+    fired: list[str]
+
+
+class Notifications:
+    """Prints what Alertmanager delivers to the receiver, as it arrives."""
+
+    def __init__(self, source: Callable[[], list[dict[str, Any]]], console: Console) -> None:
+        self.received: list[dict[str, Any]] = []
+        self._source = source
+        self._console = console
+        self._stop = threading.Event()
+        self._error: Exception | None = None
+        self._thread = threading.Thread(target=self._run, name="notifications", daemon=True)
+
+    def __enter__(self) -> Notifications:
+        self._thread.start()
+        return self
+
+    def __exit__(self, *exception: object) -> None:
+        self._stop.set()
+        self._thread.join()
+
+    def firing(self) -> set[str]:
+        """Return the names of the alerts that were delivered; raise what kept us from hearing of them."""
+        if self._error is not None:
+            raise DemoError(f"the notifications cannot be read: {self._error}") from self._error
+        return {alert["labels"]["alertname"] for alert in self.received if alert["status"] == "firing"}
+
+    def wait_for(self, name: str, *, timeout_seconds: float) -> bool:
+        """Wait until an alert has been delivered; tell whether it was."""
+        deadline = time.monotonic() + timeout_seconds
+        while name not in self.firing():
+            if time.monotonic() > deadline:
+                return False
+            time.sleep(0.5)
+        return True
+
+    def _run(self) -> None:
+        while not self._stop.wait(0.5):
+            try:
+                for alert in self._source()[len(self.received) :]:
+                    self.received.append(alert)
+                    self._console.print(notification_text(alert))
+            except Exception as error:  # handed to whoever asks
+                self._error = error
+                return
+
+
+def notification_text(alert: dict[str, Any]) -> str:
+    """Return one delivered alert as text for the console."""
+    labels, annotations = alert["labels"], alert.get("annotations", {})
+    style = "bold red" if alert["status"] == "firing" else "bold green"
+    lines = [f"[{style}]NOTIFICATION[/] {alert['status']} [bold]{escape(labels['alertname'])}[/]"]
+    lines += [f"  {escape(annotations[key])}" for key in ("summary", "description") if annotations.get(key)]
+    return "\n".join(lines)
+
+
+def program(name: str) -> str:
+    """Return the path of a program that was installed beside this Python, or is on PATH."""
+    found = shutil.which(name, path=str(Path(sys.executable).parent)) or shutil.which(name)
+    if found is None:
+        raise DemoError(f"the program '{name}' is missing; 'make setup' installs it")
+    return found
+
+
+def command(console: Console, *words: str) -> None:
+    """Print a command as one would type it, and run it; raise DemoError with its output when it fails."""
+    console.print(f"[dim]$ {escape(shlex.join(words))}[/]", soft_wrap=True, highlight=False)
+    done = subprocess.run(
+        [program(words[0]), *words[1:]],
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        text=True,
+        check=False,
+    )
+    if done.returncode:
+        raise DemoError(f"'{words[0]}' ended with status {done.returncode}:\n{done.stdout}")
+
+
+def build(console: Console) -> None:
+    """Train, build the baseline and package, with the commands that README shows."""
+    console.rule("Train on January and February 2013")
+    train.run(TRAINED, console=console)
+    console.rule("Baseline and archive")
+    source = "examples/flight_delay"
+    command(
+        console,
+        *("torchvitals", "baseline", "build", "--data", f"{TRAINED}/train.parquet"),
+        *("--columns", ",".join(COLUMNS), "--class-names", ",".join(CLASSES)),
+        *("--model", f"{source}/model.py", "--weights", f"{TRAINED}/model.pt"),
+        *("--name", MODEL, "--version", VERSION, "--output", str(BASELINE)),
+    )
+    MODEL_STORE.mkdir(exist_ok=True)
+    command(
+        console,
+        *("torch-model-archiver", "--model-name", MODEL, "--version", VERSION),
+        *("--handler", f"{source}/handler.py", "--model-file", f"{source}/model.py"),
+        *("--serialized-file", f"{TRAINED}/model.pt", "--extra-files", f"handlers,{BASELINE}"),
+        *("--config-file", f"{source}/model-config.yaml", "--export-path", str(MODEL_STORE), "--force"),
+    )
+
+
+def run_phase(name: str, kind: Traffic, *, seconds: float, stack: Stack, console: Console) -> Phase:
+    """Replay one kind of traffic and ask Prometheus what it saw of it."""
+    console.rule(name)
+    began = time.monotonic()
+    result = replay(
+        f"{stack.inference_url}/predictions/{MODEL}",
+        traffic(kind, TRAINED),
+        rate=RATE,
+        seconds=seconds,
+        label=kind.value,
+        console=console,
+    )
+    lasted = time.monotonic() - began
+    prometheus = Prometheus(stack.prometheus_url, model=MODEL)
+    phase = Phase(
+        name=name,
+        result=result,
+        p95_seconds=prometheus.p95_by_stage(lasted),
+        features=prometheus.features(),
+        fired=prometheus.fired(lasted),
+    )
+    show(phase, console)
+    return phase
+
+
+def show(phase: Phase, console: Console) -> None:
+    """Print what a phase showed."""
+    console.print(f"Client: {phase.result}", highlight=False)
+    stages = ", ".join(
+        f"{stage} {phase.p95_seconds[stage] * 1000:.2f} ms"
+        for stage in ("preprocess", "inference", "postprocess", "handle")
+        if stage in phase.p95_seconds
+    )
+    console.print(f"p95 by stage, from Prometheus: {stages or 'no calls seen'}", highlight=False)
+    table = Table("feature", "source", title="Last window against the baseline", title_justify="left")
+    for heading in ("KL", "PSI", "mean shift", "drifted"):
+        table.add_column(heading, justify="right")
+    for state in phase.features:
+        # The number of a class has no mean that means anything.
+        numeric = state.feature != "predicted_class" and not math.isnan(state.mean_shift_sigmas)
+        shift = f"{state.mean_shift_sigmas:.2f} σ" if numeric else ""
+        verdict = "[red]yes[/]" if state.drifted else "no"
+        table.add_row(state.feature, state.source, f"{state.kl:.3f}", f"{state.psi:.3f}", shift, verdict)
+    console.print(table)
+    console.print(f"Alerts that fired: {', '.join(phase.fired) or 'none'}")
+
+
+def problems(
+    winter: Phase, changed: Phase, *, delivered_in_winter: set[str], delivered: set[str]
+) -> list[str]:
+    """Return what did not go as it must; empty when all is well."""
+    phases = [phase for phase in (winter, changed) if phase.result.failed]
+    found = [f"{phase.name}: {phase.result.failed} requests failed" for phase in phases]
+    if not winter.features:
+        found.append(f"{winter.name}: Prometheus knows no feature of the model, so the silence says nothing")
+    if winter.fired:
+        found.append(f"{winter.name}: alerts fired: {', '.join(winter.fired)}")
+    if delivered_in_winter:
+        found.append(f"{winter.name}: notifications arrived: {', '.join(sorted(delivered_in_winter))}")
+    if ALERT not in delivered:
+        found.append(f"{changed.name}: {ALERT} was not delivered")
+    return found
+
+
+def show_addresses(stack: Stack, console: Console) -> None:
+    """Print where to look."""
+    table = Table.grid(padding=(0, 2))
+    places = {
+        "Predictions": f"{stack.inference_url}/predictions/{MODEL}",
+        "Metrics": f"{stack.metrics_url}/metrics",
+        "Prometheus": stack.prometheus_url,
+        "Alertmanager": stack.alertmanager_url,
+        "Notifications": stack.receiver_url,
+        "Grafana": stack.grafana_url,
+    }
+    for name, url in places.items():
+        if url is not None:
+            table.add_row(name, url)
+    console.print(table)
+    for notice in stack.notices:
+        console.print(escape(notice), highlight=False)
+
+
+def demo(console: Console, *, exits: bool, kind: Traffic) -> int:
+    """Run the demo and return the exit status."""
+    began = time.monotonic()
+    build(console)
+    console.rule("Serve")
+    usual = Ports()
+    with Stack(
+        RUN_DIR,
+        model_store=MODEL_STORE,
+        models={MODEL: f"{MODEL}.mar"},
+        workers=WORKERS,
+        scrape_interval="1s",
+        # The ports that people know, where someone will look at them and they are free.
+        ports=Ports.free() if exits or usual.taken else usual,
+    ) as stack:
+        stack.wait_ready(READY_SECONDS)
+        show_addresses(stack, console)
+        with Notifications(stack.notifications, console) as notifications:
+            winter = run_phase(
+                "Winter: held-out flights of January and February",
+                Traffic.winter,
+                seconds=WINTER_SECONDS,
+                stack=stack,
+                console=console,
+            )
+            delivered_in_winter = notifications.firing()
+            title = "July" if kind is Traffic.july else "Winter, temperature sent in °C by mistake"
+            changed = run_phase(title, kind, seconds=CHANGED_SECONDS, stack=stack, console=console)
+            notifications.wait_for(ALERT, timeout_seconds=NOTIFICATION_SECONDS)
+            wrong = problems(
+                winter,
+                changed,
+                delivered_in_winter=delivered_in_winter,
+                delivered=notifications.firing() - delivered_in_winter,
+            )
+            console.rule()
+            for text in wrong:
+                console.print(f"[red]WRONG[/] {escape(text)}")
+            if not wrong:
+                console.print(
+                    f"[green]As it should be[/]: silence in winter, then {ALERT} through Alertmanager "
+                    f"({time.monotonic() - began:.0f} s in all)."
+                )
+            if not exits:
+                show_addresses(stack, console)
+                console.print("Everything stays up until Ctrl-C.")
+                stay_up(stack, notifications)
+    return 1 if wrong else 0
+
+
+def stay_up(stack: Stack, notifications: Notifications) -> None:
+    """Return when the user presses Ctrl-C; notifications go on being printed.
+
+    Raises StackError when a part ends by itself.
+    """
+    try:
+        while True:
+            stack.check()
+            notifications.firing()
+            time.sleep(1)
+    except KeyboardInterrupt:
+        return
+
+
+def main() -> int:
+    """Read the environment, run the demo, return the exit status."""
+    terminal = sys.stdout.isatty()
+    console = Console(width=None if terminal else 110)
+    exits = os.environ.get("DEMO_EXIT", "") not in ("", "0")
+    fault = os.environ.get("FAULT", "")
+    if fault not in ("", Traffic.celsius.value):
+        console.print(
+            f"[red]FAULT={escape(fault)} is not known; the one fault is FAULT={Traffic.celsius.value}[/]"
+        )
+        return 2
+    os.chdir(ROOT)
+    stop_on_terminate()
+    try:
+        return demo(console, exits=exits, kind=Traffic.celsius if fault else Traffic.july)
+    except KeyboardInterrupt:
+        console.print("Stopped.")
+        return 130
+    except (DemoError, StackError, httpx.HTTPError) as error:
+        console.print(f"[red]The demo cannot go on:[/] {escape(str(error))}", soft_wrap=True)
+        return 1
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,272 @@
+"""Send flights to a served model as requests, at a steady rate, and say what a client sees.
+
+``python -m examples.flight_delay.replay july --seconds 60`` sends July's flights to the model on
+http://127.0.0.1:8080.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import math
+from collections import Counter
+from collections.abc import Iterator
+from dataclasses import dataclass
+from enum import Enum
+from pathlib import Path
+from time import perf_counter
+from typing import Annotated
+
+import httpx
+import numpy as np
+import pandas as pd
+import typer
+from rich.console import Console
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
+
+from .data import COLUMNS, SEED
+
+TRAINED = Path(".run/flight_delay")
+URL = "http://127.0.0.1:8080/predictions/flight_delay"
+RATE = 150.0  # requests a second
+CONCURRENCY = 16  # requests under way at a time, at most
+TIMEOUT_SECONDS = 10.0
+
+
+class Traffic(str, Enum):
+    """What to replay."""
+
+    winter = "winter"  # the held-out flights of January and February
+    july = "july"
+    celsius = "celsius"  # the held-out winter flights after an upstream change of units
+
+
+@dataclass(frozen=True)
+class ReplayResult:
+    """What a client saw: counts, and durations in seconds of the requests that got an answer."""
+
+    requests: int
+    classes: dict[str, int]  # answers by predicted class
+    errors: dict[str, int]  # requests without a prediction, by status or kind of failure
+    seconds: float
+    p50_seconds: float
+    p95_seconds: float
+    first_error: str = ""  # what the server said to the first request that it refused
+
+    @property
+    def failed(self) -> int:
+        """Requests that got no prediction."""
+        return sum(self.errors.values())
+
+    @property
+    def rate(self) -> float:
+        """Requests a second that were really sent."""
+        return self.requests / self.seconds
+
+    def __str__(self) -> str:
+        shares = ", ".join(f"{name} {count / self.requests:.0%}" for name, count in self.classes.items())
+        failures = "".join(f", {count} × {kind}" for kind, count in self.errors.items())
+        return (
+            f"{self.requests:,} requests in {self.seconds:.0f} s ({self.rate:.0f}/s), {self.failed} failed{failures}; "
+            f"as a client sees it: p50 {self.p50_seconds * 1000:.1f} ms, p95 {self.p95_seconds * 1000:.1f} ms; "
+            f"predicted {shares or 'nothing'}"
+        )
+
+
+def to_celsius(frame: pd.DataFrame) -> pd.DataFrame:
+    """Return ``frame`` as an upstream system would send it that reports ``temp`` in °C by mistake."""
+    return frame.assign(temp=(frame["temp"] - 32) * np.float32(5 / 9))
+
+
+def bodies(frame: pd.DataFrame) -> list[bytes]:
+    """Return each row as the JSON body of a request: ten columns, null where a value is missing."""
+    # str() of a float32 is its shortest exact form: 39.02, not 39.02000045776367.
+    rows = (
+        {column: None if math.isnan(value) else float(str(value)) for column, value in zip(COLUMNS, row)}
+        for row in frame[COLUMNS].to_numpy(dtype=np.float32)
+    )
+    return [json.dumps(row).encode() for row in rows]
+
+
+def shuffled(items: list[bytes], *, seed: int) -> Iterator[bytes]:
+    """Yield ``items`` in random order, again and again, each time in another order."""
+    order = np.random.default_rng(seed)
+    while True:
+        for index in order.permutation(len(items)):
+            yield items[index]
+
+
+def replay(
+    url: str,
+    frame: pd.DataFrame,
+    *,
+    rate: float = RATE,
+    seconds: float | None = None,
+    requests: int | None = None,
+    seed: int = SEED,
+    label: str = "replay",
+    concurrency: int = CONCURRENCY,
+    headers: dict[str, str] | None = None,
+    console: Console | None = None,
+) -> ReplayResult:
+    """Send rows of ``frame`` in random order to ``url``, ``rate`` a second, and return what came back.
+
+    Sends ``requests`` of them, or for about ``seconds`` (``rate × seconds`` of them); without either, each row
+    once. A request without a prediction is counted, never raised. Raises ValueError for an empty frame, both
+    lengths, or a length or rate that is not positive.
+    """
+    if frame.empty:
+        raise ValueError("there are no rows to replay")
+    if seconds is not None and requests is not None:
+        raise ValueError("give 'seconds' or 'requests', not both")
+    count = len(frame) if requests is None else requests
+    if seconds is not None:
+        count = round(rate * seconds)
+    if count < 1 or rate <= 0 or concurrency < 1:
+        raise ValueError("the number of requests, the rate and the concurrency must be above 0")
+    run = _Replay(url, bodies(frame), count=count, rate=rate, seed=seed)
+    return asyncio.run(run.send(label=label, concurrency=concurrency, headers=headers, console=console))
+
+
+class _Replay:
+    """One replay under way."""
+
+    def __init__(self, url: str, items: list[bytes], *, count: int, rate: float, seed: int) -> None:
+        self.url = url
+        self.count = count
+        self.rate = rate
+        self.source = shuffled(items, seed=seed)
+        self.sent = 0
+        self.durations: list[float] = []
+        self.classes: Counter[str] = Counter()
+        self.errors: Counter[str] = Counter()
+        self.first_error = ""
+
+    async def send(
+        self, *, label: str, concurrency: int, headers: dict[str, str] | None, console: Console | None
+    ) -> ReplayResult:
+        limits = httpx.Limits(max_connections=concurrency, max_keepalive_connections=concurrency)
+        columns = (
+            TextColumn("{task.description}"),
+            BarColumn(),
+            MofNCompleteColumn(),
+            TextColumn("{task.fields[failed]} failed"),
+            TimeRemainingColumn(),
+        )
+        all_headers = {"content-type": "application/json", **(headers or {})}
+        async with httpx.AsyncClient(
+            headers=all_headers, limits=limits, timeout=TIMEOUT_SECONDS, trust_env=False
+        ) as client:
+            # In a log that is no terminal, rich prints the bar once, when it is done.
+            with Progress(*columns, console=console, refresh_per_second=4) as progress:
+                task = progress.add_task(label, total=self.count, failed=0)
+                self.started = perf_counter()
+                workers = [self.work(client) for _ in range(concurrency)]
+                watch = asyncio.create_task(self.watch(progress, task))
+                try:
+                    await asyncio.gather(*workers)
+                finally:
+                    watch.cancel()
+                seconds = perf_counter() - self.started
+                progress.update(task, completed=self.answered, failed=self.errors.total())
+        p50, p95 = np.quantile(self.durations, (0.5, 0.95)) if self.durations else (math.nan, math.nan)
+        return ReplayResult(
+            requests=self.answered,
+            classes=dict(sorted(self.classes.items())),
+            errors=dict(self.errors),
+            seconds=seconds,
+            p50_seconds=float(p50),
+            p95_seconds=float(p95),
+            first_error=self.first_error,
+        )
+
+    @property
+    def answered(self) -> int:
+        return self.classes.total() + self.errors.total()
+
+    async def watch(self, progress: Progress, task: object) -> None:
+        """Show how far the replay is, four times a second: an update a request would cost more than the request."""
+        while True:
+            progress.update(task, completed=self.answered, failed=self.errors.total())  # type: ignore[arg-type]
+            await asyncio.sleep(0.25)
+
+    async def work(self, client: httpx.AsyncClient) -> None:
+        """Send the next request that is due, until all are sent."""
+        while self.sent < self.count:
+            due = self.started + self.sent / self.rate
+            self.sent += 1
+            body = next(self.source)
+            await asyncio.sleep(max(0.0, due - perf_counter()))
+            begin = perf_counter()
+            try:
+                answer = await client.post(self.url, content=body)
+            except httpx.HTTPError as error:
+                self.errors[type(error).__name__] += 1
+                await asyncio.sleep(0.1)  # a server that is down must not be asked in a tight loop
+                continue
+            self.durations.append(perf_counter() - begin)
+            if answer.status_code != httpx.codes.OK:
+                self.errors[f"HTTP {answer.status_code}"] += 1
+                self.first_error = self.first_error or answer.text[:500]
+                continue
+            try:
+                self.classes[answer.json()["class"]] += 1
+            except (ValueError, KeyError, TypeError):
+                self.errors["answer without a class"] += 1
+
+
+def traffic(kind: Traffic, trained: Path = TRAINED) -> pd.DataFrame:
+    """Return the flights of one kind of traffic from the folder that the training wrote.
+
+    Raises FileNotFoundError when the training has not been run.
+    """
+    path = trained / ("july.parquet" if kind is Traffic.july else "heldout.parquet")
+    if not path.exists():
+        raise FileNotFoundError(f"{path} is missing; run 'python -m examples.flight_delay.train' first")
+    frame = pd.read_parquet(path)
+    return to_celsius(frame) if kind is Traffic.celsius else frame
+
+
+def main(
+    kind: Annotated[
+        Traffic, typer.Argument(help="Held-out winter flights, July's, or winter with temp in °C.")
+    ],
+    url: Annotated[str, typer.Option(help="Prediction address of the model.")] = URL,
+    rate: Annotated[float, typer.Option(help="Requests a second.", min=0.001)] = RATE,
+    seconds: Annotated[float | None, typer.Option(help="How long to send.")] = None,
+    requests: Annotated[
+        int | None, typer.Option(help="How many to send; by default each flight once.")
+    ] = None,
+    concurrency: Annotated[int, typer.Option(help="Requests under way at a time.", min=1)] = CONCURRENCY,
+    seed: Annotated[int, typer.Option(help="Seed of the order.")] = SEED,
+    token: Annotated[str | None, typer.Option(help="Inference token, where authorization is on.")] = None,
+    trained: Annotated[Path, typer.Option(help="Folder that the training wrote.")] = TRAINED,
+) -> None:
+    """Send real flights to the served model at a steady rate and print what a client sees.
+
+    Ends with status 1 when a request got no prediction.
+    """
+    try:
+        frame = traffic(kind, trained)
+        result = replay(
+            url,
+            frame,
+            rate=rate,
+            seconds=seconds,
+            requests=requests,
+            seed=seed,
+            label=kind.value,
+            concurrency=concurrency,
+            headers={"authorization": f"Bearer {token}"} if token else None,
+        )
+    except (FileNotFoundError, ValueError) as error:
+        raise typer.BadParameter(str(error)) from error
+    typer.echo(result)
+    if result.first_error:
+        typer.echo(f"The server said: {result.first_error}", err=True)
+    if result.failed:
+        raise typer.Exit(1)
+
+
+if __name__ == "__main__":
+    typer.run(main)

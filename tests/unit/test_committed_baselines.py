@@ -1,0 +1,29 @@
+"""The baselines in baselines/ are whole, and are what their training data give."""
+
+from pathlib import Path
+
+import pytest
+
+from torchvitals import Baseline
+
+FOLDER = Path(__file__).parents[2] / "baselines"
+FILES = sorted(FOLDER.glob("*.json"))
+
+
+def test_there_are_some():
+    assert [path.name for path in FILES] == ["flight_delay-1.0.json"]
+
+
+@pytest.mark.parametrize("path", FILES, ids=lambda path: path.name)
+def test_it_loads_and_is_named_like_its_file(path):
+    baseline = Baseline.load(path)
+    assert path.stem == f"{baseline.name}-{baseline.version}"
+
+
+def test_the_flights_baseline_is_what_its_training_data_give(flights):
+    committed = Baseline.load(FOLDER / "flight_delay-1.0.json")
+    rebuilt = Baseline.fit(flights.frame("train"))
+    assert committed.samples == rebuilt.samples == 45_009
+    assert committed.of_source("input") == rebuilt.features
+    outputs = Baseline.load(flights.baseline)
+    assert committed.outputs == outputs.outputs
