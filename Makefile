@@ -27,7 +27,7 @@ test-unit: setup
 
 # Builds our image and runs the whole docker-compose.yml; starts a Docker engine if it has to and may.
 test-compose: setup
-	$(VENV)/python -m pytest -m compose
+	TORCHVITALS_START_ENGINE=1 $(VENV)/python -m pytest -m compose
 
 lint: setup
 	$(VENV)/ruff check
@@ -41,9 +41,10 @@ format: setup
 	$(VENV)/ruff check --fix
 	$(VENV)/ruff format
 
-# Files that follow from others: metrics.yaml, docs/metrics.md, grafana/dashboards.
+# Files that follow from others: metrics.yaml, docs/metrics.md, grafana/dashboards, deploy/compose.
 generate: setup
 	$(VENV)/torchvitals metrics generate
+	$(VENV)/python deploy/compose/render.py
 	$(VENV)/python -m grafana.build
 
 clean:
