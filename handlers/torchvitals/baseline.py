@@ -13,6 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from .errors import BaselineError
+from .variation import JUDGED, Variation
 
 if TYPE_CHECKING:
     from .verdict import DriftReport
@@ -24,13 +25,14 @@ Kind = Literal["numeric", "discrete", "categorical"]
 Source = Literal["input", "output"]
 
 
-class Feature(msgspec.Struct, frozen=True, kw_only=True):
+class Feature(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     """One feature's distribution in the baseline.
 
     kind: numeric (bins between `edges`, open at both ends, upper edge inside), discrete (few-valued
     numbers; a bin a value), categorical (texts; a bin a text). `counts` has one entry a bin, then, for
     discrete and categorical, one for values never seen, and last one for missing values.
     `quantiles` are values at equally spaced probabilities (i + ½)/K. Moments are 0 for categorical.
+    `variation`, where the training data came in time order, says how far their own windows stray.
     """
 
     name: str
@@ -46,6 +48,7 @@ class Feature(msgspec.Struct, frozen=True, kw_only=True):
     categories: list[Union[float, str]]
     counts: list[int]
     quantiles: list[float]
+    variation: list[Variation] = []
 
     @property
     def bins(self) -> int:
@@ -73,10 +76,12 @@ class Feature(msgspec.Struct, frozen=True, kw_only=True):
             return f"{where}: edges do not ascend"
         if any(low > high for low, high in zip(self.quantiles, self.quantiles[1:])):
             return f"{where}: quantiles do not ascend"
+        if any(set(JUDGED) - set(variation.quantiles) for variation in self.variation):
+            return f"{where}: its variation lacks one of {', '.join(JUDGED)}"
         return ""
 
 
-class Outputs(msgspec.Struct, frozen=True, kw_only=True):
+class Outputs(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     """What the model gives: class scores (logits or probabilities) or one value a row."""
 
     kind: Literal["classification", "regression"]
@@ -84,10 +89,14 @@ class Outputs(msgspec.Struct, frozen=True, kw_only=True):
     classes: list[str] = []
 
 
-class Baseline(msgspec.Struct, frozen=True, kw_only=True):
-    """Distributions of all features of one model version. Build with `fit`, read with `load`."""
+class Baseline(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
+    """Distributions of all features of one model version. Build with `fit`, read with `load`.
 
-    schema: str = SCHEMA
+    Fields that have a default are left out of the file while they have it, so that a field added later leaves the
+    SHA-256 of older files as it was.
+    """
+
+    schema: str
     name: str
     version: str
     created: str
@@ -104,6 +113,8 @@ class Baseline(msgspec.Struct, frozen=True, kw_only=True):
         feature_names: Optional[list[str]] = None,
         outputs: Any = None,
         class_names: Optional[list[str]] = None,
+        ordered: bool = False,
+        windows: tuple[int, ...] = (1000,),
         name: str = "model",
         version: str = "1.0",
     ) -> Baseline:
@@ -111,11 +122,14 @@ class Baseline(msgspec.Struct, frozen=True, kw_only=True):
 
         X: (n, d) array of floats (NaN is missing) or a DataFrame (text columns are categorical), in the
         units that the model is given. outputs: (n, classes) logits or probabilities, or (n,) values.
+        ordered: rows are in the order of time; then the baseline learns, for each size in `windows` that
+        the rows suffice for, how far windows of training rows stray, and a drift must go beyond that.
         Values are compared at float32, the precision that models see. Raises BaselineError.
         """
+        from .calibration import calibrate
         from .fitting import fit_baseline
 
-        return fit_baseline(
+        baseline = fit_baseline(
             X,
             feature_names=feature_names,
             outputs=outputs,
@@ -123,6 +137,7 @@ class Baseline(msgspec.Struct, frozen=True, kw_only=True):
             name=name,
             version=version,
         )
+        return calibrate(baseline, X, outputs=outputs, windows=windows) if ordered else baseline
 
     def compare(self, X: Any, *, outputs: Any = None) -> DriftReport:  # noqa: N803
         """Compare rows with this baseline; X and outputs as in `fit`. Raises BaselineError on another width."""

@@ -36,14 +36,14 @@ class Binning:
         self.mask: NDArray[np.bool_] = np.arange(self.width) < sizes
         self.offsets = np.arange(len(features), dtype=np.intp) * self.width
 
-    def assign(self, rows: NDArray[np.float64]) -> NDArray[np.int32]:
+    def assign(self, rows: NDArray[np.float64]) -> NDArray[np.int16]:
         """Return (n, d) bin indices of (n, d) rows."""
-        index = np.empty(rows.shape, dtype=np.int32)
+        index = np.empty(rows.shape, dtype=np.int16)
         for column, feature in enumerate(self.features):
             index[:, column] = assign(feature, rows[:, column])
         return index
 
-    def count(self, index: NDArray[np.int32]) -> NDArray[np.int64]:
+    def count(self, index: NDArray[np.int16]) -> NDArray[np.int64]:
         """Return (d, B) counts of (n, d) bin indices."""
         flat = (index + self.offsets).ravel()
         counts = np.bincount(flat, minlength=len(self.features) * self.width)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import difflib
 import re
-from typing import Annotated, Any, Literal, Optional
+from typing import Annotated, Any, Literal, Optional, Union
 
 import msgspec
 
@@ -42,16 +42,16 @@ class MonitoringConfig(msgspec.Struct, frozen=True, forbid_unknown_fields=True, 
     """How one model is monitored.
 
     baseline: file in the archive; without one, latency, memory and predictions are watched, drift is not.
-    base_handler: an existing handler to monitor without code. window: rows. flush_interval: seconds.
-    warmup: calls of a worker that stay out of the latency series. timing: `events` times a GPU without
-    waiting for it, `sync` waits at each stage's end, `off` uses the host clock alone.
-    coalesce: hold back TorchServe's and your own metrics until the next flush, with the same meaning.
-    max_features: features with series of their own, in the baseline's order.
+    base_handler: an existing handler to monitor without code. window: rows, or a list of several sizes.
+    flush_interval: seconds. warmup: calls of a worker that stay out of the latency series.
+    timing: `events` times a GPU without waiting for it, `sync` waits at each stage's end, `off` uses the host
+    clock alone. coalesce: hold back TorchServe's and your own metrics until the next flush, with the same
+    meaning. max_features: features with series of their own, in the baseline's order.
     """
 
     baseline: Optional[str] = None
     base_handler: Optional[str] = None
-    window: Rows = 1000
+    window: Union[Rows, list[Rows]] = 1000
     # The rules count a worker that said nothing for 30 s as dead (prometheus/rules.yml).
     flush_interval: Annotated[float, msgspec.Meta(ge=0.1, le=10)] = 5.0
     warmup: Count = 2
@@ -59,6 +59,11 @@ class MonitoringConfig(msgspec.Struct, frozen=True, forbid_unknown_fields=True, 
     coalesce: bool = True
     max_features: Count = 100
     thresholds: Thresholds = Thresholds()
+
+    @property
+    def windows(self) -> list[int]:
+        """The window sizes, ascending."""
+        return sorted({self.window} if isinstance(self.window, int) else set(self.window))
 
 
 def read_config(model_config: Any, file: str = "model-config.yaml") -> MonitoringConfig:
@@ -71,9 +76,14 @@ def read_config(model_config: Any, file: str = "model-config.yaml") -> Monitorin
     if section is None:
         return MonitoringConfig()
     try:
-        return msgspec.convert(section, MonitoringConfig)
+        config = msgspec.convert(section, MonitoringConfig)
     except msgspec.ValidationError as error:
         raise ConfigurationError(_explain(str(error), file)) from error
+    if not config.windows:
+        raise ConfigurationError(
+            f"{file}: handler.monitoring.window: the list is empty; give one size or more"
+        )
+    return config
 
 
 def _explain(message: str, file: str) -> str:

@@ -2,34 +2,44 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from typing import Any
+from collections.abc import Callable, Sequence
+from typing import Any, Optional, Union
 
 import numpy as np
 from numpy.typing import NDArray
 
 from .baseline import Baseline, Source, at_model_precision
+from .binning import Binning
 from .signals import output_signals
 from .verdict import PSI_FLOOR, Comparison, DriftReport, Reference, evaluate
 from .window import RollingWindow
 
+SOURCES: tuple[Source, ...] = ("input", "output")
+
 
 class DriftMonitor:
-    """The last `window` rows against a baseline."""
+    """The last rows against a baseline, in one window or several."""
 
-    def __init__(self, baseline: Baseline, *, window: int = 1000, psi_floor: float = PSI_FLOOR) -> None:
-        if window < 1:
-            raise ValueError(f"window is {window}; give a number of rows, 1 or more")
+    def __init__(
+        self, baseline: Baseline, *, window: Union[int, Sequence[int]] = 1000, psi_floor: float = PSI_FLOOR
+    ) -> None:
+        self.sizes = sorted({window} if isinstance(window, int) else set(window))
+        if not self.sizes or self.sizes[0] < 1:
+            raise ValueError(f"window is {window}; give a number of rows, 1 or more, or several")
         self.baseline = baseline
         self.psi_floor = psi_floor
-        self.windows: dict[Source, RollingWindow] = {}
-        self._references: dict[Source, Reference] = {}
-        sources: tuple[Source, ...] = ("input", "output")
-        for source in sources:
-            features = baseline.of_source(source)
-            if features:
-                self.windows[source] = RollingWindow(features, window)
-                self._references[source] = Reference(features, self.windows[source])
+        self.rows_seen = 0
+        self._binnings = {source: Binning(baseline.of_source(source)) for source in SOURCES}
+        self._references = {source: Reference(binning) for source, binning in self._binnings.items()}
+        self._windows = {
+            source: {size: RollingWindow(binning, size) for size in self.sizes}
+            for source, binning in self._binnings.items()
+        }
+
+    @property
+    def sources(self) -> list[Source]:
+        """The sources that the baseline describes."""
+        return [source for source in SOURCES if self._binnings[source].features]
 
     def update(self, X: Any, outputs: Any = None) -> None:  # noqa: N803
         """Add rows, newest last: X as (n, d) array or DataFrame, outputs as (n, classes) or (n,).
@@ -42,23 +52,34 @@ class DriftMonitor:
 
     def update_inputs(self, rows: NDArray[np.float64]) -> NDArray[np.int64]:
         """Add encoded (n, d) rows; return their bin counts, (d, B)."""
-        return self.windows["input"].update(rows)
+        self.rows_seen += len(rows)
+        return self._add("input", rows)
 
     def update_outputs(self, signals: dict[str, NDArray[np.float64]]) -> NDArray[np.int64]:
         """Add output features by name, each (n,); return their bin counts, (k, B)."""
         features = self.baseline.of_source("output")
         rows = np.column_stack([at_model_precision(signals[feature.name]) for feature in features])
-        return self.windows["output"].update(rows)
+        return self._add("output", rows)
 
     def reference(self, source: Source) -> Reference:
         """Return the baseline's side of the comparison, for one source."""
         return self._references[source]
 
-    def report(self, pause: Callable[[], None] = lambda: None) -> DriftReport:
-        """Compare the window with the baseline now."""
+    def report(
+        self, *, window: Optional[int] = None, pause: Callable[[], None] = lambda: None
+    ) -> DriftReport:
+        """Compare a window with the baseline now; the smallest of several, unless named."""
+        size = self.sizes[0] if window is None else window
         comparisons = []
-        for source, window in self.windows.items():
-            if window.samples:
-                comparisons.append(Comparison(self._references[source], window))
+        for source in self.sources:
+            if self._windows[source][size].samples:
+                comparisons.append(Comparison(self._references[source], self._windows[source][size]))
                 pause()
         return evaluate(comparisons, psi_floor=self.psi_floor, pause=pause)
+
+    def _add(self, source: Source, rows: NDArray[np.float64]) -> NDArray[np.int64]:
+        binning = self._binnings[source]
+        index = binning.assign(rows)
+        for window in self._windows[source].values():
+            window.update(rows, index)
+        return binning.count(index)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 from collections import Counter
 from collections.abc import Callable, Iterator
+from dataclasses import replace
 from typing import Any, Optional
 
 import numpy as np
@@ -14,8 +15,9 @@ from . import metrics as m
 from .baseline import Baseline, Feature, Source
 from .drift_monitor import DriftMonitor
 from .errors import BaselineError
+from .hysteresis import Hysteresis
 from .publisher import Publisher
-from .verdict import DriftReport, FeatureDrift
+from .verdict import DriftReport, FeatureDrift, thresholds
 
 # Gauge and the FeatureDrift field that it shows.
 FEATURE_GAUGES = (
@@ -36,16 +38,21 @@ logger = logging.getLogger(__name__)
 class DriftTelemetry:
     """Keeps the windows of one worker and counts what passed through them."""
 
-    def __init__(self, monitor: DriftMonitor, *, window: int, worker: str, max_features: int) -> None:
+    def __init__(self, monitor: DriftMonitor, *, worker: str, max_features: int) -> None:
         self._monitor = monitor
-        self._window = str(window)
+        self._hysteresis = {size: Hysteresis(size) for size in monitor.sizes}
         self._worker = worker
         self._max_features = max_features
         self._observed: dict[Source, NDArray[np.int64]] = {}
         self._invalid: Counter[tuple[str, str]] = Counter()
         self._ranges = _Ranges(monitor.baseline.of_source("input"))
         self._stale = False
-        self.report: Optional[DriftReport] = None
+        self._reports: dict[int, DriftReport] = {}
+
+    @property
+    def report(self) -> Optional[DriftReport]:
+        """The latest verdict on the smallest window; None before the first rows."""
+        return self._reports.get(self._monitor.sizes[0])
 
     @property
     def baseline(self) -> Baseline:
@@ -58,7 +65,7 @@ class DriftTelemetry:
         publisher.set(m.BASELINE_INFO, (baseline.version, baseline.sha256[:12]), 1)
         publisher.set(m.BASELINE_CREATED, (), baseline.created_timestamp)
         publisher.set(m.BASELINE_SAMPLES, (), baseline.samples)
-        for source in self._monitor.windows:
+        for source in self._monitor.sources:
             shares = self._monitor.reference(source).shares
             for row, feature in self._exported(source):
                 for column, label in enumerate(feature.bin_labels):
@@ -66,6 +73,9 @@ class DriftTelemetry:
                         m.BASELINE_BIN_RATIO, (source, feature.name, label), float(shares[row, column])
                     )
                     publisher.increase(m.OBSERVATIONS, (source, feature.name, label), 0)
+                for size in self._monitor.sizes:
+                    for statistic, limit in thresholds(feature, size).items():
+                        publisher.set(m.DRIFT_THRESHOLD, (source, feature.name, statistic, str(size)), limit)
         publisher.increase(m.INPUT_INVALID, ("all", "bad_shape"), 0)
         for _, feature in self._exported("input"):
             for reason in _reasons(feature):
@@ -84,14 +94,23 @@ class DriftTelemetry:
 
     def add_outputs(self, signals: dict[str, NDArray[np.float64]]) -> None:
         """Take in output features by name, each (n,), where the baseline has outputs."""
-        if "output" in self._monitor.windows:
+        if "output" in self._monitor.sources:
             self._count("output", self._monitor.update_outputs(signals))
 
     def evaluate(self, pause: Callable[[], None]) -> None:
         """Judge the windows, if rows came since the last time."""
-        if self._stale:
-            self.report = self._monitor.report(pause)
-            self._stale = False
+        if not self._stale:
+            return
+        for size in self._monitor.sizes:
+            report = self._monitor.report(window=size, pause=pause)
+            found = {_key(drift): drift.drifted for drift in report.features.values()}
+            drifted = {key for key, flag in found.items() if flag}
+            steady = self._hysteresis[size].update(found, drifted, self._monitor.rows_seen)
+            features = {
+                name: replace(drift, drifted=_key(drift) in steady) for name, drift in report.features.items()
+            }
+            self._reports[size] = DriftReport(report.samples, features)
+        self._stale = False
 
     def publish(self, publisher: Publisher) -> None:
         """Send the counters' increases and the latest verdict."""
@@ -106,21 +125,18 @@ class DriftTelemetry:
             if amount and name in exported:
                 publisher.increase(m.INPUT_INVALID, (name, reason), amount)
         self._invalid.clear()
-        if self.report is not None:
-            self._publish_report(self.report, publisher)
+        for size, report in self._reports.items():
+            self._publish_report(str(size), report, publisher)
 
-    def _publish_report(self, report: DriftReport, publisher: Publisher) -> None:
-        exported = {(source, f.name) for source in self._monitor.windows for _, f in self._exported(source)}
+    def _publish_report(self, window: str, report: DriftReport, publisher: Publisher) -> None:
+        exported = {(source, f.name) for source in self._monitor.sources for _, f in self._exported(source)}
         for drift in report.features.values():
-            if (drift.source, drift.name) in exported:
-                self._publish_feature(drift, publisher)
-        publisher.set(m.DRIFTED_RATIO, (self._window, self._worker), report.drifted_ratio)
-        publisher.set(m.WINDOW_SAMPLES, (self._window, self._worker), report.samples)
-
-    def _publish_feature(self, drift: FeatureDrift, publisher: Publisher) -> None:
-        labels = (drift.source, drift.name, self._window, self._worker)
-        for metric, field in FEATURE_GAUGES:
-            publisher.set(metric, labels, float(getattr(drift, field)))
+            if _key(drift) in exported:
+                labels = (drift.source, drift.name, window, self._worker)
+                for metric, field in FEATURE_GAUGES:
+                    publisher.set(metric, labels, float(getattr(drift, field)))
+        publisher.set(m.DRIFTED_RATIO, (window, self._worker), report.drifted_ratio)
+        publisher.set(m.WINDOW_SAMPLES, (window, self._worker), report.samples)
 
     def _exported(self, source: Source) -> Iterator[tuple[int, Feature]]:
         """Features with series of their own; all the others still count in the verdict and the ratio."""
@@ -130,6 +146,10 @@ class DriftTelemetry:
     def _count(self, source: Source, counts: NDArray[np.int64]) -> None:
         self._observed[source] = self._observed.get(source, 0) + counts
         self._stale = True
+
+
+def _key(drift: FeatureDrift) -> tuple[str, str]:
+    return drift.source, drift.name
 
 
 class _Ranges:

@@ -9,13 +9,14 @@ import msgspec
 import numpy as np
 from numpy.typing import NDArray
 
-from .baseline import Baseline, Feature, Outputs, Source, at_model_precision, is_text, text_or_none
+from .baseline import SCHEMA, Baseline, Feature, Outputs, Source, at_model_precision, is_text, text_or_none
 from .binning import assign
 from .errors import BaselineError
 from .signals import detect_scores, output_signals
 
 NUMERIC_BINS = 10
 MAX_DISCRETE_VALUES = 20
+RARE_SHARE, MAX_RARE = 0.005, 0.01
 MAX_CATEGORIES = 50
 QUANTILE_POINTS = 200
 
@@ -44,7 +45,13 @@ def fit_baseline(
         features += _output_features(scores, spec)
     created = datetime.datetime.now(datetime.timezone.utc).isoformat(timespec="seconds")
     return Baseline(
-        name=name, version=version, created=created, samples=samples, features=features, outputs=spec
+        schema=SCHEMA,
+        name=name,
+        version=version,
+        created=created,
+        samples=samples,
+        features=features,
+        outputs=spec,
     ).sealed()
 
 
@@ -55,9 +62,7 @@ def fit_feature(column: NDArray[Any], *, name: str, source: Source) -> Feature:
     numbers = at_model_precision(column)
     present = numbers[~np.isnan(numbers)]
     finite = np.sort(present[np.isfinite(present)])
-    distinct = np.unique(present)
-    few = len(distinct) <= MAX_DISCRETE_VALUES and len(distinct) * 10 <= max(len(present), 20)
-    values: Optional[list[float]] = distinct.tolist() if few and np.isfinite(distinct).all() else None
+    values = _few_values(present)
     bare = Feature(
         name=name,
         source=source,
@@ -74,6 +79,19 @@ def fit_feature(column: NDArray[Any], *, name: str, source: Source) -> Feature:
         quantiles=_quantile_grid(finite),
     )
     return _counted(bare, numbers)
+
+
+def _few_values(present: NDArray[np.float64]) -> Optional[list[float]]:
+    """Return the values of a few-valued column, or None for one that is better cut into ranges.
+
+    Few and each of them common: the counts of rare values (rain in hundredths of an inch) jump by chance.
+    """
+    distinct, counts = np.unique(present, return_counts=True)
+    rare = counts[counts < RARE_SHARE * len(present)].sum()
+    few = len(distinct) <= MAX_DISCRETE_VALUES and len(distinct) * 10 <= max(len(present), 20)
+    return (
+        distinct.tolist() if few and rare <= MAX_RARE * len(present) and np.isfinite(distinct).all() else None
+    )
 
 
 def _counted(feature: Feature, numbers: NDArray[np.float64]) -> Feature:

@@ -163,8 +163,15 @@ DRIFTED = Metric(
     "model_feature_drifted",
     "gauge",
     "0 or 1",
-    "1 when the feature's drift is significant and large.",
+    "1 when the feature's drift is significant, large, beyond what training windows do, and lasting.",
     FEATURE,
+)
+DRIFT_THRESHOLD = Metric(
+    "model_feature_drift_threshold",
+    "gauge",
+    "value",
+    "How far the statistic may go before it is beyond the training data's own variation.",
+    ("source", "feature", "statistic", "window"),
 )
 DRIFTED_RATIO = Metric(
     "model_drifted_features_ratio", "gauge", "ratio", "Share of features that drifted.", ("window", "worker")
@@ -240,7 +247,7 @@ MONITOR_SECONDS = Metric(
 DECLARED: tuple[Union[Metric, Histogram], ...] = (
     REQUESTS, STAGE_DURATION, BATCH_SIZE, WARMUP_REQUESTS, COMPILATIONS, OBSERVATIONS, PREDICTIONS,
     CONFIDENCE, INPUT_INVALID, ANOMALIES, KL, GAUSSIAN_KL, PSI, JS_DISTANCE, WASSERSTEIN, MEAN_SHIFT,
-    MISSING_RATIO, P_VALUE, DRIFTED, DRIFTED_RATIO, WINDOW_SAMPLES, WINDOW_EVALUATED, MEMORY,
+    MISSING_RATIO, P_VALUE, DRIFTED, DRIFT_THRESHOLD, DRIFTED_RATIO, WINDOW_SAMPLES, WINDOW_EVALUATED, MEMORY,
     OUT_OF_MEMORY, BASELINE_INFO, BASELINE_CREATED, BASELINE_SAMPLES, BASELINE_BIN_RATIO, THRESHOLD,
     RUNTIME_INFO, MONITOR_ERRORS, MONITOR_DROPPED, MONITOR_SECONDS,
 )  # fmt: skip

@@ -59,14 +59,12 @@ class Monitor:
             config.thresholds, self.clock, device_clock=isinstance(self.clock, EventClock)
         )
         self.predictions = PredictionTelemetry(
-            baseline.outputs if baseline else None, config.thresholds, window=config.window
+            baseline.outputs if baseline else None, config.thresholds, window=config.windows[0]
         )
         self.drift: Optional[DriftTelemetry] = None
         if baseline is not None:
-            drift = DriftMonitor(baseline, window=config.window, psi_floor=config.thresholds.psi or 0.0)
-            self.drift = DriftTelemetry(
-                drift, window=config.window, worker=worker, max_features=config.max_features
-            )
+            drift = DriftMonitor(baseline, window=config.windows, psi_floor=config.thresholds.psi or 0.0)
+            self.drift = DriftTelemetry(drift, worker=worker, max_features=config.max_features)
         self.memory: Optional[MemorySample] = None
         self._sampler = MemorySampler(device)
         self._publisher = publisher

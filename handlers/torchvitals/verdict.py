@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 import numpy as np
 from numpy.typing import NDArray
 
 from .baseline import Feature
+from .binning import Binning
 from .drift import (
     benjamini_hochberg,
     gaussian_kl_divergence,
@@ -21,16 +22,19 @@ from .drift import (
     wasserstein_distance,
 )
 from .drift.scale import safe_std
+from .variation import JUDGED, usable
 from .window import RollingWindow
 
 FALSE_DISCOVERY_RATE = 0.01
 PSI_FLOOR = 0.1
+TINY = 1e-12
 
 
 @dataclass(frozen=True)
 class FeatureDrift:
     """One feature's statistics; divergences in nats, distances and shifts in baseline standard deviations.
 
+    `threshold` has, by statistic, the limit learned from the training data's own windows; empty where none is known.
     A feature without finite values in the window has moments and Wasserstein distance of 0; its
     `missing_ratio` tells.
     """
@@ -47,11 +51,24 @@ class FeatureDrift:
     missing_ratio: float
     p_value: float
     drifted: bool
+    threshold: dict[str, float] = field(default_factory=dict)
+
+    @property
+    def beyond(self) -> bool:
+        """Whether it goes beyond the training data's own variation; True where that is not known."""
+        return not self.threshold or self.excess > 1
+
+    @property
+    def excess(self) -> float:
+        """How many times its limit the statistic that exceeds it most has; 0 where no limit is known."""
+        return max(
+            (getattr(self, name) / max(limit, TINY) for name, limit in self.threshold.items()), default=0.0
+        )
 
 
 @dataclass(frozen=True)
 class DriftReport:
-    """All features, worst first: drifted ones before others, then by PSI."""
+    """All features, worst first: drifted ones, then by how far beyond their limits, then by PSI."""
 
     samples: int
     features: dict[str, FeatureDrift] = field(default_factory=dict)
@@ -70,10 +87,10 @@ class DriftReport:
 class Reference:
     """The baseline's side of a comparison, as arrays; made once."""
 
-    def __init__(self, features: list[Feature], window: RollingWindow) -> None:
-        self.features = features
-        self.counts = window.binning.baseline_counts()
-        self.shares = smoothed_shares(self.counts, window.binning.mask)
+    def __init__(self, binning: Binning) -> None:
+        self.features = features = binning.features
+        self.counts = binning.baseline_counts()
+        self.shares = smoothed_shares(self.counts, binning.mask)
         self.mean = np.array([feature.mean for feature in features])
         self.std = np.array([feature.std for feature in features])
         self.ordered = np.array(
@@ -89,6 +106,7 @@ class Comparison:
         view = window.view()
         self.reference = reference
         self.samples = window.samples
+        self.window = window.size
         self.counts = view.counts.astype(np.float64)
         self.shares = smoothed_shares(self.counts, window.binning.mask)
         values = view.rows.astype(np.float64)
@@ -148,10 +166,11 @@ def evaluate(
 ) -> DriftReport:
     """Judge the windows of one model together.
 
-    A feature drifted when its two-sample test is significant among all features (Benjamini-Hochberg at
-    1 %) and its PSI is at least `psi_floor`. `pause` is called between pieces of work.
+    A feature drifted when its two-sample test is significant among all features (Benjamini-Hochberg at 1 %), its
+    PSI is at least `psi_floor`, and, where the baseline knows how far its own windows stray, one of KL and
+    Wasserstein goes beyond that. `pause` is called between pieces of work.
     """
-    rows: list[tuple[Feature, int, dict[str, float]]] = []
+    found: list[FeatureDrift] = []
     for comparison in comparisons:
         values = {}
         for name, statistic in STATISTICS.items():
@@ -159,25 +178,32 @@ def evaluate(
             pause()
         for column, feature in enumerate(comparison.reference.features):
             numbers = {name: float(value[column]) for name, value in values.items()}
-            rows.append((feature, comparison.samples, numbers))
+            found.append(
+                FeatureDrift(
+                    name=feature.name,
+                    source=feature.source,
+                    samples=comparison.samples,
+                    drifted=False,
+                    threshold=thresholds(feature, comparison.window),
+                    **numbers,
+                )
+            )
         pause()
-    significant = benjamini_hochberg(
-        np.array([numbers["p_value"] for _, _, numbers in rows]), FALSE_DISCOVERY_RATE
-    )
+    significant = benjamini_hochberg(np.array([drift.p_value for drift in found]), FALSE_DISCOVERY_RATE)
     found = [
-        FeatureDrift(
-            name=feature.name,
-            source=feature.source,
-            samples=samples,
-            drifted=bool(flag) and numbers["psi"] >= psi_floor,
-            **numbers,
-        )
-        for (feature, samples, numbers), flag in zip(rows, significant)
+        replace(drift, drifted=bool(flag) and drift.psi >= psi_floor and drift.beyond)
+        for drift, flag in zip(found, significant)
     ]
-    found.sort(key=lambda drift: (not drift.drifted, -drift.psi))
+    found.sort(key=lambda drift: (not drift.drifted, -drift.excess, -drift.psi))
     samples = max((comparison.samples for comparison in comparisons), default=0)
     features: dict[str, FeatureDrift] = {}
     for drift in found:
         # An input column may be named like an output feature; the worse one keeps the plain name.
         features[drift.name if drift.name not in features else f"{drift.source}.{drift.name}"] = drift
     return DriftReport(samples, features)
+
+
+def thresholds(feature: Feature, window: int) -> dict[str, float]:
+    """Return the limits that the training data's own windows set, by statistic; empty without any."""
+    variation = usable(feature.variation, window)
+    return {} if variation is None else {name: variation.limit(name) for name in JUDGED}

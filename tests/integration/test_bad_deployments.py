@@ -37,7 +37,7 @@ WRONG = {
     "value": (
         {"baseline": BASELINE, "window": "all"},
         shutil.copy,
-        "handler.monitoring.window: expected `int`, got `str`",
+        "handler.monitoring.window: expected `int | array`, got `str`",
     ),
     "missing": ({"baseline": "other.json"}, shutil.copy, "there is no 'other.json' in the archive"),
     "truncated": ({"baseline": BASELINE}, truncated, f"{BASELINE}' is not whole JSON"),

@@ -37,7 +37,7 @@ def test_values_are_read():
             {"thresholds": {"kl": 1, "kl_divergenc": 1}},
             "my.yaml: handler.monitoring.thresholds: unknown key 'kl'; ",
         ),
-        ({"window": "many"}, "my.yaml: handler.monitoring.window: expected `int`, got `str`"),
+        ({"window": "many"}, "my.yaml: handler.monitoring.window: expected `int | array`, got `str`"),
         ({"window": 3}, "my.yaml: handler.monitoring.window: expected `int` >= 10"),
         ({"flush_interval": 0}, "my.yaml: handler.monitoring.flush_interval: expected `float` >= 0.1"),
         ({"timing": "exact"}, "my.yaml: handler.monitoring.timing: invalid enum value 'exact'"),

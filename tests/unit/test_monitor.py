@@ -104,7 +104,11 @@ def test_drift_shows_in_the_gauges(publisher, baseline):
     monitor.flush()
     labels = ("input", "amount", "200", "9000")
     assert publisher.value(m.DRIFTED, *labels) == 0
-    serve(monitor, rows(200) + torch.tensor([4.0, 0.0]), scores(200))
+    moved = torch.tensor([4.0, 0.0])
+    serve(monitor, rows(150) + moved, scores(150))
+    monitor.flush()
+    assert publisher.value(m.DRIFTED, *labels) == 0  # not believed before a quarter of a window confirms it
+    serve(monitor, rows(50) + moved, scores(50))
     monitor.flush()
     assert publisher.value(m.DRIFTED, *labels) == 1
     assert publisher.value(m.MEAN_SHIFT, *labels) == pytest.approx(4, abs=0.3)
@@ -181,8 +185,9 @@ def test_one_class_alone_is_an_anomaly_once_there_are_enough(publisher):
 def test_a_regression_model_has_values_and_no_classes(publisher):
     values = rng.normal(size=2000)
     monitor = monitor_of(publisher, Baseline.fit(rng.normal(size=(2000, 2)), outputs=values))
-    serve(monitor, rows(500), torch.tensor(rng.normal(size=500) + 4))
-    monitor.flush()
+    for _ in range(2):
+        serve(monitor, rows(500), torch.tensor(rng.normal(size=500) + 4))
+        monitor.flush()
     assert publisher.value(m.DRIFTED, "output", "value", "1000", "9000") == 1
     assert publisher.total(m.PREDICTIONS) == 0
 
@@ -241,8 +246,9 @@ def test_the_thread_flushes_without_traffic_and_stops(publisher):
 def test_features_beyond_the_budget_count_in_the_ratio_alone(publisher):
     wide = Baseline.fit(rng.normal(size=(2000, 5)))
     monitor = monitor_of(publisher, wide, max_features=2)
-    serve(monitor, torch.randn(500, 5) + torch.tensor([0.0, 0, 0, 0, 5]), scores(500))
-    monitor.flush()
+    for _ in range(2):
+        serve(monitor, torch.randn(500, 5) + torch.tensor([0.0, 0, 0, 0, 5]), scores(500))
+        monitor.flush()
     shown = {labels[1] for (name, labels) in publisher.series if name == m.KL.name}
     assert shown == {"f0", "f1"}
     assert publisher.value(m.DRIFTED_RATIO, "1000", "9000") == pytest.approx(1 / 5)

@@ -58,7 +58,9 @@ def test_check_anomalies_says_what_is_wrong(model, baseline):
     watched = MonitoredModel(
         model, baseline, config=MonitoringConfig(flush_interval=60, warmup=0, thresholds=limits)
     )
-    watched.predict(rows(1000, shift=3))
+    for _ in range(2):
+        watched.predict(rows(500, shift=3))
+        watched.check_anomalies()
     kinds = {sentence.split(":")[0] for sentence in watched.check_anomalies()}
     assert kinds == {"high latency", "low confidence", "imbalanced output", "drift"}
     watched.close()

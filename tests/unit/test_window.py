@@ -5,7 +5,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from torchvitals import Baseline
-from torchvitals.binning import assign
+from torchvitals.binning import Binning, assign
 from torchvitals.window import RollingWindow
 
 rng = np.random.default_rng(1)
@@ -25,11 +25,13 @@ def rows_of(count, seed):
 @settings(max_examples=60)
 @given(st.lists(st.integers(0, 40), min_size=1, max_size=20), st.integers(1, 50))
 def test_counts_equal_a_recount_of_the_last_rows(batches, size):
-    window = RollingWindow(FEATURES, size)
+    window = RollingWindow(Binning(FEATURES), size)
     seen, added = np.empty((0, 3)), 0
     for seed, count in enumerate(batches):
         rows = rows_of(count, seed)
-        added = added + window.update(rows)
+        index = window.binning.assign(rows)
+        window.update(rows, index)
+        added = added + window.binning.count(index)
         seen = np.vstack([seen, rows])
         last = seen[-size:]
         for column, feature in enumerate(FEATURES):

@@ -11,6 +11,7 @@ from rich.table import Table
 
 from ..baseline import Baseline, Feature
 from ..errors import BaselineError
+from ..variation import shortfall
 from .console import clear_errors, console
 from .model_outputs import run_model
 
@@ -35,6 +36,12 @@ def build(
     class_names: Optional[str] = typer.Option(
         None, help="Names of the classes, in the model's order: no,yes."
     ),
+    time_column: Optional[str] = typer.Option(
+        None, help="Column with the time of each row; the baseline then learns how its own windows vary."
+    ),
+    window: list[int] = typer.Option(
+        [1000], help="Window size in rows that the model is watched with; may be given several times."
+    ),
     name: Optional[str] = typer.Option(
         None, help="Model name. Default: from the file's name (NAME-VERSION.json)."
     ),
@@ -44,25 +51,34 @@ def build(
     with clear_errors():
         stem_name, _, stem_version = output.stem.rpartition("-")
         frame = _read(data)
-        names = (
-            [column.strip() for column in columns.split(",")] if columns else [str(c) for c in frame.columns]
-        )
-        missing = [column for column in names if column not in frame.columns]
+        names = _split(columns) or [str(column) for column in frame.columns if column != time_column]
+        missing = [column for column in (*names, time_column or names[0]) if column not in frame.columns]
         if missing:
             raise BaselineError(
-                f"--columns: '{data}' has no column {', '.join(missing)}; it has: {', '.join(frame.columns)}"
+                f"'{data}' has no column {', '.join(missing)}; it has: {', '.join(map(str, frame.columns))}"
             )
+        if time_column:
+            frame = frame.sort_values(time_column, kind="stable", ignore_index=True)
         outputs = run_model(model, weights, frame[names].to_numpy(dtype="float32")) if model else None
         baseline = Baseline.fit(
             frame[names],
             outputs=outputs,
-            class_names=[text.strip() for text in class_names.split(",")] if class_names else None,
+            class_names=_split(class_names),
             name=name or stem_name or output.stem,
             version=version or (stem_version if stem_name else "1.0"),
+            ordered=time_column is not None,
+            windows=tuple(window),
         )
         output.parent.mkdir(parents=True, exist_ok=True)
         baseline.save(output)
     console.print(f"wrote {output}: {baseline.samples:,} rows, {len(baseline.features)} features")
+    for size in window if time_column else ():
+        lacking = shortfall(baseline.samples, size)
+        if lacking:
+            console.print(
+                f"window {size:,}: the rows are too few to learn how such windows vary; {lacking:,} more would do. "
+                "The limits of the next smaller window are used, if there is one."
+            )
 
 
 @app.command()
@@ -102,6 +118,10 @@ def bars(feature: Feature, width: int = 24) -> str:
             heights[min(int((value - low) / span * width), width - 1)] += 1
     top = max(heights, default=0.0) or 1.0
     return "".join(BARS[-(-int(height * 1000) * (len(BARS) - 1) // int(top * 1000))] for height in heights)
+
+
+def _split(texts: Optional[str]) -> Optional[list[str]]:
+    return [text.strip() for text in texts.split(",")] if texts else None
 
 
 def _read(path: Path) -> Any:

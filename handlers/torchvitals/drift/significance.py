@@ -2,33 +2,94 @@
 
 from __future__ import annotations
 
+from functools import lru_cache
+
 import numpy as np
 from numpy.typing import NDArray
 from scipy.special import chdtrc
+
+# Where the chi-square law is not to be trusted: few rows, or bins in which few are expected.
+SMALL_WINDOW = 200
+SMALL_EXPECTED = 5.0
+NULL_DRAWS = 20_000
+# Only the upper tenth of the draws is kept: above it, a p-value decides nothing.
+TAIL_DRAWS = NULL_DRAWS // 10
 
 
 def two_sample_p_value(
     baseline_counts: NDArray[np.float64], window_counts: NDArray[np.float64]
 ) -> NDArray[np.float64]:
-    """Return the p-value of the chi-square test that both samples share one distribution.
+    """Return the probability of counts this different if both samples came from one distribution.
 
-    baseline_counts, window_counts: (..., B). The baseline is finite, so its own sampling error counts
-    too. Bins that are empty in both are left out. 1.0 where either sample is empty or one bin is left.
-    Source: Press et al., Numerical Recipes, section 14.3 (two binned samples of unequal size).
+    baseline_counts, window_counts: (d, B), a feature a row. The statistic is the two-sample chi-square, so the
+    baseline's own sampling error counts too. Its p-value comes from the chi-square law; where that law is only
+    rough, and the p-value small enough to matter, from the statistic's values without drift (Monte Carlo, seeded
+    and cached). 1.0 where a sample is empty or only one bin is used.
+    """
+    p_values = chi_square_p_value(baseline_counts, window_counts)
+    for row in np.flatnonzero((p_values < TAIL_DRAWS / NULL_DRAWS) & _rough(baseline_counts, window_counts)):
+        p_values[row] = monte_carlo_p_value(baseline_counts[row], window_counts[row])
+    return p_values
+
+
+def chi_square(
+    baseline_counts: NDArray[np.float64], window_counts: NDArray[np.float64]
+) -> tuple[NDArray[np.float64], NDArray[np.int64]]:
+    """Return the two-sample chi-square statistic and its degrees of freedom, over the last axis.
+
+    Bins that are empty in both samples are left out. Source: Press et al., Numerical Recipes,
+    section 14.3 (two binned samples of unequal size).
     """
     m = baseline_counts.sum(axis=-1, keepdims=True)
     n = window_counts.sum(axis=-1, keepdims=True)
     both = baseline_counts + window_counts
     used = both > 0
     with np.errstate(divide="ignore", invalid="ignore"):
-        scale = np.sqrt(np.where(n > 0, m / n, 0.0))
-        difference = window_counts * scale - baseline_counts / scale
-        terms = np.where(used, difference**2 / both, 0.0)
-    statistic = terms.sum(axis=-1)
-    freedom = used.sum(axis=-1) - 1
-    testable = (m[..., 0] > 0) & (n[..., 0] > 0) & (freedom > 0)
+        scale = np.sqrt(m / n)
+        terms = np.where(used, (window_counts * scale - baseline_counts / scale) ** 2 / both, 0.0)
+    return terms.sum(axis=-1), used.sum(axis=-1) - 1
+
+
+def chi_square_p_value(
+    baseline_counts: NDArray[np.float64], window_counts: NDArray[np.float64]
+) -> NDArray[np.float64]:
+    """Return the p-value of the two-sample chi-square test by its limiting law, over the last axis."""
+    statistic, freedom = chi_square(baseline_counts, window_counts)
+    testable = (baseline_counts.sum(axis=-1) > 0) & (window_counts.sum(axis=-1) > 0) & (freedom > 0)
     p_value = chdtrc(np.where(testable, freedom, 1), np.where(testable, statistic, 0.0))
     return np.asarray(np.where(testable, p_value, 1.0))
+
+
+def monte_carlo_p_value(baseline_counts: NDArray[np.float64], window_counts: NDArray[np.float64]) -> float:
+    """Return the p-value of one feature's counts, (B,), by what the statistic does without drift.
+
+    At most a tenth, and at least 1/(NULL_DRAWS + 1) at the largest draw (Davison and Hinkley, 1997, section
+    4.2.1); beyond that draw the chi-square law goes on, scaled to meet it there.
+    """
+    statistic, freedom = (float(value) for value in chi_square(baseline_counts, window_counts))
+    tail = null_tail(tuple(baseline_counts.tolist()), _rounded(int(window_counts.sum())))
+    # The draws are kept as float32; a value equal to one of them must not look larger than it.
+    larger = TAIL_DRAWS - int(np.searchsorted(tail, np.float32(statistic), side="left"))
+    if larger:
+        return (larger + 1) / (NULL_DRAWS + 1)
+    beyond = float(chdtrc(freedom, statistic)) / max(float(chdtrc(freedom, float(tail[-1]))), 1e-300)
+    return min(beyond, 1.0) / (NULL_DRAWS + 1)
+
+
+@lru_cache(maxsize=256)
+def null_tail(baseline_counts: tuple[float, ...], samples: int) -> NDArray[np.float32]:
+    """Return the TAIL_DRAWS largest of NULL_DRAWS values of the statistic without drift, ascending.
+
+    Both samples are drawn from the baseline's shares, so that the baseline's own sampling error counts too.
+    """
+    counts = np.array(baseline_counts)
+    size = int(counts.sum())
+    shares = counts / size
+    rng = np.random.default_rng(20130101)
+    windows = rng.multinomial(samples, shares, size=NULL_DRAWS).astype(np.float64)
+    baselines = rng.multinomial(size, shares, size=NULL_DRAWS).astype(np.float64)
+    statistics = chi_square(baselines, windows)[0].astype(np.float32)
+    return np.sort(statistics)[-TAIL_DRAWS:]
 
 
 def benjamini_hochberg(p_values: NDArray[np.float64], rate: float) -> NDArray[np.bool_]:
@@ -45,3 +106,20 @@ def benjamini_hochberg(p_values: NDArray[np.float64], rate: float) -> NDArray[np
     if passed.any():
         significant[order[: int(np.flatnonzero(passed)[-1]) + 1]] = True
     return significant
+
+
+def _rough(baseline_counts: NDArray[np.float64], window_counts: NDArray[np.float64]) -> NDArray[np.bool_]:
+    """Tell where the chi-square law is only rough, (d,)."""
+    n = window_counts.sum(axis=-1)
+    both = baseline_counts + window_counts
+    total = np.maximum(both.sum(axis=-1), 1.0)
+    expected = np.where(both > 0, both, np.inf).min(axis=-1) * n / total
+    return np.asarray((n < SMALL_WINDOW) | (expected < SMALL_EXPECTED))
+
+
+def _rounded(samples: int) -> int:
+    """Return the nearest of a few window sizes, about a tenth apart, so that few null distributions are needed."""
+    if samples < 20:
+        return samples
+    step = 10 ** max(len(str(samples)) - 2, 0)
+    return int(round(samples / step) * step)
