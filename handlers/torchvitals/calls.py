@@ -32,7 +32,7 @@ class Call:
         self.inputs: Optional[Captured] = None
         self.outputs: Optional[Captured] = None
         self.too_large = False
-        self.events: list[Span] = []
+        self.events: Optional[list[Span]] = None
 
     @property
     def arrived(self) -> bool:

@@ -10,6 +10,7 @@ import torch
 from numpy.typing import NDArray
 
 MAX_ROW_VALUES = 1024
+FEW_VALUES = 64
 
 
 class DeviceCopy:
@@ -33,7 +34,8 @@ class DeviceCopy:
         return np.asarray(self._host.numpy())
 
 
-Captured = Union[NDArray[Any], DeviceCopy]
+# A list is one row: at batch size 1 that is the cheapest copy there is, and few objects wait for the flush.
+Captured = Union[NDArray[Any], DeviceCopy, list[float]]
 
 
 class TooLargeError(ValueError):
@@ -46,15 +48,10 @@ def capture(value: Any) -> Optional[Captured]:
     Raises TooLargeError over MAX_ROW_VALUES values a row. Nothing waits for the device.
     """
     if isinstance(value, torch.Tensor):
-        if value.ndim and value.numel() > MAX_ROW_VALUES * len(value):
-            raise TooLargeError(tuple(value.shape))
-        if value.requires_grad:
-            value = value.detach()
-        if value.dtype is torch.bfloat16:
-            value = value.float()
-        if value.is_cuda:
-            return DeviceCopy(value)
-        return np.array(value.numpy() if value.device.type == "cpu" else value.cpu().numpy())
+        if value.numel() <= FEW_VALUES and value.ndim == 2 and value.shape[0] == 1 and not value.is_cuda:
+            row: list[float] = value.tolist()[0]
+            return row
+        return _capture_tensor(value)
     if isinstance(value, np.ndarray):
         if value.ndim and value.size > MAX_ROW_VALUES * len(value):
             raise TooLargeError(value.shape)
@@ -64,3 +61,15 @@ def capture(value: Any) -> Optional[Captured]:
     if isinstance(value, (list, tuple)) and value and isinstance(value[0], (torch.Tensor, np.ndarray)):
         return capture(value[0])
     return None
+
+
+def _capture_tensor(tensor: torch.Tensor) -> Captured:
+    if tensor.ndim and tensor.numel() > MAX_ROW_VALUES * len(tensor):
+        raise TooLargeError(tuple(tensor.shape))
+    if tensor.requires_grad:
+        tensor = tensor.detach()
+    if tensor.dtype is torch.bfloat16:
+        tensor = tensor.float()
+    if tensor.is_cuda:
+        return DeviceCopy(tensor)
+    return np.array(tensor.numpy() if tensor.is_cpu else tensor.cpu().numpy())

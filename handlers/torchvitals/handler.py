@@ -20,6 +20,7 @@ from .instrument import instrument_stages
 from .monitor import Monitor
 from .publishers.torchserve import CoalescingMetrics, TorchServePublisher
 
+ERROR_STATUS = 400
 STAGES_OF_A_HANDLER = ("preprocess", "inference", "postprocess", "handle")
 
 logger = logging.getLogger(__name__)
@@ -163,10 +164,14 @@ def _length(data: Any) -> int:
 
 def _failed(context: Any, requests: int) -> int:
     """Count the requests of a batch that the handler answered with an error status."""
+    failed = 0
     try:
-        return sum(context.get_response_status(index)[0] >= 400 for index in range(requests))
+        for index in range(requests):
+            if context.get_response_status(index)[0] >= ERROR_STATUS:
+                failed += 1
     except (AttributeError, IndexError, TypeError):
         return 0
+    return failed
 
 
 def _runtime(model: Any, device: Any) -> tuple[str, str, str, str]:

@@ -28,7 +28,29 @@ def instrument_stages(handler: Any, recorder: Recorder, clock: StageClock) -> No
 
 def _timed(method: Function, index: int, recorder: Recorder, clock: StageClock) -> Function:
     """Return `method` with its duration added to the call in progress."""
+    return (
+        _timed_by_host(method, index, recorder)
+        if clock.host_only
+        else _timed_by(clock, method, index, recorder)
+    )
 
+
+def _timed_by_host(method: Function, index: int, recorder: Recorder) -> Function:
+    @functools.wraps(method)
+    def stage(*args: Any, **kwargs: Any) -> Any:
+        call = recorder.current()
+        if call is None:
+            return method(*args, **kwargs)
+        started = perf_counter_ns()
+        try:
+            return method(*args, **kwargs)
+        finally:
+            call.stage_ns[index] += perf_counter_ns() - started
+
+    return stage
+
+
+def _timed_by(clock: StageClock, method: Function, index: int, recorder: Recorder) -> Function:
     @functools.wraps(method)
     def stage(*args: Any, **kwargs: Any) -> Any:
         call = recorder.current()
@@ -43,6 +65,7 @@ def _timed(method: Function, index: int, recorder: Recorder, clock: StageClock) 
         finally:
             call.stage_ns[index] += perf_counter_ns() - started
             if begin is not None:
+                call.events = call.events or []
                 call.events.append((index, begin, clock.mark()))
 
     return stage

@@ -71,7 +71,7 @@ class CallTelemetry:
         """Take in the device's times of calls that it has finished."""
         later = []
         for call in self._unread:
-            spans = self._clock.read(call.events)
+            spans = self._clock.read(call.events or [])
             if spans is None:
                 later.append(call)
             elif call.clean:

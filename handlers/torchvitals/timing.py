@@ -48,6 +48,8 @@ Span = tuple[int, Event, Optional[Event]]
 class StageClock:
     """What a stage does at its start and end beside reading the host's clock; here, nothing (CPU, MPS)."""
 
+    host_only = True
+
     def mark(self) -> Optional[Event]:
         """Mark the device's stream, where there is one to mark."""
         return None
@@ -62,6 +64,8 @@ class StageClock:
 
 class EventClock(StageClock):
     """Marks a device's stream and reads the marks later, so that no request waits."""
+
+    host_only = False
 
     def __init__(self, pool: EventPool, on_error: Callable[[str], None]) -> None:
         self._pool = pool
@@ -88,6 +92,8 @@ class EventClock(StageClock):
 
 class SyncClock(StageClock):
     """Waits for the device at each stage's end, so that the host's clock tells all of its time."""
+
+    host_only = False
 
     def __init__(self, synchronise: Callable[[], None], on_error: Callable[[str], None]) -> None:
         self._synchronise = synchronise

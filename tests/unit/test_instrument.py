@@ -11,6 +11,7 @@ from torchvitals import capture as capture_module
 from torchvitals.capture import TooLargeError, capture
 from torchvitals.instrument import instrument_stages
 from torchvitals.recorder import MAX_WAITING_CALLS, Recorder
+from torchvitals.rows import joined
 from torchvitals.timing import EventClock, EventPool, StageClock, SyncClock
 
 
@@ -87,8 +88,8 @@ def test_inputs_and_outputs_are_copies():
     run(handler, [[1.0, 2.0]], recorder)
     shared.zero_()
     (call,) = recorder.take()
-    assert call.inputs.tolist() == [[1.0, 2.0]]
-    assert call.outputs.tolist() == [[2.0, 4.0]]
+    assert call.inputs == [1.0, 2.0]
+    assert call.outputs == [2.0, 4.0]
 
 
 def test_inputs_are_not_copied_where_nobody_compares_them():
@@ -179,13 +180,18 @@ def test_threads_keep_their_calls_apart():
         thread.join()
     calls = recorder.take()
     assert len(calls) == 200
-    assert all(call.outputs[0, 0] == 2 * call.inputs[0, 0] for call in calls)
+    assert all(call.outputs == [2 * call.inputs[0]] for call in calls)
 
 
 @pytest.mark.parametrize(
     ("value", "expected"),
     [
         (torch.ones(2, 3), np.ones((2, 3))),
+        (torch.ones(50, 3), np.ones((50, 3))),
+        (torch.ones(1, 3), np.ones(3)),
+        (torch.ones(3), np.ones(3)),
+        (torch.ones(50, 3, requires_grad=True), np.ones((50, 3))),
+        (torch.ones(50, 3, dtype=torch.bfloat16), np.ones((50, 3))),
         (torch.ones(2, 3, requires_grad=True), np.ones((2, 3))),
         (torch.ones(2, 3, dtype=torch.bfloat16), np.ones((2, 3))),
         (np.ones((2, 3)), np.ones((2, 3))),
@@ -206,6 +212,27 @@ def test_the_first_tensor_is_copied(value, expected):
 def test_a_row_too_large_to_copy_is_refused():
     with pytest.raises(TooLargeError):
         capture(np.zeros((3, 5000)))
+
+
+def test_copies_of_many_calls_are_joined_in_order_and_by_width():
+    copies = [
+        [1.0, 2.0],
+        [3.0, 4.0],
+        None,
+        np.array([[5.0, 6.0], [7.0, 8.0]]),
+        [9.0, 10.0, 11.0],
+        [12.0, 13.0],
+        [],
+        np.array(5.0),
+        np.array([6.0, 7.0]),
+        np.zeros((0, 2)),
+    ]
+    arrays = {rows.shape[1]: rows.tolist() for rows in joined(copies)}
+    assert arrays == {
+        2: [[1, 2], [3, 4], [5, 6], [7, 8], [12, 13]],
+        3: [[9, 10, 11]],
+        1: [[5], [6], [7]],
+    }
 
 
 class FakeEvent:
