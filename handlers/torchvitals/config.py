@@ -42,6 +42,7 @@ class MonitoringConfig(msgspec.Struct, frozen=True, forbid_unknown_fields=True, 
     """How one model is monitored.
 
     baseline: file in the archive; without one, latency, memory and predictions are watched, drift is not.
+    learn: without a file, rows served first that become the baseline.
     base_handler: an existing handler to monitor without code. window: rows, or a list of several sizes.
     flush_interval: seconds. warmup: calls of a worker that stay out of the latency series.
     timing: `events` times a GPU without waiting for it, `sync` waits at each stage's end, `off` uses the host
@@ -50,6 +51,7 @@ class MonitoringConfig(msgspec.Struct, frozen=True, forbid_unknown_fields=True, 
     """
 
     baseline: Optional[str] = None
+    learn: Optional[Annotated[int, msgspec.Meta(ge=100, le=100_000)]] = None
     base_handler: Optional[str] = None
     window: Union[Rows, list[Rows]] = 1000
     # The rules count a worker that said nothing for 30 s as dead (prometheus/rules.yml).
@@ -82,6 +84,10 @@ def read_config(model_config: Any, file: str = "model-config.yaml") -> Monitorin
     if not config.windows:
         raise ConfigurationError(
             f"{file}: handler.monitoring.window: the list is empty; give one size or more"
+        )
+    if config.baseline is not None and config.learn is not None:
+        raise ConfigurationError(
+            f"{file}: handler.monitoring: 'baseline' and 'learn' exclude each other; remove one"
         )
     return config
 

@@ -5,7 +5,9 @@ from __future__ import annotations
 import functools
 import importlib
 import logging
+import os
 import sys
+import tempfile
 from pathlib import Path
 from typing import Any, Optional
 
@@ -17,6 +19,7 @@ from .baseline import Baseline
 from .config import MonitoringConfig, read_config
 from .errors import BaselineError, ConfigurationError
 from .instrument import instrument_stages
+from .learning import BaselineLearner
 from .monitor import Monitor
 from .publishers.torchserve import CoalescingMetrics, TorchServePublisher
 
@@ -52,7 +55,10 @@ def _initialize(handler: MonitoredHandler, initialize: Any, context: Any) -> Non
     manifest = (context.manifest or {}).get("model", {})
     config = read_config(context.model_yaml_config, manifest.get("configFile", "model-config.yaml"))
     model_dir = Path(context.system_properties.get("model_dir") or ".")
-    baseline = _load_baseline(config, model_dir)
+    name = manifest.get("modelName") or context.model_name
+    version = str(manifest.get("modelVersion", "default"))
+    learner = _learner(config, name, version)
+    baseline = learner.known() if learner else _load_baseline(config, model_dir)
     if config.coalesce and context.metrics is not None:
         context.metrics = CoalescingMetrics(context.metrics)
     served = handler
@@ -65,12 +71,9 @@ def _initialize(handler: MonitoredHandler, initialize: Any, context: Any) -> Non
     device = getattr(served, "device", None)
     monitor = Monitor(
         config,
-        TorchServePublisher(
-            context.metrics,
-            model_name=manifest.get("modelName") or context.model_name,
-            model_version=str(manifest.get("modelVersion", "default")),
-        ),
+        TorchServePublisher(context.metrics, model_name=name, model_version=version),
         baseline=baseline,
+        learner=learner if baseline is None else None,
         device=device,
         worker=worker_identity(sys.argv),
         runtime=_runtime(getattr(served, "model", None), device),
@@ -125,6 +128,14 @@ def _load_baseline(config: MonitoringConfig, model_dir: Path) -> Optional[Baseli
             "pack it with torch-model-archiver --extra-files"
         )
     return Baseline.load(path)
+
+
+def _learner(config: MonitoringConfig, name: str, version: str) -> Optional[BaselineLearner]:
+    """Return what learns a baseline; its file outlives the unpacked archive, which is this process's folder."""
+    if config.learn is None:
+        return None
+    folder = os.environ.get("LOG_LOCATION") or os.path.join(tempfile.gettempdir(), "torchvitals")
+    return BaselineLearner(config.learn, folder=Path(folder), name=name, version=version)
 
 
 def _base_handler(name: str, handler: MonitoredHandler) -> Any:

@@ -15,6 +15,7 @@ from .calls import Call
 from .config import MonitoringConfig
 from .drift_monitor import DriftMonitor
 from .drift_telemetry import DriftTelemetry
+from .learning import BaselineLearner
 from .memory import MemorySample, MemorySampler
 from .pacing import Pacer
 from .prediction_telemetry import PredictionTelemetry
@@ -36,7 +37,8 @@ logger = logging.getLogger(__name__)
 class Monitor:
     """Measures one model in one process. It fails open: its errors are counted and logged, never raised.
 
-    device: the torch device the model runs on, or None. worker: the label of this worker's gauges.
+    learner: makes the baseline from rows served, where there is no file. device: the torch device the model runs
+    on, or None. worker: the label of this worker's gauges.
     runtime: values of `model_runtime_info` after `worker`.
     """
 
@@ -46,6 +48,7 @@ class Monitor:
         publisher: Publisher,
         *,
         baseline: Optional[Baseline] = None,
+        learner: Optional[BaselineLearner] = None,
         device: Any = None,
         worker: str = "0",
         runtime: Optional[tuple[str, str, str, str]] = None,
@@ -53,7 +56,9 @@ class Monitor:
         self.config = config
         self.clock = stage_clock(config.timing, device, self.count_error)
         self.recorder = Recorder(
-            warmup=config.warmup, capture_inputs=baseline is not None, on_error=self.count_error
+            warmup=config.warmup,
+            capture_inputs=baseline is not None or learner is not None,
+            on_error=self.count_error,
         )
         self.calls = CallTelemetry(
             config.thresholds, self.clock, device_clock=isinstance(self.clock, EventClock)
@@ -61,10 +66,8 @@ class Monitor:
         self.predictions = PredictionTelemetry(
             baseline.outputs if baseline else None, config.thresholds, window=config.windows[0]
         )
-        self.drift: Optional[DriftTelemetry] = None
-        if baseline is not None:
-            drift = DriftMonitor(baseline, window=config.windows, psi_floor=config.thresholds.psi or 0.0)
-            self.drift = DriftTelemetry(drift, worker=worker, max_features=config.max_features)
+        self.drift = self._drift_from(baseline, worker) if baseline is not None else None
+        self._learner = learner
         self.memory: Optional[MemorySample] = None
         self._sampler = MemorySampler(device)
         self._publisher = publisher
@@ -112,12 +115,31 @@ class Monitor:
                 self._take_in(calls[start : start + SLICE_CALLS])
                 pause()
             self._guarded("timing", self.calls.read_device_clock)
+            if self._learner is not None:
+                self._guarded("drift", self._learn)
             if self.drift is not None:
                 self._guarded("drift", self.drift.evaluate, pause)
             self._guarded("memory", self._sample_memory)
             publisher = PacedPublisher(self._publisher, pause)
             self._guarded("publish", self._publish, publisher)
             self._guarded("publish", self._publish_own, publisher, began)
+
+    def _drift_from(self, baseline: Baseline, worker: str) -> DriftTelemetry:
+        config = self.config
+        drift = DriftMonitor(baseline, window=config.windows, psi_floor=config.thresholds.psi or 0.0)
+        return DriftTelemetry(drift, worker=worker, max_features=config.max_features)
+
+    def _collect(self, calls: list[Call], learner: BaselineLearner) -> None:
+        learner.add(joined(call.inputs for call in calls), joined(call.outputs for call in calls))
+
+    def _learn(self) -> None:
+        """Begin to watch drift once there is a learned baseline."""
+        assert self._learner is not None  # noqa: S101 - the caller has looked
+        baseline = self._learner.learned()
+        if baseline is not None:
+            drift = self._drift_from(baseline, self._worker)
+            drift.start(self._publisher)
+            self.drift, self._learner = drift, None
 
     def _run(self) -> None:
         while not self._stop.wait(self.config.flush_interval):
@@ -134,6 +156,8 @@ class Monitor:
         self._dropped["input_too_large"] += sum(call.too_large for call in calls)
         self._out_of_memory += sum(call.out_of_memory for call in calls)
         self._guarded("outputs", self._take_in_outputs, calls)
+        if self._learner is not None:
+            self._guarded("inputs", self._collect, calls, self._learner)
         if self.drift is not None:
             self._guarded("inputs", self._take_in_inputs, calls)
 

@@ -31,7 +31,7 @@ def test_values_are_read():
         ({"windw": 5}, "my.yaml: handler.monitoring: unknown key 'windw'; did you mean 'window'?"),
         (
             {"zzz": 5},
-            "my.yaml: handler.monitoring: unknown key 'zzz'; known keys: baseline, base_handler, window,",
+            "my.yaml: handler.monitoring: unknown key 'zzz'; known keys: baseline, learn, base_handler,",
         ),
         (
             {"thresholds": {"kl": 1, "kl_divergenc": 1}},
@@ -51,6 +51,16 @@ def test_a_wrong_value_is_named_with_file_and_field(values, message):
     with pytest.raises(ConfigurationError) as refusal:
         read_config(section(**values), "my.yaml")
     assert str(refusal.value).startswith(message)
+
+
+def test_a_baseline_and_learning_one_exclude_each_other():
+    with pytest.raises(ConfigurationError, match="'baseline' and 'learn' exclude each other"):
+        read_config(section(baseline="a.json", learn=500))
+
+
+def test_an_empty_list_of_windows_is_refused():
+    with pytest.raises(ConfigurationError, match=r"handler\.monitoring\.window: the list is empty"):
+        read_config(section(window=[]))
 
 
 def test_a_section_that_is_no_mapping_is_refused():
