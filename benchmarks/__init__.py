@@ -1,0 +1,1 @@
+"""What TorchVitals costs and what it is worth, measured."""

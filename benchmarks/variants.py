@@ -1,0 +1,93 @@
+"""The same model and the same handler, watched in different ways: what a server benchmark compares."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import yaml
+
+ROOT = Path(__file__).resolve().parents[1]
+EXAMPLE = ROOT / "examples" / "flight_delay"
+BASELINE = ROOT / "baselines" / "flight_delay-1.0.json"
+
+IMPORT = "from torchvitals import MonitoredHandler"
+PLAIN = "from ts.torch_handler.base_handler import BaseHandler as MonitoredHandler"
+# The way of TorchServe's custom-metrics example: each request emits what it measured.
+EMITTING = """
+import time
+from ts.torch_handler.base_handler import BaseHandler
+
+
+class MonitoredHandler(BaseHandler):
+    def handle(self, data, context):
+        started = time.perf_counter()
+        answer = super().handle(data, context)
+        spent = (time.perf_counter() - started) * 1000
+        metrics = context.metrics
+        metrics.add_counter("BenchRequests", len(data))
+        metrics.add_time("BenchHandle", spent)
+        metrics.add_size("BenchBatch", len(data))
+        metrics.add_percent("BenchConfidence", 50.0)
+        metrics.add_metric("BenchClass", 1, "count")
+        return answer
+
+
+MonitoredHandler.__module__ = "bench_base"
+"""
+
+
+@dataclass(frozen=True)
+class Variant:
+    """One way to watch: how the handler's source changes, and what model-config.yaml says."""
+
+    name: str
+    title: str
+    base: str
+    handler: dict[str, Any]
+
+
+VARIANTS = (
+    Variant("plain", "plain BaseHandler", PLAIN, {}),
+    Variant("monitored", "TorchVitals", IMPORT, {"monitoring": {"baseline": BASELINE.name}}),
+    Variant(
+        "uncoalesced",
+        "TorchVitals, coalesce: false",
+        IMPORT,
+        {"monitoring": {"baseline": BASELINE.name, "coalesce": False}},
+    ),
+    Variant("profiled", "TorchServe's profile: true", PLAIN, {"profile": True}),
+    Variant("emitting", "five metrics emitted a request", EMITTING, {}),
+)
+
+
+def package(variant: Variant, store: Path) -> str:
+    """Write the archive of a variant into `store`; return its file name."""
+    source = (EXAMPLE / "handler.py").read_text(encoding="utf-8")
+    if IMPORT not in source:
+        raise RuntimeError(
+            f"{EXAMPLE / 'handler.py'} does not import MonitoredHandler as it did; mend IMPORT here"
+        )
+    # Not `monitored_handler.py`: a file of that name comes along with --extra-files handlers.
+    handler = store / f"bench_{variant.name}.py"
+    handler.write_text(source.replace(IMPORT, variant.base), encoding="utf-8")
+    config = store / f"{variant.name}.yaml"
+    settings = {"minWorkers": 1, "maxWorkers": 1, "batchSize": 1, "handler": variant.handler}
+    config.write_text(yaml.safe_dump(settings), encoding="utf-8")
+    options = {
+        "model-name": variant.name,
+        "version": "1.0",
+        "handler": handler,
+        "model-file": EXAMPLE / "model.py",
+        "serialized-file": store / "model.pt",
+        "extra-files": f"{ROOT / 'handlers'},{BASELINE}",
+        "config-file": config,
+        "export-path": store,
+    }
+    words = [word for option, value in options.items() for word in (f"--{option}", str(value))]
+    archiver = Path(sys.executable).parent / "torch-model-archiver"
+    subprocess.run([archiver, *words, "--force"], check=True, capture_output=True)
+    return f"{variant.name}.mar"
