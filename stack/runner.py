@@ -401,5 +401,9 @@ def _answers(address: str) -> bool:
 
 
 def stop_on_terminate() -> None:
-    """Make SIGTERM end this process as an exit does, so that `with Stack(...)` ends too."""
+    """Make SIGTERM end this process as an exit does, so that `with Stack(...)` ends too, and SIGINT as Ctrl-C does.
+
+    A shell starts its background jobs with SIGINT ignored, and Python then leaves it so.
+    """
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))
+    signal.signal(signal.SIGINT, signal.default_int_handler)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import re
 import shutil
+import time
 
 import httpx
 import pytest
@@ -26,6 +27,16 @@ def changed(source, target):
     content = json.loads(source.read_text())
     content["features"][3]["mean"] += 1
     target.write_text(json.dumps(content))
+
+
+def logged(server, message):
+    """Return the models' log once it holds a message; TorchServe writes it from a thread of its own."""
+    deadline = time.monotonic() + 20
+    while True:
+        log = (server.logs / "model_log.log").read_text()
+        if message in log or time.monotonic() > deadline:
+            return log
+        time.sleep(0.25)
 
 
 WRONG = {
@@ -57,7 +68,7 @@ def test_a_wrong_archive_stops_its_own_load_with_file_and_mend(server, flights, 
     options = {"url": archive, "initial_workers": "1", "synchronous": "true"}
     answer = httpx.post(f"{server.management_url}/models", params=options, timeout=60)
     assert answer.status_code >= 500
-    log = (server.logs / "model_log.log").read_text()
+    log = logged(server, message)
     assert message in log
     assert re.search(r"Failed to load model wrong_" + kind, log)
     httpx.delete(f"{server.management_url}/models/wrong_{kind}", timeout=60)
@@ -86,6 +97,6 @@ def test_a_baseline_for_another_width_serves_counts_and_says_so(server, flights,
     assert total(series, m.INPUT_INVALID.name, model_name="narrow", reason="bad_shape") == 20
     assert total(series, m.REQUESTS.name, model_name="narrow", outcome="ok") == 20
     assert total(series, m.MONITOR_ERRORS.name, model_name="narrow") == 0
-    log = (server.logs / "model_log.log").read_text()
+    log = logged(server, "rows have 10 values")
     assert "rows have 10 values, baseline 'flight_delay' version 1.0 has 7 input features" in log
     httpx.delete(f"{server.management_url}/models/narrow", timeout=60)

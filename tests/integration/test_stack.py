@@ -426,6 +426,7 @@ def test_run_differs_from_production_only_where_it_must(tmp_path: Path) -> None:
         "default_workers_per_model": "3",
         "metrics_config": str(ROOT / "metrics.yaml"),
         "disable_token_authorization": "true",
+        "enable_model_api": "true",
     }
 
     original = yaml.safe_load((ROOT / "prometheus" / "prometheus.yml").read_text())
