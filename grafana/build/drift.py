@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from grafana.build import palette
-from grafana.build.promql import RANGE, Scope, columns, lines, peak, ranked, rate, total
+from grafana.build.promql import RANGE, THRESHOLDS, Scope, columns, lines, peak, ranked, rate, total
 from grafana.build.spec import (
+    THRESHOLD_REF,
     Bars,
     Column,
     Dashboard,
@@ -36,8 +37,12 @@ MEAN_SHIFT = "model_feature:model_feature_mean_shift_sigmas:absmax"
 MISSING = "model_feature:model_feature_missing_ratio:max"
 P_VALUE = "model_feature:model_feature_drift_p_value:min"
 DRIFTED = "model_feature:model_feature_drifted:max"
+LIMITS = "model_feature:model_feature_drift_threshold:max"
+# Recorded for the range at the end of the name.
+FLEET_RANGES = (("10m", "10 minutes"), ("1h", "1 hour"), ("1d", "1 day"))
 
 CHOSEN = 'feature="$feature"'
+SIGNAL = 'signal="kl_divergence"'
 OBSERVED = S.select(metrics.OBSERVATIONS, CHOSEN)
 WINDOW_ROWS = S.fresh(metrics.WINDOW_SAMPLES, 'window="$window"')
 INVALID = S.select(metrics.INPUT_INVALID)
@@ -80,6 +85,27 @@ def _trend(title: str, description: str, recorded: str, signal: str = "", *, wid
 def _of_chosen(recorded: str) -> str:
     return f"max({_windowed(recorded, CHOSEN)})"
 
+
+def _limit(statistic: str) -> str:
+    """Return the limit of the chosen feature that was learned from the training data; 0 says nothing."""
+    matchers = ('window="$window"', CHOSEN, f'statistic="{statistic}"')
+    return f"max({S.fresh_model(LIMITS, *matchers)}) > 0"
+
+
+def _fleet(statistic: str) -> tuple[tuple[str, str], ...]:
+    return tuple(
+        (
+            f"all servers, {words}",
+            f"max({S.select(f'model_feature:fleet_{statistic}:corrected{name}', CHOSEN)})",
+        )
+        for name, words in FLEET_RANGES
+    )
+
+
+FLEET_NOTE = (
+    "Beside it all servers together over a time range, less what chance alone gives; without a value while one "
+    "version has two baselines in the range, or Instance is not All."
+)
 
 ANY_DRIFT = (Step(None, palette.OK), Step(1, palette.ALARM))
 
@@ -158,7 +184,8 @@ DASHBOARD = Dashboard(
                 Table(
                     "Features",
                     "Every watched feature against its baseline; of several workers the worst. Drifted "
-                    "means significant and large. PSI and KL compare distributions; Wasserstein distance "
+                    "means significant, large and, where the training data taught it, beyond what they do "
+                    "themselves. PSI and KL compare distributions; Wasserstein distance "
                     "and mean shift are in baseline standard deviations; the p value is the chance of such "
                     "a window if nothing had changed.",
                     columns(
@@ -275,6 +302,44 @@ DASHBOARD = Dashboard(
                     ),
                     minimum=0,
                     height=10,
+                ),
+                Graph(
+                    "KL divergence against its limit",
+                    "The worst worker's window, and dashed its limit: learned from the training data's own "
+                    f"windows, else the model's. {FLEET_NOTE}",
+                    (
+                        *lines(("worst worker, last $window rows", _of_chosen(KL)), *_fleet("kl_divergence")),
+                        Target(
+                            f"{_limit('kl_divergence')} or max({S.fresh_model(THRESHOLDS, SIGNAL)})",
+                            "Limit",
+                            THRESHOLD_REF,
+                        ),
+                    ),
+                    minimum=0,
+                    width=8,
+                ),
+                Graph(
+                    "Wasserstein distance against its limit",
+                    "The worst worker's window in baseline standard deviations, and dashed its limit, learned "
+                    "from the training data's own windows. No dashed line: not known, or the feature has no "
+                    "distances.",
+                    (
+                        *lines(("worst worker, last $window rows", _of_chosen(WASSERSTEIN))),
+                        Target(_limit("wasserstein_distance"), "Limit", THRESHOLD_REF),
+                    ),
+                    minimum=0,
+                    width=8,
+                ),
+                Graph(
+                    "PSI of worker and fleet",
+                    "The worst worker's window, and dashed the PSI below which nothing counts as drift. "
+                    f"{FLEET_NOTE}",
+                    (
+                        *lines(("worst worker, last $window rows", _of_chosen(PSI)), *_fleet("psi")),
+                        S.threshold("psi"),
+                    ),
+                    minimum=0,
+                    width=8,
                 ),
             ),
         ),

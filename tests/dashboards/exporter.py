@@ -32,6 +32,8 @@ FEATURES = (
     ("output", "confidence"),
 )
 DRIFTED = {"temp", "dewp", "predicted_class"}
+# Limits learned from the training data; the drifted features are beyond theirs.
+LIMITS = {"kl_divergence": 0.1, "wasserstein_distance": 0.15}
 CLASSES = ("on_time", "late", "very_late")
 BINS = {
     "predicted_class": tuple(f"{index:02d} {name}" for index, name in enumerate(CLASSES)),
@@ -54,6 +56,7 @@ VALUES = {
     "class": CLASSES,
     "reason": ("missing", "infinite", "below_range", "above_range", "unseen_category", "bad_shape"),
     "window": ("1000",),
+    "statistic": ("kl_divergence", "wasserstein_distance"),
     "worker": (*WORKERS, DEAD_WORKER),
     "device": ("cuda0",),
     "phase": ("flush", "capture"),
@@ -148,7 +151,7 @@ class Exporter(Collector):
 
     def _value(self, metric: metrics.Metric, labels: dict[str, str], elapsed: float) -> float:
         if metric.type == "counter":
-            return _growth(metric, labels) * elapsed
+            return growth(metric, labels) * elapsed
         dead = labels.get("worker") == DEAD_WORKER
         if metric is metrics.WINDOW_EVALUATED:
             return self._start - DEAD_SECONDS if dead else time.time()
@@ -197,8 +200,8 @@ def _histogram(metric: metrics.Metric) -> metrics.Histogram:
     )
 
 
-def _growth(metric: metrics.Metric, labels: dict[str, str]) -> float:
-    """Growth in a second."""
+def growth(metric: metrics.Metric, labels: dict[str, str]) -> float:
+    """Growth of a counter in a second."""
     if "outcome" in labels:
         return CALLS * (ERROR_SHARE if labels["outcome"] == "error" else 1 - ERROR_SHARE)
     if "le" in labels:
@@ -213,22 +216,29 @@ def _growth(metric: metrics.Metric, labels: dict[str, str]) -> float:
     return CALLS if not labels else CALLS / (1 + sum(map(ord, "".join(labels.values()))) % 7)
 
 
+# Gauges that are the same for all features. The share of missing values is, as in most windows, so that no size
+# orders them.
+SAME = {
+    metrics.DRIFTED_RATIO.name: len(DRIFTED) / len(FEATURES),
+    metrics.MISSING_RATIO.name: 0.0,
+    metrics.BASELINE_SAMPLES.name: 1000.0,
+    metrics.WINDOW_SAMPLES.name: 1000.0,
+}
+
+
 def _gauge(metric: metrics.Metric, labels: dict[str, str], start: float) -> float:
     if metric is metrics.THRESHOLD:
         return THRESHOLDS[labels["signal"]]
+    if metric is metrics.DRIFT_THRESHOLD:
+        return LIMITS[labels["statistic"]]
     if metric is metrics.BASELINE_BIN_RATIO:
         return 1 / len(BINS.get(labels["feature"], NUMERIC_BINS))
     if metric is metrics.BASELINE_CREATED:
         return start - 86400
     if metric is metrics.DRIFTED:
         return float(labels["feature"] in DRIFTED)
-    if metric is metrics.DRIFTED_RATIO:
-        return len(DRIFTED) / len(FEATURES)
-    if metric is metrics.MISSING_RATIO:
-        # As in most windows: the same for every feature, so that no size orders them.
-        return 0
-    if metric in {metrics.BASELINE_SAMPLES, metrics.WINDOW_SAMPLES}:
-        return 1000
+    if metric.name in SAME:
+        return SAME[metric.name]
     if metric.unit == "B":
         return 3e8 + int(labels["worker"]) * 1e4
     if metric.unit == "info":

@@ -13,6 +13,7 @@ from typing import Any
 import httpx
 import pytest
 import yaml
+from scipy.stats import entropy
 
 from tests.dashboards import exporter
 from tests.dashboards.queries import (
@@ -25,6 +26,7 @@ from tests.dashboards.queries import (
     panels_of,
     substitute,
 )
+from torchvitals import metrics
 
 ROOT = Path(__file__).resolve().parents[2]
 PROMETHEUS = shutil.which("prometheus")
@@ -44,10 +46,11 @@ def prometheus_url(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
         free.bind(("127.0.0.1", 0))
         port = free.getsockname()[1]
         free.close()
+        (folder / "rules.yml").write_text(yaml.safe_dump(_frequent_rules()), encoding="utf-8")
         (folder / "alerts.yml").write_text(yaml.safe_dump(_immediate_alerts()), encoding="utf-8")
         config = {
             "global": {"scrape_interval": "1s", "scrape_timeout": "1s", "evaluation_interval": "1s"},
-            "rule_files": [str(ROOT / "prometheus" / "rules.yml"), str(folder / "alerts.yml")],
+            "rule_files": [str(folder / "rules.yml"), str(folder / "alerts.yml")],
             "scrape_configs": [{"job_name": "torchserve", "static_configs": [{"targets": [source.address]}]}],
         }
         (folder / "prometheus.yml").write_text(yaml.safe_dump(config), encoding="utf-8")
@@ -68,6 +71,14 @@ def prometheus_url(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
             finally:
                 process.terminate()
                 process.wait(timeout=30)
+
+
+def _frequent_rules() -> dict[str, Any]:
+    """Return the real recording rules, all at the test's interval: the fleet's are minutes apart."""
+    rules: dict[str, Any] = yaml.safe_load((ROOT / "prometheus" / "rules.yml").read_text(encoding="utf-8"))
+    for group in rules["groups"]:
+        group.pop("interval", None)
+    return rules
 
 
 def _immediate_alerts() -> dict[str, Any]:
@@ -238,6 +249,32 @@ def test_values(overview: DashboardResult, model: DashboardResult, drift: Dashbo
         assert {tuple(sorted(labels.items())) for labels in live.labels} == {
             tuple(sorted(labels.items())) for labels in baseline.labels
         }
+
+
+def test_limits_of_the_chosen_feature_are_drawn(drift: DashboardResult) -> None:
+    kl = drift.panel("KL divergence against its limit")
+    wasserstein = drift.panel("Wasserstein distance against its limit")
+    assert kl.target("T").values == (exporter.LIMITS["kl_divergence"],)
+    assert wasserstein.target("T").values == (exporter.LIMITS["wasserstein_distance"],)
+
+
+def test_fleet_stands_beside_the_workers(drift: DashboardResult) -> None:
+    [feature] = [str(variable.value) for variable in drift.variables if variable.name == "feature"]
+    [source] = [source for source, name in exporter.FEATURES if name == feature]
+    bins = exporter.BINS.get(feature, exporter.NUMERIC_BINS)
+    labels = {"source": source, "feature": feature}
+    growth = [exporter.growth(metrics.OBSERVATIONS, labels | {"bin": name}) for name in bins]
+    live = [value / sum(growth) for value in growth]
+    baseline = [1 / len(bins)] * len(bins)
+    kl = float(entropy(baseline, live))
+    # Rows of a few seconds: the correction for chance takes away some of it, and no time range anything else.
+    for title, expected in (
+        ("KL divergence against its limit", kl),
+        ("PSI of worker and fleet", kl + float(entropy(live, baseline))),
+    ):
+        fleet = [drift.panel(title).target(ref) for ref in "BCD"]
+        values = [value for target in fleet for value in target.values]
+        assert values == pytest.approx([expected] * 3, rel=0.1)
 
 
 def test_table_columns_join_on_the_same_labels(
