@@ -8,7 +8,7 @@ SHELL := /bin/bash
 VENV := .venv/bin
 export PATH := $(CURDIR)/.venv/bin:$(CURDIR)/.tools/bin:$(PATH)
 
-.PHONY: help setup demo test test-unit test-compose lint format generate clean
+.PHONY: help setup demo test test-unit test-compose lint format generate bench bench-drift clean
 
 help:
 	@sed -n 's/^# \(make .*\)/\1/p' Makefile
@@ -46,6 +46,13 @@ generate: setup
 	$(VENV)/torchvitals metrics generate
 	$(VENV)/python deploy/compose/render.py
 	$(VENV)/python -m grafana.build
+
+# What monitoring costs a live server (about 8 minutes; needs wrk), and what drift detectors find.
+bench: setup
+	$(VENV)/python -m benchmarks.server
+
+bench-drift: setup
+	$(VENV)/python -m benchmarks.drift
 
 clean:
 	rm -rf .venv .run

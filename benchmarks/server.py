@@ -35,8 +35,16 @@ from stack import Stack
 RUN = ROOT / ".run" / "bench"
 RESULTS = ROOT / "benchmarks" / "results" / "server.json"
 BODY = {
-    "hour": 17, "minute": 45, "distance": 1089, "temp": 39.02, "dewp": 28.04, "humid": 64.43,
-    "wind_speed": 12.7, "precip": 0, "pressure": 1015.2, "visib": 10,
+    "hour": 17,
+    "minute": 45,
+    "distance": 1089,
+    "temp": 39.02,
+    "dewp": 28.04,
+    "humid": 64.43,
+    "wind_speed": 12.7,
+    "precip": 0,
+    "pressure": 1015.2,
+    "visib": 10,
 }
 UNITS = {"us": 1e-6, "ms": 1e-3, "s": 1.0}
 

@@ -15,6 +15,7 @@ from .calls import Call
 from .config import MonitoringConfig
 from .drift_monitor import DriftMonitor
 from .drift_telemetry import DriftTelemetry
+from .inputs.image import reduced_images
 from .learning import BaselineLearner
 from .memory import MemorySample, MemorySampler
 from .pacing import Pacer
@@ -59,6 +60,7 @@ class Monitor:
             warmup=config.warmup,
             capture_inputs=baseline is not None or learner is not None,
             on_error=self.count_error,
+            reduce_inputs=reduced_images if baseline is not None and baseline.images else None,
         )
         self.calls = CallTelemetry(
             config.thresholds, self.clock, device_clock=isinstance(self.clock, EventClock)

@@ -16,13 +16,24 @@ MAX_WAITING_CALLS = 100_000
 
 
 class Recorder:
-    """Collects calls until the flush thread takes them. Never raises, never waits, never emits."""
+    """Collects calls until the flush thread takes them. Never raises, never waits, never emits.
 
-    def __init__(self, *, warmup: int, capture_inputs: bool, on_error: Callable[[str], None]) -> None:
+    reduce_inputs: makes a few numbers a row out of inputs that are too large to copy, on their device.
+    """
+
+    def __init__(
+        self,
+        *,
+        warmup: int,
+        capture_inputs: bool,
+        on_error: Callable[[str], None],
+        reduce_inputs: Optional[Callable[[Any], Any]] = None,
+    ) -> None:
         self.waiting: deque[Call] = deque()
         self.dropped = 0
         self._warmup_left = warmup
         self._capture_inputs = capture_inputs
+        self._reduce_inputs = reduce_inputs
         self._on_error = on_error
         self._local = threading.local()
         self._latest: Optional[Call] = None
@@ -40,7 +51,7 @@ class Recorder:
     def inputs(self, call: Call, value: Any) -> None:
         """Copy what inference is given; the first of several runs in a call counts."""
         if self._capture_inputs and call.inputs is None:
-            call.inputs = self._captured(call, value)
+            call.inputs = self._captured(call, value, self._reduce_inputs)
 
     def outputs(self, call: Call, value: Any) -> None:
         """Copy what inference gives."""
@@ -79,9 +90,9 @@ class Recorder:
             return
         self.waiting.append(call)
 
-    def _captured(self, call: Call, value: Any) -> Any:
+    def _captured(self, call: Call, value: Any, reduce: Optional[Callable[[Any], Any]] = None) -> Any:
         try:
-            return capture(value)
+            return capture(value if reduce is None else reduce(value))
         except TooLargeError:
             call.too_large = True
         except Exception:

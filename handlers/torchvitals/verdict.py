@@ -35,6 +35,7 @@ class FeatureDrift:
     """One feature's statistics; divergences in nats, distances and shifts in baseline standard deviations.
 
     `threshold` has, by statistic, the limit learned from the training data's own windows; empty where none is known.
+    `full` tells whether the window holds all the rows it can: limits learned from whole windows judge whole ones.
     A feature without finite values in the window has moments and Wasserstein distance of 0; its
     `missing_ratio` tells.
     """
@@ -52,11 +53,12 @@ class FeatureDrift:
     p_value: float
     drifted: bool
     threshold: dict[str, float] = field(default_factory=dict)
+    full: bool = True
 
     @property
     def beyond(self) -> bool:
         """Whether it goes beyond the training data's own variation; True where that is not known."""
-        return not self.threshold or self.excess > 1
+        return not self.threshold or (self.full and self.excess > 1)
 
     @property
     def excess(self) -> float:
@@ -185,6 +187,7 @@ def evaluate(
                     samples=comparison.samples,
                     drifted=False,
                     threshold=thresholds(feature, comparison.window),
+                    full=comparison.samples >= comparison.window,
                     **numbers,
                 )
             )

@@ -92,6 +92,20 @@ def test_too_few_rows_for_a_window_size_are_said_and_the_smaller_ones_limits_use
     assert monitor.report(window=10_000).features["temp"].threshold == small
 
 
+def test_a_window_that_is_not_full_is_not_judged_by_the_limits_of_full_ones(year, ordered):
+    """The first rows of a worker are one morning, and no training window was one morning alone."""
+    rows = between(year, date(2013, 2, 15), date(2013, 2, 28))[COLUMNS].to_numpy()
+    monitor = DriftMonitor(ordered)
+    for start in range(0, 3000, 50):
+        monitor.update(rows[start : start + 50])
+        assert not monitor.report().drifted
+    broken = DriftMonitor(ordered)
+    broken.update(np.full((999, 10), 1e6))
+    assert not broken.report().drifted
+    broken.update(np.full((1, 10), 1e6))
+    assert broken.report().drifted
+
+
 def test_an_ordered_baseline_reads_back_the_same(ordered, tmp_path):
     ordered.save(tmp_path / "b.json")
     assert Baseline.load(tmp_path / "b.json") == ordered

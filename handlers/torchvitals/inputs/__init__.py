@@ -1,1 +1,1 @@
-"""What inputs other than columns become, and what a row is as a whole; each file knows arrays alone."""
+"""What inputs other than columns become; each file knows arrays alone."""

@@ -2,9 +2,14 @@
 
 from __future__ import annotations
 
-import torch
+from typing import Any
 
-MAX_CHANNELS = 16
+import numpy as np
+import torch
+from numpy.typing import NDArray
+
+IMAGE_DIMENSIONS = 4  # images, channels, height, width
+BATCH_IMAGES = 256
 COLOURS = {1: ("grey",), 3: ("red", "green", "blue")}
 
 
@@ -38,6 +43,24 @@ def image_features(images: torch.Tensor) -> torch.Tensor:
         spread = (one.var(1, unbiased=False) + two.var(1, unbiased=False)).sqrt()
         features.append(_column(spread + 0.3 * (one.mean(1) ** 2 + two.mean(1) ** 2).sqrt()))
     return torch.cat(features, dim=1)
+
+
+def features_of_images(images: Any) -> NDArray[np.float64]:
+    """Return the features of (n, C, H, W) images in an array, (n, k), some hundred images at a time."""
+    with torch.inference_mode():
+        parts = [
+            image_features(torch.tensor(np.asarray(images[start : start + BATCH_IMAGES])))
+            for start in range(0, len(images), BATCH_IMAGES)
+        ]
+        return torch.cat(parts).double().numpy()
+
+
+def reduced_images(value: Any) -> Any:
+    """Return the features of images in place of a batch of images; anything else as it is."""
+    if isinstance(value, torch.Tensor) and value.ndim == IMAGE_DIMENSIONS:
+        with torch.inference_mode():
+            return image_features(value)
+    return value
 
 
 def _column(values: torch.Tensor) -> torch.Tensor:

@@ -1,0 +1,1 @@
+"""TorchVitals beside other drift detectors, on the same data and windows."""
