@@ -16,6 +16,7 @@ import yaml
 
 from examples.flight_delay import train
 from examples.flight_delay.data import CLASSES, COLUMNS
+from examples.flight_delay.demo import WINDOWS
 from examples.flight_delay.model import FlightDelayNet
 from stack import Stack
 from torchvitals import Baseline
@@ -26,7 +27,7 @@ BASELINE = "flight_delay-1.0.json"
 
 @dataclass(frozen=True)
 class Flights:
-    """The example, trained: a folder with model.pt, train.parquet, heldout.parquet, july.parquet and the baseline."""
+    """The example, trained: a folder with model.pt, the sets of flights as parquet files, and the baseline."""
 
     folder: Path
 
@@ -35,7 +36,10 @@ class Flights:
         return self.folder / BASELINE
 
     def frame(self, name: str) -> pd.DataFrame:
-        """Return the ten input columns of one set of flights."""
+        """Return the ten input columns of one set of flights, in the order of time.
+
+        name: train, heldout (both 1 January to 14 February), february (15 to 28), july.
+        """
         return pd.read_parquet(self.folder / f"{name}.parquet")[list(COLUMNS)]
 
     def package(
@@ -79,9 +83,14 @@ def flights(tmp_path_factory: pytest.TempPathFactory) -> Flights:
     frame = pd.read_parquet(folder / "train.parquet")[list(COLUMNS)]
     with torch.inference_mode():
         logits = model(torch.tensor(frame.to_numpy(dtype="float32"))).numpy()
-    Baseline.fit(frame, outputs=logits, class_names=list(CLASSES), name="flight_delay").save(
-        folder / BASELINE
-    )
+    Baseline.fit(
+        frame,
+        outputs=logits,
+        class_names=list(CLASSES),
+        ordered=True,
+        windows=WINDOWS,
+        name="flight_delay",
+    ).save(folder / BASELINE)
     return Flights(folder)
 
 

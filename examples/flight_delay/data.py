@@ -19,6 +19,7 @@ from .model import FlightDelayNet
 COLUMNS = list(FlightDelayNet.COLUMNS)
 CLASSES = FlightDelayNet.CLASSES
 LABEL = "label"
+TIME = "time_hour"  # the scheduled hour of departure, UTC
 LATE_MINUTES = 15
 VERY_LATE_MINUTES = 60
 HELD_OUT_SHARE = 10  # one row in so many
@@ -30,10 +31,14 @@ _FLIGHT = ["year", "month", "day", "hour", "minute", "origin", "dest", "distance
 
 @dataclass(frozen=True)
 class Splits:
-    """The three sets of flights; each frame has the ten columns, then ``label`` (index into ``CLASSES``)."""
+    """Four sets of flights, each in the order of scheduled departure.
 
-    train: pd.DataFrame
-    heldout: pd.DataFrame
+    Each frame has the ten columns, then ``label`` (index into ``CLASSES``) and ``time_hour``.
+    """
+
+    train: pd.DataFrame  # 1 January to 14 February, without ``heldout``
+    heldout: pd.DataFrame  # a random tenth of the same days
+    february: pd.DataFrame  # 15 to 28 February
     july: pd.DataFrame
 
 
@@ -90,15 +95,17 @@ def between(flights: pd.DataFrame, first: date, last: date) -> pd.DataFrame:
 
 
 def split(flights: pd.DataFrame, *, seed: int = SEED) -> Splits:
-    """Return January and February without a random tenth, that tenth, and July."""
-    winter = between(flights, date(2013, 1, 1), date(2013, 2, 28))
+    """Return the first six weeks of the year without a random tenth, that tenth, late February, and July."""
+    known = between(flights, date(2013, 1, 1), date(2013, 2, 14))
+    february = between(flights, date(2013, 2, 15), date(2013, 2, 28))
     july = between(flights, date(2013, 7, 1), date(2013, 7, 31))
-    heldout = np.zeros(len(winter), dtype=bool)
-    chosen = np.random.default_rng(seed).permutation(len(winter))[: len(winter) // HELD_OUT_SHARE]
+    heldout = np.zeros(len(known), dtype=bool)
+    chosen = np.random.default_rng(seed).permutation(len(known))[: len(known) // HELD_OUT_SHARE]
     heldout[chosen] = True
-    keep = [*COLUMNS, LABEL]
+    keep = [*COLUMNS, LABEL, TIME]
     return Splits(
-        train=winter.loc[~heldout, keep].reset_index(drop=True),
-        heldout=winter.loc[heldout, keep].reset_index(drop=True),
+        train=known.loc[~heldout, keep].reset_index(drop=True),
+        heldout=known.loc[heldout, keep].reset_index(drop=True),
+        february=february[keep].reset_index(drop=True),
         july=july[keep].reset_index(drop=True),
     )

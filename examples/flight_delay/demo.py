@@ -2,15 +2,19 @@
 
 ``python -m examples.flight_delay.demo`` (``make demo``). In the environment:
 
-DEMO_EXIT=1    end by itself, with status 0 only if no alert fired during the winter flights and the changed
-               flights delivered ModelInputDrift through Alertmanager; without it, stay up until Ctrl-C.
-FAULT=celsius  instead of July's flights, winter flights with the temperature in °C: a unit bug upstream.
+DEMO_EXIT=1    end by itself, with status 0 only if no alert fired in late February and the changed flights
+               delivered ModelInputDrift through Alertmanager; without it, stay up until Ctrl-C.
+FAULT=celsius  instead of July, late February once more, with the temperature in °C from the 18th on: a unit
+               bug upstream. It must be noticed within 1,000 flights.
+
+Flights are replayed in the order of the calendar, some 14,500 times as fast as they left.
 """
 
 from __future__ import annotations
 
 import math
 import os
+import re
 import shlex
 import shutil
 import subprocess
@@ -32,9 +36,9 @@ from stack.ports import Ports
 from stack.runner import stop_on_terminate
 
 from . import train
-from .data import CLASSES, COLUMNS
+from .data import CLASSES, COLUMNS, TIME
 from .prometheus import FeatureState, Prometheus
-from .replay import RATE, ReplayResult, Traffic, replay, traffic
+from .replay import RATE, ReplayResult, Traffic, celsius_begins, replay, traffic
 
 ROOT = Path(__file__).resolve().parents[2]
 MODEL, VERSION = "flight_delay", "1.0"
@@ -42,15 +46,21 @@ TRAINED = Path(".run/flight_delay")
 BASELINE = TRAINED / f"{MODEL}-{VERSION}.json"
 MODEL_STORE = Path("model-store")
 RUN_DIR = Path(".run/demo")
-WORKERS = 2
+# Windows of rows that the model is watched with (model-config.yaml), and that the baseline is calibrated for.
+WINDOWS = (500, 1000)
+# One sees every flight, so its windows are as long as those of the training data that set the limits. With two, each
+# would see every other flight: its windows would cover twice the time, stray less, and fill half as fast.
+WORKERS = 1
 ALERT = "ModelInputDrift"
 
-# At 150 requests a second, two workers fill their windows of 1,000 rows in 14 s. A drift alert then waits a
-# minute (`for: 1m` in alerts.yml): only a silence longer than both together says anything.
-WINTER_SECONDS = 100
-CHANGED_SECONDS = 100
+# Late February is 12,488 flights, 83 s at 150 a second. A drift alert waits for its window and then a minute
+# (`for: 1m` in alerts.yml): only a silence longer than both together says anything. July's 15,000 are its first half.
+JULY_REQUESTS = 15_000
+FAULTY_REQUESTS = 6_000
+MOST_FAULTY_ROWS = 1_000  # until the fault must have been noticed
 NOTIFICATION_SECONDS = 60  # after the last request, Alertmanager's group_wait among it
 READY_SECONDS = 90
+SETTLE_SECONDS = 10  # until Prometheus knows of the last request: a flush and a scrape
 
 
 class DemoError(Exception):
@@ -66,6 +76,8 @@ class Phase:
     p95_seconds: dict[str, float]  # by stage
     features: list[FeatureState]
     fired: list[str]
+    pending: list[str]  # alerts that were about to fire when it ended
+    fault_rows: int | None = None  # how many rows after the fault began it was noticed
 
 
 class Notifications:
@@ -92,6 +104,11 @@ class Notifications:
         if self._error is not None:
             raise DemoError(f"the notifications cannot be read: {self._error}") from self._error
         return {alert["labels"]["alertname"] for alert in self.received if alert["status"] == "firing"}
+
+    def texts(self, name: str) -> list[str]:
+        """Return the description of each delivery of a firing alert."""
+        alerts = [alert for alert in self.received if alert["status"] == "firing"]
+        return [a["annotations"]["description"] for a in alerts if a["labels"]["alertname"] == name]
 
     def wait_for(self, name: str, *, timeout_seconds: float) -> bool:
         """Wait until an alert has been delivered; tell whether it was."""
@@ -146,7 +163,7 @@ def command(console: Console, *words: str) -> None:
 
 def build(console: Console) -> None:
     """Train, build the baseline and package, with the commands that README shows."""
-    console.rule("Train on January and February 2013")
+    console.rule("Train on 1 January to 14 February 2013")
     train.run(TRAINED, console=console)
     console.rule("Baseline and archive")
     source = "examples/flight_delay"
@@ -154,6 +171,7 @@ def build(console: Console) -> None:
         console,
         *("torchvitals", "baseline", "build", "--data", f"{TRAINED}/train.parquet"),
         *("--columns", ",".join(COLUMNS), "--class-names", ",".join(CLASSES)),
+        *("--time-column", TIME, *(word for size in WINDOWS for word in ("--window", str(size)))),
         *("--model", f"{source}/model.py", "--weights", f"{TRAINED}/model.pt"),
         *("--name", MODEL, "--version", VERSION, "--output", str(BASELINE)),
     )
@@ -167,26 +185,39 @@ def build(console: Console) -> None:
     )
 
 
-def run_phase(name: str, kind: Traffic, *, seconds: float, stack: Stack, console: Console) -> Phase:
-    """Replay one kind of traffic and ask Prometheus what it saw of it."""
+def run_phase(
+    name: str, kind: Traffic, *, stack: Stack, console: Console, requests: int | None = None
+) -> Phase:
+    """Replay one kind of traffic by the calendar, and ask Prometheus what it saw of it."""
     console.rule(name)
+    prometheus = Prometheus(stack.prometheus_url, model=MODEL)
+    frame, rows_before = traffic(kind, TRAINED), prometheus.rows()
     began = time.monotonic()
     result = replay(
         f"{stack.inference_url}/predictions/{MODEL}",
-        traffic(kind, TRAINED),
+        frame,
         rate=RATE,
-        seconds=seconds,
+        requests=requests,
+        in_order=True,
         label=kind.value,
         console=console,
     )
+    rows = rows_before + result.requests - result.failed
+    while prometheus.rows() < rows and time.monotonic() - began < result.seconds + SETTLE_SECONDS:
+        time.sleep(0.2)
     lasted = time.monotonic() - began
-    prometheus = Prometheus(stack.prometheus_url, model=MODEL)
+    fault_rows = None
+    if kind is Traffic.celsius:
+        fault = rows_before + celsius_begins(frame)
+        fault_rows = prometheus.rows_until_drifted("temp", since_row=fault, seconds=lasted)
     phase = Phase(
         name=name,
         result=result,
         p95_seconds=prometheus.p95_by_stage(lasted),
         features=prometheus.features(),
         fired=prometheus.fired(lasted),
+        pending=prometheus.pending(),
+        fault_rows=fault_rows,
     )
     show(phase, console)
     return phase
@@ -212,22 +243,41 @@ def show(phase: Phase, console: Console) -> None:
         table.add_row(state.feature, state.source, f"{state.kl:.3f}", f"{state.psi:.3f}", shift, verdict)
     console.print(table)
     console.print(f"Alerts that fired: {', '.join(phase.fired) or 'none'}")
+    console.print(f"Alerts about to fire: {', '.join(phase.pending) or 'none'}")
+    if phase.fault_rows is not None:
+        console.print(f"Input temp was found drifted {phase.fault_rows:,} flights after the fault began.")
 
 
-def problems(
-    winter: Phase, changed: Phase, *, delivered_in_winter: set[str], delivered: set[str]
-) -> list[str]:
-    """Return what did not go as it must; empty when all is well."""
-    phases = [phase for phase in (winter, changed) if phase.result.failed]
-    found = [f"{phase.name}: {phase.result.failed} requests failed" for phase in phases]
-    if not winter.features:
-        found.append(f"{winter.name}: Prometheus knows no feature of the model, so the silence says nothing")
-    if winter.fired:
-        found.append(f"{winter.name}: alerts fired: {', '.join(winter.fired)}")
-    if delivered_in_winter:
-        found.append(f"{winter.name}: notifications arrived: {', '.join(sorted(delivered_in_winter))}")
-    if ALERT not in delivered:
+def silence_problems(usual: Phase, *, delivered: set[str]) -> list[str]:
+    """Return what disturbed the silence of late February; empty when nothing did."""
+    found = []
+    if usual.result.failed:
+        found.append(f"{usual.name}: {usual.result.failed} requests failed")
+    if not usual.features:
+        found.append(f"{usual.name}: Prometheus knows no feature of the model, so the silence says nothing")
+    if usual.fired:
+        found.append(f"{usual.name}: alerts fired: {', '.join(usual.fired)}")
+    if usual.pending:
+        found.append(f"{usual.name}: alerts were about to fire: {', '.join(usual.pending)}")
+    if delivered:
+        found.append(f"{usual.name}: notifications arrived: {', '.join(sorted(delivered))}")
+    return found
+
+
+def change_problems(changed: Phase, kind: Traffic, *, texts: list[str]) -> list[str]:
+    """Return what was missing when the flights changed; ``texts`` are the descriptions that ModelInputDrift had."""
+    found = []
+    if changed.result.failed:
+        found.append(f"{changed.name}: {changed.result.failed} requests failed")
+    moved = ("temp",) if kind is Traffic.celsius else ("temp", "dewp")
+    if not texts:
         found.append(f"{changed.name}: {ALERT} was not delivered")
+    elif not any(re.search(rf"\b({'|'.join(moved)})\b", text) for text in texts):
+        found.append(f"{changed.name}: {ALERT} does not name {' or '.join(moved)}")
+    if kind is Traffic.celsius and (changed.fault_rows is None or changed.fault_rows > MOST_FAULTY_ROWS):
+        rows = changed.fault_rows
+        seen = "not found drifted after" if rows is None else f"found drifted only {rows:,} flights after"
+        found.append(f"{changed.name}: temp was {seen} the fault")
     return found
 
 
@@ -268,29 +318,24 @@ def demo(console: Console, *, exits: bool, kind: Traffic) -> int:
         stack.wait_ready(READY_SECONDS)
         show_addresses(stack, console)
         with Notifications(stack.notifications, console) as notifications:
-            winter = run_phase(
-                "Winter: held-out flights of January and February",
-                Traffic.winter,
-                seconds=WINTER_SECONDS,
-                stack=stack,
-                console=console,
-            )
-            delivered_in_winter = notifications.firing()
-            title = "July" if kind is Traffic.july else "Winter, temperature sent in °C by mistake"
-            changed = run_phase(title, kind, seconds=CHANGED_SECONDS, stack=stack, console=console)
+            title = "15 to 28 February, as it was"
+            usual = run_phase(title, Traffic.february, stack=stack, console=console)
+            wrong = silence_problems(usual, delivered=notifications.firing())
+            early = len(notifications.texts(ALERT))
+            if kind is Traffic.july:
+                title, requests = "July, from the 1st on", JULY_REQUESTS
+            else:
+                title = "15 to 28 February, temperature sent in °C by mistake from the 18th on"
+                requests = celsius_begins(traffic(kind, TRAINED)) + FAULTY_REQUESTS
+            changed = run_phase(title, kind, requests=requests, stack=stack, console=console)
             notifications.wait_for(ALERT, timeout_seconds=NOTIFICATION_SECONDS)
-            wrong = problems(
-                winter,
-                changed,
-                delivered_in_winter=delivered_in_winter,
-                delivered=notifications.firing() - delivered_in_winter,
-            )
+            wrong += change_problems(changed, kind, texts=notifications.texts(ALERT)[early:])
             console.rule()
             for text in wrong:
                 console.print(f"[red]WRONG[/] {escape(text)}")
             if not wrong:
                 console.print(
-                    f"[green]As it should be[/]: silence in winter, then {ALERT} through Alertmanager "
+                    f"[green]As it should be[/]: silence in February, then {ALERT} through Alertmanager "
                     f"({time.monotonic() - began:.0f} s in all)."
                 )
             if not exits:

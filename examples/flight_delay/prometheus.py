@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import time
 from dataclasses import dataclass
 
 import httpx
+
+from .data import COLUMNS
 
 TIMEOUT_SECONDS = 10.0
 # Each is a recording rule of prometheus/rules.yml.
@@ -28,6 +31,12 @@ class FeatureState:
     drifted: bool
 
 
+def rows_after(since_row: int, drifted: list[int]) -> int | None:
+    """Return how long after a row the first of the row numbers comes; None without one, or if it comes before."""
+    first = min(drifted, default=since_row)
+    return first - since_row if first > since_row else None
+
+
 class Prometheus:
     """A Prometheus server, asked about one model."""
 
@@ -42,6 +51,42 @@ class Prometheus:
         )
         answer.raise_for_status()
         return [(series["metric"], float(series["value"][1])) for series in answer.json()["data"]["result"]]
+
+    def rows(self) -> int:
+        """Return how many rows the model's monitors have compared with the baseline, since they started."""
+        return round(sum(value for _, value in self.query(f"sum({self._observations('')})")))
+
+    def rows_until_drifted(self, feature: str, *, since_row: int, seconds: float) -> int | None:
+        """Return how many rows after row ``since_row`` an input was first seen as drifted.
+
+        None if it never was, or was before as well.
+
+        Looks at each of the last ``seconds``. Rows are counted as in ``rows``. What was counted between the verdict
+        and the scrape that saw it counts as well, so the verdict came no later than this. Raises httpx.HTTPError.
+        """
+        labels = f'model_name="{self.model}", source="input", feature="{feature}"'
+        now = time.time()
+        answer = httpx.get(
+            f"{self.url}/api/v1/query_range",
+            params={
+                "query": f"sum({self._observations(feature)}) and (max(model_feature_drifted{{{labels}}}) == 1)",
+                "start": now - seconds,
+                "end": now,
+                "step": 1,
+            },
+            timeout=TIMEOUT_SECONDS,
+            trust_env=False,
+        )
+        answer.raise_for_status()
+        series = answer.json()["data"]["result"]
+        return rows_after(
+            since_row, [round(float(value)) for points in series for _, value in points["values"]]
+        )
+
+    def _observations(self, feature: str) -> str:
+        """Select the counters of one input; all inputs see the same rows, so without a name the first one's do."""
+        labels = f'model_name="{self.model}", source="input", feature="{feature or COLUMNS[0]}"'
+        return f"model_feature_observations_total{{{labels}}}"
 
     def p95_by_stage(self, seconds: float) -> dict[str, float]:
         """Return p95 in seconds of each stage over the last ``seconds``, over all workers."""
@@ -80,4 +125,9 @@ class Prometheus:
         found = self.query(
             f'count by (alertname) (last_over_time(ALERTS{{alertstate="firing"}}[{round(seconds)}s]))'
         )
+        return sorted(labels["alertname"] for labels, _ in found)
+
+    def pending(self) -> list[str]:
+        """Return the names of the alerts that are about to fire: true now, but not yet for long enough."""
+        found = self.query('count by (alertname) (ALERTS{alertstate="pending"})')
         return sorted(labels["alertname"] for labels, _ in found)

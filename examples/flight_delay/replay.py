@@ -12,7 +12,9 @@ import math
 from collections import Counter
 from collections.abc import Iterator
 from dataclasses import dataclass
+from datetime import date
 from enum import Enum
+from itertools import cycle
 from pathlib import Path
 from time import perf_counter
 from typing import Annotated
@@ -24,21 +26,22 @@ import typer
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
-from .data import COLUMNS, SEED
+from .data import COLUMNS, SEED, TIME
 
 TRAINED = Path(".run/flight_delay")
 URL = "http://127.0.0.1:8080/predictions/flight_delay"
 RATE = 150.0  # requests a second
 CONCURRENCY = 16  # requests under way at a time, at most
 TIMEOUT_SECONDS = 10.0
+CELSIUS_SINCE = date(2013, 2, 18)  # in New York; from then on, the faulty traffic has its temperature in °C
 
 
 class Traffic(str, Enum):
     """What to replay."""
 
-    winter = "winter"  # the held-out flights of January and February
+    february = "february"  # 15 to 28 February, the two weeks after the training data
     july = "july"
-    celsius = "celsius"  # the held-out winter flights after an upstream change of units
+    celsius = "celsius"  # the same two weeks, with an upstream change of units on the fourth day
 
 
 @dataclass(frozen=True)
@@ -73,9 +76,15 @@ class ReplayResult:
         )
 
 
-def to_celsius(frame: pd.DataFrame) -> pd.DataFrame:
-    """Return ``frame`` as an upstream system would send it that reports ``temp`` in °C by mistake."""
-    return frame.assign(temp=(frame["temp"] - 32) * np.float32(5 / 9))
+def to_celsius(frame: pd.DataFrame, *, first: int = 0) -> pd.DataFrame:
+    """Return ``frame`` as an upstream system would send it that reports ``temp`` in °C from row ``first`` on."""
+    right = np.arange(len(frame)) < first
+    return frame.assign(temp=frame["temp"].where(right, (frame["temp"] - 32) * np.float32(5 / 9)))
+
+
+def celsius_begins(frame: pd.DataFrame) -> int:
+    """Return the row of ``frame`` at which the faulty traffic changes to °C."""
+    return int((frame[TIME] < pd.Timestamp(CELSIUS_SINCE, tz="America/New_York")).sum())
 
 
 def bodies(frame: pd.DataFrame) -> list[bytes]:
@@ -103,17 +112,19 @@ def replay(
     rate: float = RATE,
     seconds: float | None = None,
     requests: int | None = None,
+    in_order: bool = False,
     seed: int = SEED,
     label: str = "replay",
     concurrency: int = CONCURRENCY,
     headers: dict[str, str] | None = None,
     console: Console | None = None,
 ) -> ReplayResult:
-    """Send rows of ``frame`` in random order to ``url``, ``rate`` a second, and return what came back.
+    """Send rows of ``frame`` to ``url``, ``rate`` a second, and return what came back.
 
-    Sends ``requests`` of them, or for about ``seconds`` (``rate × seconds`` of them); without either, each row
-    once. A request without a prediction is counted, never raised. Raises ValueError for an empty frame, both
-    lengths, or a length or rate that is not positive.
+    ``in_order``: in the order of ``frame``, each request begun after the one before; else in random order, by
+    ``seed``. Sends ``requests`` of them, or for about ``seconds`` (``rate × seconds`` of them); without either,
+    each row once; after the last row comes the first again. A request without a prediction is counted, never
+    raised. Raises ValueError for an empty frame, both lengths, or a length or rate that is not positive.
     """
     if frame.empty:
         raise ValueError("there are no rows to replay")
@@ -124,19 +135,21 @@ def replay(
         count = round(rate * seconds)
     if count < 1 or rate <= 0 or concurrency < 1:
         raise ValueError("the number of requests, the rate and the concurrency must be above 0")
-    run = _Replay(url, bodies(frame), count=count, rate=rate, seed=seed)
+    items = bodies(frame)
+    run = _Replay(url, cycle(items) if in_order else shuffled(items, seed=seed), count=count, rate=rate)
     return asyncio.run(run.send(label=label, concurrency=concurrency, headers=headers, console=console))
 
 
 class _Replay:
     """One replay under way."""
 
-    def __init__(self, url: str, items: list[bytes], *, count: int, rate: float, seed: int) -> None:
+    def __init__(self, url: str, source: Iterator[bytes], *, count: int, rate: float) -> None:
         self.url = url
         self.count = count
         self.rate = rate
-        self.source = shuffled(items, seed=seed)
+        self.source = source
         self.sent = 0
+        self.turn = asyncio.Lock()
         self.durations: list[float] = []
         self.classes: Counter[str] = Counter()
         self.errors: Counter[str] = Counter()
@@ -192,11 +205,14 @@ class _Replay:
 
     async def work(self, client: httpx.AsyncClient) -> None:
         """Send the next request that is due, until all are sent."""
-        while self.sent < self.count:
-            due = self.started + self.sent / self.rate
-            self.sent += 1
-            body = next(self.source)
-            await asyncio.sleep(max(0.0, due - perf_counter()))
+        while True:
+            # One waits at a time, so that requests begin in the order of the source, late ones too.
+            async with self.turn:
+                if self.sent == self.count:
+                    return
+                await asyncio.sleep(max(0.0, self.started + self.sent / self.rate - perf_counter()))
+                self.sent += 1
+                body = next(self.source)
             begin = perf_counter()
             try:
                 answer = await client.post(self.url, content=body)
@@ -220,16 +236,16 @@ def traffic(kind: Traffic, trained: Path = TRAINED) -> pd.DataFrame:
 
     Raises FileNotFoundError when the training has not been run.
     """
-    path = trained / ("july.parquet" if kind is Traffic.july else "heldout.parquet")
+    path = trained / ("july.parquet" if kind is Traffic.july else "february.parquet")
     if not path.exists():
         raise FileNotFoundError(f"{path} is missing; run 'python -m examples.flight_delay.train' first")
     frame = pd.read_parquet(path)
-    return to_celsius(frame) if kind is Traffic.celsius else frame
+    return to_celsius(frame, first=celsius_begins(frame)) if kind is Traffic.celsius else frame
 
 
 def main(
     kind: Annotated[
-        Traffic, typer.Argument(help="Held-out winter flights, July's, or winter with temp in °C.")
+        Traffic, typer.Argument(help="Late February, July, or late February with temp in °C from the 18th.")
     ],
     url: Annotated[str, typer.Option(help="Prediction address of the model.")] = URL,
     rate: Annotated[float, typer.Option(help="Requests a second.", min=0.001)] = RATE,
@@ -238,7 +254,8 @@ def main(
         int | None, typer.Option(help="How many to send; by default each flight once.")
     ] = None,
     concurrency: Annotated[int, typer.Option(help="Requests under way at a time.", min=1)] = CONCURRENCY,
-    seed: Annotated[int, typer.Option(help="Seed of the order.")] = SEED,
+    shuffle: Annotated[bool, typer.Option("--shuffle", help="In random order instead of by time.")] = False,
+    seed: Annotated[int, typer.Option(help="Seed of the random order.")] = SEED,
     token: Annotated[str | None, typer.Option(help="Inference token, where authorization is on.")] = None,
     trained: Annotated[Path, typer.Option(help="Folder that the training wrote.")] = TRAINED,
 ) -> None:
@@ -254,6 +271,7 @@ def main(
             rate=rate,
             seconds=seconds,
             requests=requests,
+            in_order=not shuffle,
             seed=seed,
             label=kind.value,
             concurrency=concurrency,

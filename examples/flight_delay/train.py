@@ -1,13 +1,14 @@
 """Train the flight delay model and say what it is worth.
 
 ``python -m examples.flight_delay.train`` writes into .run/flight_delay: ``model.pt`` (a state_dict), and
-``train.parquet``, ``heldout.parquet`` and ``july.parquet`` (the ten columns and ``label``).
+``train.parquet``, ``heldout.parquet``, ``february.parquet`` and ``july.parquet`` (the ten columns, ``label`` and
+``time_hour``, in the order of time).
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from pathlib import Path
 from time import perf_counter
 from typing import Annotated
@@ -108,12 +109,12 @@ def priors_of(frame: pd.DataFrame) -> np.ndarray:
 
 
 def write(model: FlightDelayNet, splits: Splits, output: Path) -> None:
-    """Write the weights and the three sets of flights into ``output``."""
+    """Write the weights and the four sets of flights into ``output``."""
     output.mkdir(parents=True, exist_ok=True)
     torch.save(model.state_dict(), output / "model.pt")
-    splits.train.to_parquet(output / "train.parquet", index=False)
-    splits.heldout.to_parquet(output / "heldout.parquet", index=False)
-    splits.july.to_parquet(output / "july.parquet", index=False)
+    for field in fields(splits):
+        frame: pd.DataFrame = getattr(splits, field.name)
+        frame.to_parquet(output / f"{field.name}.parquet", index=False)
 
 
 def figures_table(figures: dict[str, Figures]) -> Table:
@@ -146,8 +147,9 @@ def run(output: Path = OUTPUT, *, seed: int = SEED, console: Console | None = No
     model = train(splits.train, seed=seed)
     priors = priors_of(splits.train)
     figures = {
-        "winter, trained on": evaluate(model, splits.train, priors=priors),
-        "winter, held out": evaluate(model, splits.heldout, priors=priors),
+        "trained on": evaluate(model, splits.train, priors=priors),
+        "held out": evaluate(model, splits.heldout, priors=priors),
+        "15 to 28 February": evaluate(model, splits.february, priors=priors),
         "July": evaluate(model, splits.july, priors=priors),
     }
     write(model, splits, output)
@@ -160,13 +162,13 @@ def run(output: Path = OUTPUT, *, seed: int = SEED, console: Console | None = No
 
 def main(
     output: Annotated[
-        Path, typer.Option(help="Folder for the weights and the three sets of flights.")
+        Path, typer.Option(help="Folder for the weights and the four sets of flights.")
     ] = OUTPUT,
     seed: Annotated[
         int, typer.Option(help="Seed of the split, the weights and the order of batches.")
     ] = SEED,
 ) -> None:
-    """Train the flight delay model on January and February 2013 and measure it on held-out flights and July."""
+    """Train the flight delay model on 1 January to 14 February 2013 and measure it on flights that it has not seen."""
     run(output, seed=seed)
 
 

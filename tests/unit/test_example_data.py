@@ -67,13 +67,27 @@ def test_classes_begin_where_they_say(minutes: float, expected: str) -> None:
 
 
 def test_splits_are_disjoint_and_complete(flights: pd.DataFrame, splits: data.Splits) -> None:
-    assert (len(splits.train), len(splits.heldout), len(splits.july)) == (45_009, 5_000, 28_293)
+    assert (len(splits.train), len(splits.heldout)) == (33_769, 3_752)
+    assert (len(splits.february), len(splits.july)) == (12_488, 28_293)
     winter = flights[flights["month"] <= 2]
-    together = pd.concat([splits.train, splits.heldout])
-    order = [*data.COLUMNS, data.LABEL]
+    together = pd.concat([splits.train, splits.heldout, splits.february])
+    order = [*data.COLUMNS, data.LABEL, data.TIME]
     pd.testing.assert_frame_equal(
         together.sort_values(order, ignore_index=True), winter[order].sort_values(order, ignore_index=True)
     )
+
+
+def test_splits_are_in_the_order_of_the_calendar(splits: data.Splits) -> None:
+    for frame, first, last in (
+        (splits.train, "2013-01-01", "2013-02-14"),
+        (splits.heldout, "2013-01-01", "2013-02-14"),
+        (splits.february, "2013-02-15", "2013-02-28"),
+        (splits.july, "2013-07-01", "2013-07-31"),
+    ):
+        departure = frame[data.TIME] + pd.to_timedelta(frame["minute"], unit="min")
+        assert departure.is_monotonic_increasing
+        days = frame[data.TIME].dt.tz_convert("America/New_York").dt.strftime("%Y-%m-%d")
+        assert (days.iloc[0], days.iloc[-1]) == (first, last)
 
 
 def test_the_heldout_tenth_depends_on_the_seed_alone(flights: pd.DataFrame, splits: data.Splits) -> None:
@@ -82,8 +96,8 @@ def test_the_heldout_tenth_depends_on_the_seed_alone(flights: pd.DataFrame, spli
 
 
 def test_columns_are_what_a_worker_sees(splits: data.Splits) -> None:
-    for frame in (splits.train, splits.heldout, splits.july):
-        assert list(frame.columns) == [*data.COLUMNS, data.LABEL]
+    for frame in (splits.train, splits.heldout, splits.february, splits.july):
+        assert list(frame.columns) == [*data.COLUMNS, data.LABEL, data.TIME]
         assert set(frame.dtypes[data.COLUMNS]) == {np.dtype("float32")}
         assert not np.isinf(frame[data.COLUMNS].to_numpy()).any()
     assert splits.train["pressure"].isna().mean() == pytest.approx(0.116, abs=0.002)

@@ -12,16 +12,31 @@ import pytest
 from rich.console import Console
 
 from examples.flight_delay import demo
-from examples.flight_delay.demo import DemoError, Notifications, Phase, notification_text, problems
-from examples.flight_delay.prometheus import FeatureState
-from examples.flight_delay.replay import ReplayResult
+from examples.flight_delay.demo import (
+    DemoError,
+    Notifications,
+    Phase,
+    change_problems,
+    notification_text,
+    silence_problems,
+)
+from examples.flight_delay.prometheus import FeatureState, rows_after
+from examples.flight_delay.replay import ReplayResult, Traffic
 
 TEMP = FeatureState("input", "temp", 4.7, 7.2, 3.4, drifted=True)
 
 
-def phase(name: str = "July", *, errors: dict[str, int] | None = None, fired: tuple[str, ...] = ()) -> Phase:
+def phase(
+    name: str = "July",
+    *,
+    errors: dict[str, int] | None = None,
+    fired: tuple[str, ...] = (),
+    pending: tuple[str, ...] = (),
+    fault_rows: int | None = None,
+) -> Phase:
     result = ReplayResult(100, {"on_time": 60, "late": 40}, errors or {}, 10.0, 0.004, 0.009)
-    return Phase(name, result, {"handle": 0.0012, "inference": 0.0004}, [TEMP], list(fired))
+    stages = {"handle": 0.0012, "inference": 0.0004}
+    return Phase(name, result, stages, [TEMP], list(fired), list(pending), fault_rows)
 
 
 def alert(name: str = "ModelInputDrift", status: str = "firing") -> dict[str, Any]:
@@ -37,38 +52,60 @@ def console() -> Console:
     return Console(file=io.StringIO(), width=110)
 
 
+DESCRIPTION = "Worst: dewp (KL 4.56, PSI 4.50)."
+
+
 def test_silence_then_delivery_is_success() -> None:
-    assert (
-        problems(phase("Winter"), phase(), delivered_in_winter=set(), delivered={"ModelInputDrift", "X"})
-        == []
-    )
+    assert silence_problems(phase("February"), delivered=set()) == []
+    assert change_problems(phase(), Traffic.july, texts=[DESCRIPTION]) == []
+    fault = phase(fault_rows=1000)
+    assert change_problems(fault, Traffic.celsius, texts=["hour (KL 1.00)", "temp (KL 9.00)"]) == []
 
 
 @pytest.mark.parametrize(
-    ("winter", "changed", "early", "delivered", "message"),
+    ("usual", "delivered", "message"),
     [
-        (phase("Winter", fired=("ModelX",)), phase(), set(), {demo.ALERT}, "Winter: alerts fired: ModelX"),
-        (phase("Winter"), phase(), {"TorchServeDown"}, {demo.ALERT}, "Winter: notifications arrived: TorchServeDown"),
-        (phase("Winter"), phase(), set(), {"ModelPredictionDrift"}, "July: ModelInputDrift was not delivered"),
-        (phase("Winter", errors={"HTTP 503": 3}), phase(), set(), {demo.ALERT}, "Winter: 3 requests failed"),
-        (phase("Winter"), phase(errors={"HTTP 503": 1}), set(), {demo.ALERT}, "July: 1 requests failed"),
+        (phase("February", fired=("ModelX",)), set(), "February: alerts fired: ModelX"),
+        (phase("February", pending=("ModelX",)), set(), "February: alerts were about to fire: ModelX"),
+        (phase("February"), {"TorchServeDown"}, "February: notifications arrived: TorchServeDown"),
+        (phase("February", errors={"HTTP 503": 3}), set(), "February: 3 requests failed"),
+    ],
+)
+def test_what_disturbs_the_silence_is_named(usual: Phase, delivered: set[str], message: str) -> None:
+    assert silence_problems(usual, delivered=delivered) == [message]
+
+
+@pytest.mark.parametrize(
+    ("changed", "kind", "texts", "message"),
+    [
+        (phase(), Traffic.july, [], "July: ModelInputDrift was not delivered"),
+        (phase(), Traffic.july, ["hour (KL 1.0)"], "July: ModelInputDrift does not name temp or dewp"),
+        (phase(), Traffic.july, ["attempts (KL 1.0)"], "July: ModelInputDrift does not name temp or dewp"),
+        (phase(errors={"HTTP 503": 1}), Traffic.july, [DESCRIPTION], "July: 1 requests failed"),
+        (phase(), Traffic.celsius, ["temp"], "July: temp was not found drifted after the fault"),
+        (phase(fault_rows=1001), Traffic.celsius, ["temp"],
+         "July: temp was found drifted only 1,001 flights after the fault"),
     ],
 )  # fmt: skip
-def test_what_is_wrong_is_named(
-    winter: Phase, changed: Phase, early: set[str], delivered: set[str], message: str
-) -> None:
-    assert problems(winter, changed, delivered_in_winter=early, delivered=delivered) == [message]
+def test_what_a_change_lacks_is_named(changed: Phase, kind: Traffic, texts: list[str], message: str) -> None:
+    assert change_problems(changed, kind, texts=texts) == [message]
+
+
+def test_a_drift_that_was_there_before_the_fault_is_not_its_discovery() -> None:
+    assert rows_after(14_000, [15_200, 14_650, 14_800]) == 650
+    assert rows_after(14_000, [13_900, 14_050, 14_200]) is None
+    assert rows_after(14_000, []) is None
 
 
 def test_a_silence_of_which_nothing_is_known_is_no_success() -> None:
-    blind = Phase("Winter", phase().result, {}, [], [])
-    (problem,) = problems(blind, phase(), delivered_in_winter=set(), delivered={demo.ALERT})
+    blind = Phase("February", phase().result, {}, [], [], [])
+    (problem,) = silence_problems(blind, delivered=set())
     assert "knows no feature" in problem
 
 
 def test_a_phase_is_shown_with_its_figures() -> None:
     screen = console()
-    demo.show(phase(fired=("ModelInputDrift",)), screen)
+    demo.show(phase(fired=("ModelInputDrift",), fault_rows=812), screen)
     text = screen.file.getvalue()
     assert "p95 by stage, from Prometheus: inference 0.40 ms, handle 1.20 ms" in text
     row = next(line for line in text.splitlines() if "temp" in line)
@@ -80,7 +117,8 @@ def test_a_phase_is_shown_with_its_figures() -> None:
         "3.40 σ",
         "yes",
     ]
-    assert "Alerts that fired: ModelInputDrift" in text
+    assert "Alerts that fired: ModelInputDrift\nAlerts about to fire: none\n" in text
+    assert "drifted 812 flights after the fault began" in text
 
 
 def test_a_notification_is_shown_with_its_text() -> None:
@@ -105,6 +143,8 @@ def test_notifications_are_printed_once_as_they_arrive() -> None:
         while len(notifications.received) < 2 and time.monotonic() < deadline:
             time.sleep(0.05)
         assert notifications.firing() == {"ModelInputDrift"}
+        assert notifications.texts("ModelInputDrift") == ["temp (KL 4.71)"]
+        assert notifications.texts("TorchServeDown") == []  # resolved
     text = screen.file.getvalue()
     assert text.count("NOTIFICATION firing ModelInputDrift") == 1
     assert text.count("NOTIFICATION resolved TorchServeDown") == 1

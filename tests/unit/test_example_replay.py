@@ -17,7 +17,16 @@ from rich.console import Console
 
 from examples.flight_delay import replay as module
 from examples.flight_delay.data import COLUMNS
-from examples.flight_delay.replay import ReplayResult, Traffic, bodies, replay, shuffled, to_celsius, traffic
+from examples.flight_delay.replay import (
+    ReplayResult,
+    Traffic,
+    bodies,
+    celsius_begins,
+    replay,
+    shuffled,
+    to_celsius,
+    traffic,
+)
 
 
 class Recorder(ThreadingHTTPServer):
@@ -114,6 +123,24 @@ def test_the_order_is_random_and_depends_on_the_seed() -> None:
     assert twice[:50] != twice[50:]
 
 
+@pytest.mark.parametrize("rate", [400, 100_000])
+def test_requests_begin_in_order(server: Recorder, rate: float) -> None:
+    """Late ones too; the server's own threads may swap what is under way at once, and no more."""
+    server.delay_seconds = 0.005
+    replay(server.url, flights(100), rate=rate, requests=250, in_order=True, concurrency=4, console=quiet())
+    arrived = np.array([int(row["hour"]) for row in server.rows])
+    sent = np.arange(250) % 100
+    assert np.array_equal(np.sort(arrived), np.sort(sent))
+    places = np.arange(250)
+    for value in range(100):
+        assert np.abs(places[arrived == value] - places[sent == value]).max() < 4
+
+
+def test_one_at_a_time_arrives_in_order_exactly(server: Recorder) -> None:
+    replay(server.url, flights(30), rate=10_000, requests=40, in_order=True, concurrency=1, console=quiet())
+    assert [int(row["hour"]) for row in server.rows] == [*range(30), *range(10)]
+
+
 def test_the_rate_is_kept(server: Recorder) -> None:
     began = time.perf_counter()
     result = replay(server.url, flights(), rate=100, seconds=0.8, console=quiet())
@@ -181,6 +208,16 @@ def test_celsius_changes_temp_alone() -> None:
     assert changed["temp"].dtype == np.float32
 
 
+def test_celsius_may_begin_later() -> None:
+    frame = flights(4).assign(temp=np.array([32, 50, 50, np.nan], dtype="float32"))
+    np.testing.assert_allclose(to_celsius(frame, first=2)["temp"], [32, 50, 10, np.nan])
+
+
+def test_the_fault_begins_with_the_day_in_new_york() -> None:
+    hours = pd.to_datetime(["2013-02-18T04:00Z", "2013-02-18T05:00Z", "2013-02-18T06:00Z"], utc=True)
+    assert celsius_begins(flights(3).assign(time_hour=hours)) == 1
+
+
 def test_bodies_are_short_and_exact() -> None:
     (body,) = bodies(flights(1).assign(temp=np.float32(39.02)))
     assert b'"temp": 39.02,' in body
@@ -191,10 +228,12 @@ def test_traffic_reads_what_the_training_wrote(tmp_path: Any) -> None:
     with pytest.raises(FileNotFoundError, match=r"examples\.flight_delay\.train"):
         traffic(Traffic.july, tmp_path)
     flights(5).to_parquet(tmp_path / "july.parquet", index=False)
-    flights(6).to_parquet(tmp_path / "heldout.parquet", index=False)
+    february = flights(6).assign(time_hour=pd.date_range("2013-02-16T12:00Z", periods=6, freq="D"))
+    february.to_parquet(tmp_path / "february.parquet", index=False)
     assert len(traffic(Traffic.july, tmp_path)) == 5
-    assert len(traffic(Traffic.winter, tmp_path)) == 6
-    pd.testing.assert_frame_equal(traffic(Traffic.celsius, tmp_path), to_celsius(flights(6)))
+    right, wrong = traffic(Traffic.february, tmp_path), traffic(Traffic.celsius, tmp_path)
+    pd.testing.assert_frame_equal(right[COLUMNS], february[COLUMNS])
+    assert list(np.flatnonzero(right["temp"] != wrong["temp"])) == [2, 3, 4, 5]
 
 
 def test_the_summary_is_one_line_with_units() -> None:
