@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import datetime
 import hashlib
+import warnings
 from collections import Counter
+from collections.abc import Callable, Iterable
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal, Optional, Union
 
@@ -13,6 +15,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from .errors import BaselineError
+from .inputs.image import IMAGE_DIMENSIONS, features_of_images
 from .variation import JUDGED, Variation
 
 if TYPE_CHECKING:
@@ -25,6 +28,29 @@ Kind = Literal["numeric", "discrete", "categorical"]
 Source = Literal["input", "output"]
 
 
+class Summary(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
+    """What merging needs to know of one feature beyond its bins; only in a baseline that was built to be merged.
+
+    numbers: `finite` values with their moments (`squares` is the sum of squared deviations from the mean), how many
+    are below and above all (-inf, inf), and either every value (float32) with its count (int64), or a KLL sketch.
+    texts: every text with its count, or a frequent-items sketch. none, no_texts: only missing values came, in the
+    second case as objects. Bytes are little-endian, in the file as base64.
+    """
+
+    kind: Literal["none", "no_texts", "numbers", "texts"]
+    missing: int = 0
+    finite: int = 0
+    infinite: tuple[int, int] = (0, 0)
+    mean: float = 0.0
+    squares: float = 0.0
+    low: float = 0.0
+    high: float = 0.0
+    values: bytes = b""
+    counts: bytes = b""
+    texts: dict[str, int] = {}
+    sketch: bytes = b""
+
+
 class Feature(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     """One feature's distribution in the baseline.
 
@@ -33,6 +59,7 @@ class Feature(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     discrete and categorical, one for values never seen, and last one for missing values.
     `quantiles` are values at equally spaced probabilities (i + ½)/K. Moments are 0 for categorical.
     `variation`, where the training data came in time order, says how far their own windows stray.
+    `summary`, where the baseline was built to be merged, is what merging needs.
     """
 
     name: str
@@ -49,6 +76,7 @@ class Feature(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     counts: list[int]
     quantiles: list[float]
     variation: list[Variation] = []
+    summary: Optional[Summary] = None
 
     @property
     def bins(self) -> int:
@@ -92,6 +120,8 @@ class Outputs(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
 class Baseline(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     """Distributions of all features of one model version. Build with `fit`, read with `load`.
 
+    images: number of channels, where the model is given images and the input features describe those; else 0.
+
     Fields that have a default are left out of the file while they have it, so that a field added later leaves the
     SHA-256 of older files as it was.
     """
@@ -103,6 +133,7 @@ class Baseline(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     samples: int
     features: list[Feature]
     outputs: Optional[Outputs] = None
+    images: int = 0
     sha256: str = ""
 
     @classmethod
@@ -120,8 +151,9 @@ class Baseline(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     ) -> Baseline:
         """Learn a baseline from training data.
 
-        X: (n, d) array of floats (NaN is missing) or a DataFrame (text columns are categorical), in the
-        units that the model is given. outputs: (n, classes) logits or probabilities, or (n,) values.
+        X: (n, d) array of floats (NaN is missing), (n, C, H, W) images, or a DataFrame (text columns are
+        categorical), in the units that the model is given. outputs: (n, classes) logits or probabilities, or
+        (n,) values.
         ordered: rows are in the order of time; then the baseline learns, for each size in `windows` that
         the rows suffice for, how far windows of training rows stray, and a drift must go beyond that.
         Values are compared at float32, the precision that models see. Raises BaselineError.
@@ -138,6 +170,53 @@ class Baseline(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
             version=version,
         )
         return calibrate(baseline, X, outputs=outputs, windows=windows) if ordered else baseline
+
+    @classmethod
+    def from_batches(
+        cls,
+        batches: Iterable[Any],
+        *,
+        model: Optional[Callable[[Any], Any]] = None,
+        feature_names: Optional[list[str]] = None,
+        class_names: Optional[list[str]] = None,
+        name: str = "model",
+        version: str = "1.0",
+        mergeable: bool = False,
+    ) -> Baseline:
+        """Learn a baseline in one pass and constant memory from any iterable of batches, a DataLoader for one.
+
+        batches: arrays or tensors (rows, d), DataFrames, or tuples of which the first is one of these.
+        model: called with each batch's inputs; its outputs join the baseline. mergeable: keep what `merge` needs.
+        The data set's first values are described exactly, more of them by sketches: see `BaselineBuilder`, which
+        does the same a step at a time. Raises BaselineError.
+        """
+        from .building import BaselineBuilder, inputs_of
+
+        builder = BaselineBuilder(
+            feature_names=feature_names, class_names=class_names, name=name, version=version
+        )
+        for batch in batches:
+            inputs = inputs_of(batch)
+            builder.update(inputs, outputs=None if model is None else model(inputs))
+        return builder.baseline(mergeable=mergeable)
+
+    def merge(self, other: Baseline) -> Baseline:
+        """Return the baseline of both training sets together, under this one's name and version; mergeable again.
+
+        The same as one pass over both, within the sketches' error. How the training data's own windows vary cannot be
+        merged: it is dropped, with a warning. Raises BaselineError where one was not built with `mergeable`, or where
+        the features or the outputs differ.
+        """
+        from .building import BaselineBuilder
+
+        if any(feature.variation for feature in (*self.features, *other.features)):
+            warnings.warn(
+                "how the training data's own windows vary cannot be merged and is dropped; "
+                "for limits learned from it, build one baseline from all rows in time order",
+                stacklevel=2,
+            )
+        merged = BaselineBuilder.resume(self).merge(BaselineBuilder.resume(other))
+        return merged.baseline(mergeable=True)
 
     def compare(self, X: Any, *, outputs: Any = None) -> DriftReport:  # noqa: N803
         """Compare rows with this baseline; X and outputs as in `fit`. Raises BaselineError on another width."""
@@ -226,8 +305,10 @@ class Baseline(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
                 )
             columns = [_encode_column(X[feature.name].to_numpy(), feature) for feature in features]
             return np.column_stack(columns)
-        array = at_model_precision(np.asarray(X))
-        array = array.reshape(len(array), -1)
+        array = np.asarray(X)
+        if self.images and array.ndim == IMAGE_DIMENSIONS and array.shape[1] == self.images:
+            array = features_of_images(array)
+        array = at_model_precision(array).reshape(len(array), -1)
         if array.shape[1] != len(features):
             raise BaselineError(
                 f"rows have {array.shape[1]} values, baseline '{self.name}' version {self.version} has "

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import datetime
+from collections.abc import Mapping
 from typing import Any, Optional
 
 import msgspec
@@ -12,6 +13,7 @@ from numpy.typing import NDArray
 from .baseline import SCHEMA, Baseline, Feature, Outputs, Source, at_model_precision, is_text, text_or_none
 from .binning import assign
 from .errors import BaselineError
+from .inputs.image import IMAGE_DIMENSIONS, features_of_images, image_feature_names
 from .signals import detect_scores, output_signals
 
 NUMERIC_BINS = 10
@@ -31,6 +33,9 @@ def fit_baseline(
     version: str,
 ) -> Baseline:
     """Build a Baseline; the arguments are those of `Baseline.fit`."""
+    images = 0 if hasattr(X, "columns") or np.ndim(X) != IMAGE_DIMENSIONS else int(np.shape(X)[1])
+    if images:
+        X, feature_names = features_of_images(X), image_feature_names(images)  # noqa: N806
     columns = _columns(X, feature_names)
     samples = len(next(iter(columns.values())))
     if not samples:
@@ -43,15 +48,28 @@ def fit_baseline(
             raise BaselineError(f"outputs have {len(scores)} rows, the data have {samples}; give one a row")
         spec = _outputs_spec(scores, class_names)
         features += _output_features(scores, spec)
-    created = datetime.datetime.now(datetime.timezone.utc).isoformat(timespec="seconds")
+    return new_baseline(features, spec, samples=samples, name=name, version=version, images=images)
+
+
+def new_baseline(
+    features: list[Feature],
+    outputs: Optional[Outputs],
+    *,
+    samples: int,
+    name: str,
+    version: str,
+    images: int = 0,
+) -> Baseline:
+    """Return a baseline that is created now, sealed."""
     return Baseline(
         schema=SCHEMA,
         name=name,
         version=version,
-        created=created,
+        created=datetime.datetime.now(datetime.timezone.utc).isoformat(timespec="seconds"),
         samples=samples,
         features=features,
-        outputs=spec,
+        outputs=outputs,
+        images=images,
     ).sealed()
 
 
@@ -62,7 +80,8 @@ def fit_feature(column: NDArray[Any], *, name: str, source: Source) -> Feature:
     numbers = at_model_precision(column)
     present = numbers[~np.isnan(numbers)]
     finite = np.sort(present[np.isfinite(present)])
-    values = _few_values(present)
+    distinct, counts = np.unique(present, return_counts=True)
+    values = few_values(distinct, counts)
     bare = Feature(
         name=name,
         source=source,
@@ -81,17 +100,16 @@ def fit_feature(column: NDArray[Any], *, name: str, source: Source) -> Feature:
     return _counted(bare, numbers)
 
 
-def _few_values(present: NDArray[np.float64]) -> Optional[list[float]]:
+def few_values(distinct: NDArray[np.float64], counts: NDArray[np.int64]) -> Optional[list[float]]:
     """Return the values of a few-valued column, or None for one that is better cut into ranges.
 
+    distinct, counts: (k,) its values without NaN, ascending, and how often each stands.
     Few and each of them common: the counts of rare values (rain in hundredths of an inch) jump by chance.
     """
-    distinct, counts = np.unique(present, return_counts=True)
-    rare = counts[counts < RARE_SHARE * len(present)].sum()
-    few = len(distinct) <= MAX_DISCRETE_VALUES and len(distinct) * 10 <= max(len(present), 20)
-    return (
-        distinct.tolist() if few and rare <= MAX_RARE * len(present) and np.isfinite(distinct).all() else None
-    )
+    present = int(counts.sum())
+    rare = counts[counts < RARE_SHARE * present].sum()
+    few = len(distinct) <= MAX_DISCRETE_VALUES and len(distinct) * 10 <= max(present, 20)
+    return distinct.tolist() if few and rare <= MAX_RARE * present and np.isfinite(distinct).all() else None
 
 
 def _counted(feature: Feature, numbers: NDArray[np.float64]) -> Feature:
@@ -102,26 +120,49 @@ def _counted(feature: Feature, numbers: NDArray[np.float64]) -> Feature:
 def _categorical(
     column: NDArray[Any], name: str, source: Source, *, categories: Optional[list[str]] = None
 ) -> Feature:
-    """Describe a column of texts; `categories` names them where they are known, else the most frequent count."""
     texts = [text_or_none(value) for value in column]
     present = [text for text in texts if text is not None]
     found, counts = np.unique(np.array(present, dtype=str), return_counts=True)
-    kept = categories or sorted(found[np.argsort(-counts, kind="stable")][:MAX_CATEGORIES].tolist())
-    by_text = dict(zip(found.tolist(), counts.tolist()))
+    return categorical_feature(
+        dict(zip(found.tolist(), counts.tolist())),
+        count=len(present),
+        missing=len(texts) - len(present),
+        name=name,
+        source=source,
+        categories=categories,
+    )
+
+
+def categorical_feature(
+    by_text: Mapping[str, int],
+    *,
+    count: int,
+    missing: int,
+    name: str,
+    source: Source,
+    categories: Optional[list[str]] = None,
+) -> Feature:
+    """Describe a column of texts from how often each stands.
+
+    `categories` names the bins where they are known, else the most frequent get one. count: values present; those
+    that no bin takes are counted as `other`.
+    """
+    frequent = sorted(by_text, key=lambda text: (-by_text[text], text))[:MAX_CATEGORIES]
+    kept = categories or sorted(frequent)
     seen = [by_text.get(text, 0) for text in kept]
     return Feature(
         name=name,
         source=source,
         kind="categorical",
-        count=len(present),
-        missing=len(texts) - len(present),
+        count=count,
+        missing=missing,
         mean=0.0,
         std=0.0,
         min=0.0,
         max=0.0,
         edges=[],
         categories=[*kept],
-        counts=[*seen, len(present) - sum(seen), len(texts) - len(present)],
+        counts=[*seen, count - sum(seen), missing],
         quantiles=[],
     )
 
@@ -167,12 +208,16 @@ def _outputs_spec(scores: NDArray[np.float64], class_names: Optional[list[str]])
     kind = detect_scores(scores)
     if kind == "values":
         return Outputs(kind="regression", scores="values")
-    names = class_names or [str(index) for index in range(scores.shape[1])]
-    if len(names) != scores.shape[1]:
-        raise BaselineError(
-            f"{len(names)} class names for outputs with {scores.shape[1]} classes; give one each"
-        )
-    return Outputs(kind="classification", scores=kind, classes=names)
+    classes = name_classes(scores.shape[1], class_names)
+    return Outputs(kind="classification", scores=kind, classes=classes)
+
+
+def name_classes(classes: int, class_names: Optional[list[str]]) -> list[str]:
+    """Return a name for each class; numbers where none are given. Raises BaselineError on another number of names."""
+    names = class_names or [str(index) for index in range(classes)]
+    if len(names) != classes:
+        raise BaselineError(f"{len(names)} class names for outputs with {classes} classes; give one each")
+    return names
 
 
 def _output_features(scores: NDArray[np.float64], spec: Outputs) -> list[Feature]:

@@ -2,12 +2,15 @@
 
 import numpy as np
 import pandas as pd
+import pyarrow as pa
+import pyarrow.parquet as pq
 import pytest
 import torch
 from typer.testing import CliRunner
 
 from torchvitals import Baseline
 from torchvitals.cli import app
+from torchvitals.cli.tables import batches_of
 
 MODEL = """
 import torch
@@ -60,6 +63,122 @@ def test_build_writes_what_fit_gives(folder, data):
     assert baseline.of_source("input") == Baseline.fit(frame).features
 
 
+@pytest.mark.parametrize(
+    "data",
+    [
+        ("parts",),
+        ("parts/*.parquet", "parts/more"),
+        ("parts/0.parquet", "parts/1.parquet", "parts/more/2.csv"),
+    ],
+    ids=["folder", "pattern", "files"],
+)
+def test_build_reads_many_files_as_one(folder, data):
+    frame = pd.read_parquet("train.parquet")
+    (folder / "parts" / "more").mkdir(parents=True)
+    (folder / "parts" / "_temporary.csv").write_text("no,data\n")
+    frame[:300].to_parquet("parts/0.parquet")
+    frame[300:700].to_parquet("parts/1.parquet")
+    frame[700:].to_csv("parts/more/2.csv", index=False)
+    result = run(*BUILD, *(word for path in data for word in ("--data", path)), *WITH_MODEL)
+    assert result.exit_code == 0, result.output
+    baseline = Baseline.load("baselines/fraud-1.2.json")
+    assert baseline.of_source("input") == Baseline.fit(frame[["amount", "hour"]]).features
+    assert [feature.count for feature in baseline.of_source("output")] == [1000, 1000]
+
+
+def test_build_streams_what_is_large(folder):
+    rng = np.random.default_rng(1)
+    frame = pd.DataFrame({"amount": rng.lognormal(size=150_000), "hour": rng.integers(0, 24, 150_000)})
+    frame.to_parquet("large.parquet")
+    assert run(*BUILD, "--data", "large.parquet", *WITH_MODEL).exit_code == 0
+    streamed, fitted = Baseline.load("baselines/fraud-1.2.json"), Baseline.fit(frame)
+    assert streamed.samples == 150_000
+    amount, hour = streamed.of_source("input")
+    assert hour.counts == fitted.features[1].counts
+    assert (amount.mean, amount.std) == pytest.approx((fitted.features[0].mean, fitted.features[0].std))
+    assert np.array(amount.counts[:-1]) == pytest.approx(15_000, rel=0.06)
+    assert sum(streamed.of_source("output")[0].counts) == 150_000
+
+
+def test_a_parquet_file_is_never_held_whole(folder):
+    values = np.random.default_rng(0).normal(size=(2_000_000, 2)).astype(np.float32)
+    pq.write_table(pa.table({"a": values[:, 0], "b": values[:, 1]}), "big.parquet", row_group_size=500_000)
+    before, held, rows = pa.total_allocated_bytes(), 0, 0
+    for batch in batches_of(folder / "big.parquet", ["a", "b"]):
+        held = max(held, pa.total_allocated_bytes() - before)
+        rows += len(batch.frame)
+    assert rows == len(values)
+    assert batch.file_bytes == (folder / "big.parquet").stat().st_size
+    assert held < batch.file_bytes / 2
+
+
+def test_time_order_is_kept_over_several_files(folder):
+    rng = np.random.default_rng(1)
+    frame = pd.DataFrame({"amount": rng.normal(size=4000), "hour": rng.normal(size=4000), "day": range(4000)})
+    frame[2000:].to_csv("0.csv", index=False)
+    frame[:2000].to_parquet("1.parquet")
+    options = ("--time-column", "day", "--window", "200", "--window", "1000")
+    result = run(*BUILD, "--data", "0.csv", "--data", "1.parquet", *options)
+    assert result.exit_code == 0, result.output
+    assert "window 1,000: the rows are too few" in result.output
+    expected = Baseline.fit(frame[["amount", "hour"]], ordered=True, windows=(200, 1000))
+    assert Baseline.load("baselines/fraud-1.2.json").features == expected.features
+
+
+def test_parts_merge_into_one_file(folder):
+    frame = pd.read_parquet("train.parquet")[["amount", "hour"]]
+    frame[:400].to_csv("0.csv", index=False)
+    frame[400:].to_csv("1.csv", index=False)
+    for part in "01":
+        result = run(
+            "baseline", "build", "--data", f"{part}.csv", "--output", f"part-{part}.json", "--mergeable"
+        )
+        assert result.exit_code == 0, result.output
+    result = run("baseline", "merge", "part-0.json", "part-1.json", "--output", "whole-3.0.json")
+    assert result.exit_code == 0, result.output
+    assert "wrote whole-3.0.json: 1,000 rows, 2 features" in result.output
+    whole = Baseline.load("whole-3.0.json")
+    assert (whole.name, whole.version) == ("whole", "3.0")
+    assert whole.features == Baseline.fit(pd.read_csv("train.csv")[["amount", "hour"]]).features
+    run("baseline", "merge", "part-0.json", "part-1.json", "--output", "again-3.0.json", "--mergeable")
+    assert run("baseline", "merge", "again-3.0.json", "part-1.json", "--output", "third.json").exit_code == 0
+    assert Baseline.load("third.json").samples == 1600
+
+
+def test_merging_a_file_that_is_not_mergeable_says_which_and_how(folder):
+    run(*BUILD, "--data", "train.csv")
+    result = run("baseline", "merge", "baselines/fraud-1.2.json", "--output", "whole.json")
+    assert result.exit_code == 1
+    assert (
+        "'baselines/fraud-1.2.json': baseline 'fraud' version 1.2 was not built to be merged" in result.stderr
+    )
+    assert "--mergeable" in result.stderr
+
+
+def test_compare_lists_the_largest_difference_first(folder):
+    frame = pd.read_parquet("train.parquet")
+    frame.assign(hour=frame["hour"] % 6).to_csv("moved.csv", index=False)
+    run(*BUILD, "--data", "train.csv")
+    run("baseline", "build", "--columns", "amount,hour", "--data", "moved.csv", "--output", "moved-1.3.json")
+    result = run("baseline", "compare", "baselines/fraud-1.2.json", "moved-1.3.json")
+    assert result.exit_code == 0, result.output
+    assert "A baselines/fraud-1.2.json: fraud version 1.2, 1,000 rows" in result.output
+    assert "B moved-1.3.json: moved version 1.3, 1,000 rows" in result.output
+    rows = [line.split() for line in result.output.splitlines() if " input " in line]
+    assert [row[0] for row in rows] == ["hour", "amount"]
+    assert rows[1][2:6] == ["0.000"] * 4
+    assert float(rows[0][3]) > 0.25
+    assert "1 of 2 features have a PSI of 0.1 or more." in result.output
+
+
+def test_compare_refuses_other_columns(folder):
+    run(*BUILD, "--data", "train.csv")
+    run("baseline", "build", "--columns", "amount", "--data", "train.csv", "--output", "one.json")
+    result = run("baseline", "compare", "baselines/fraud-1.2.json", "one.json")
+    assert result.exit_code == 1
+    assert "only the first baseline has: hour (input)" in result.stderr
+
+
 def test_build_takes_torchscript(folder):
     torch.jit.trace(torch.nn.Linear(2, 1), torch.zeros(1, 2)).save("model.pt")
     assert run(*BUILD, "--data", "train.csv", "--model", "model.pt").exit_code == 0
@@ -89,6 +208,13 @@ def test_show_prints_each_feature_with_a_bar(folder):
             ("--data", "train.csv", "--columns", "amount,speed"),
             "has no column speed; it has: amount, hour, note",
         ),
+        (("--data", "train.csv", "--data", "other.csv"), "'other.csv' has no column amount; it has: hour"),
+        (("--data", "empty"), "folder 'empty' has no .parquet or .csv file"),
+        (("--data", "*.parq"), "there is no file '*.parq'"),
+        (("--data", "broken.csv"), "--data: 'broken.csv' cannot be read"),
+        (("--data", "header.csv"), "the training data have no rows"),
+        (("--data", "train.csv", "--mergeable", "--time-column", "note"), "--mergeable does not go with"),
+        (("--data", "train.csv", "--columns", "amount,note", *WITH_MODEL), "a column is text"),
         (("--data", "train.csv", "--model", "none.pt"), "there is no file 'none.pt'"),
         (
             ("--data", "train.csv", "--model", "model.py"),
@@ -104,6 +230,10 @@ def test_show_prints_each_feature_with_a_bar(folder):
 )
 def test_bad_arguments_get_one_clear_line(folder, arguments, complaint):
     (folder / "weights.parquet").write_bytes(b"not parquet")
+    (folder / "other.csv").write_text("hour\n1\n")
+    (folder / "header.csv").write_text("amount,hour\n")
+    (folder / "broken.csv").write_text("amount,hour\n1,2\n1,2,3,4\n")
+    (folder / "empty").mkdir()
     result = run(*BUILD, *arguments)
     assert result.exit_code == 1
     assert complaint in result.stderr

@@ -16,24 +16,28 @@ from ..errors import BaselineError
 BATCH_ROWS = 4096
 
 
-def run_model(model: Path, weights: Optional[Path], rows: NDArray[np.float32]) -> NDArray[np.float64]:
-    """Return the outputs, (n, k) or (n,), of a TorchScript file or of model.py with a state_dict.
+class Model:
+    """A TorchScript file, or model.py with a state_dict. Raises BaselineError that says which file is wrong and how."""
 
-    Raises BaselineError that says which file is wrong and how.
-    """
-    network = _load(model, weights)
-    try:
-        with torch.inference_mode():
-            parts = [
-                network(torch.tensor(part)) for part in np.array_split(rows, -(-len(rows) // BATCH_ROWS) or 1)
-            ]
-    except (RuntimeError, TypeError) as error:
-        raise BaselineError(
-            f"--model: '{model}' does not take rows of {rows.shape[1]} values: {error}"
-        ) from error
-    if not all(isinstance(part, torch.Tensor) and part.ndim in (1, 2) for part in parts):
-        raise BaselineError(f"--model: '{model}' must give one tensor, (rows, classes) or (rows,)")
-    return torch.cat(parts).double().numpy()
+    def __init__(self, path: Path, weights: Optional[Path]) -> None:
+        self.path = path
+        self._network = _load(path, weights)
+
+    def outputs(self, rows: NDArray[np.float32]) -> NDArray[np.float64]:
+        """Return the outputs, (n, k) or (n,), of (n, d) rows. Raises BaselineError where they do not fit."""
+        try:
+            with torch.inference_mode():
+                parts = [
+                    self._network(torch.tensor(part))
+                    for part in np.array_split(rows, -(-len(rows) // BATCH_ROWS) or 1)
+                ]
+        except (RuntimeError, TypeError) as error:
+            raise BaselineError(
+                f"--model: '{self.path}' does not take rows of {rows.shape[1]} values: {error}"
+            ) from error
+        if not all(isinstance(part, torch.Tensor) and part.ndim in (1, 2) for part in parts):
+            raise BaselineError(f"--model: '{self.path}' must give one tensor, (rows, classes) or (rows,)")
+        return torch.cat(parts).double().numpy()
 
 
 def _load(model: Path, weights: Optional[Path]) -> Any:

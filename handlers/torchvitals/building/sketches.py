@@ -1,0 +1,41 @@
+"""The sketches of Apache DataSketches; the one place that imports them, and only when data outgrow exact counts."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from ..errors import BaselineError
+
+# Ranks are right within 0.14 % of the rows (single-sided, 99 % of the time); about 24 kB a feature.
+KLL_K = 2048
+# Up to 12,288 different texts are counted exactly; beyond, a count is too low by at most 0.02 % of the rows.
+TEXTS_LG_SIZE = 14
+
+
+def _library() -> Any:
+    try:
+        import datasketches
+    except ImportError as error:
+        raise BaselineError(
+            "data of this size are described by sketches, and the package datasketches is not installed; "
+            "run pip install 'torchvitals[cli]'"
+        ) from error
+    return datasketches
+
+
+def quantile_sketch(serialized: bytes = b"") -> Any:
+    """Return a KLL sketch of floats: a new one, or one read from its bytes."""
+    sketches = _library().kll_floats_sketch
+    return sketches.deserialize(serialized) if serialized else sketches(KLL_K)
+
+
+def frequency_sketch(serialized: bytes = b"") -> Any:
+    """Return a frequent-items sketch of texts: a new one, or one read from its bytes."""
+    sketches = _library().frequent_strings_sketch
+    return sketches.deserialize(serialized) if serialized else sketches(TEXTS_LG_SIZE)
+
+
+def frequent_texts(sketch: Any) -> dict[str, int]:
+    """Return the frequent texts, each with the count that it has at least."""
+    kind = _library().frequent_items_error_type.NO_FALSE_NEGATIVES
+    return {text: lower for text, _, lower, _ in sketch.get_frequent_items(kind) if lower > 0}
