@@ -26,7 +26,6 @@ from packaging.requirements import Requirement
 from .engine import Engine
 
 RELEASE = "bookworm"
-MIRROR = "http://deb.debian.org/debian"
 KEYRING = Path("/usr/share/keyrings/debian-archive-keyring.gpg")
 PYTHON_VERSION = "3.11"
 WHEELS = "/usr/local/share/wheels"
@@ -83,7 +82,7 @@ def build_tree(root: Path, requirements: list[str], *, constraints: Path) -> Non
     mirror, keyring = debian_mirror(), [f"--keyring={KEYRING}"] if KEYRING.exists() else []
     subprocess.run(
         ["debootstrap", "--variant=minbase", "--include=python3,python3-pip,ca-certificates,wget", *keyring,
-         RELEASE, str(root), mirror],
+         RELEASE, str(root), *mirror],
         check=True, stdout=subprocess.DEVNULL,
     )  # fmt: skip
     carry_apt(root)
@@ -119,14 +118,14 @@ def make_program(engine: Engine, name: str, recipe: str, *, base: str) -> None:
     )  # fmt: skip
 
 
-def debian_mirror() -> str:
-    """Return the mirror that this machine's apt has for Debian 12, else Debian's own."""
+def debian_mirror() -> list[str]:
+    """Return the mirror that this machine's apt has for Debian 12; nothing where debootstrap is to take its own."""
     listed = subprocess.run(
         ["apt-get", "indextargets", "--format", "$(CODENAME) $(SITE)", "Created-By: Packages"],
         capture_output=True, text=True, check=False,
     )  # fmt: skip
     sites = (line.split() for line in listed.stdout.splitlines())
-    return next((site[1] for site in sites if len(site) == 2 and site[0] == RELEASE), MIRROR)
+    return [site[1] for site in sites if len(site) == 2 and site[0] == RELEASE][:1]
 
 
 def carry_apt(root: Path) -> None:
