@@ -8,6 +8,7 @@ import logging
 import os
 import sys
 import tempfile
+import time
 from pathlib import Path
 from typing import Any, Optional
 
@@ -17,13 +18,15 @@ from ts.utils.util import list_classes_from_module
 
 from .baseline import Baseline
 from .config import MonitoringConfig, read_config
-from .errors import BaselineError, ConfigurationError
+from .devices import device_name
+from .errors import BaselineError, ConfigurationError, TorchVitalsError
 from .instrument import instrument_stages
 from .learning import BaselineLearner
 from .monitor import Monitor
 from .publishers.torchserve import CoalescingMetrics, TorchServePublisher
 
 ERROR_STATUS = 400
+HEARD_SECONDS = 0.5
 STAGES_OF_A_HANDLER = ("preprocess", "inference", "postprocess", "handle")
 
 logger = logging.getLogger(__name__)
@@ -51,6 +54,18 @@ class MonitoredHandler(BaseHandler):  # type: ignore[misc]
 
 
 def _initialize(handler: MonitoredHandler, initialize: Any, context: Any) -> None:
+    """Load and start to watch; what a user can mend is in the log before TorchServe hears of the failure."""
+    try:
+        _load(handler, initialize, context)
+    except TorchVitalsError as error:
+        logger.error("%s", error)
+        # TorchServe kills the worker once the load is answered (frontend: wlm/WorkerLifeCycle.java, exit), and what it
+        # has not read by then, at times its own "Failed to load model" too, reaches no log.
+        time.sleep(HEARD_SECONDS)
+        raise
+
+
+def _load(handler: MonitoredHandler, initialize: Any, context: Any) -> None:
     """Load the configuration, then the model, then start to watch."""
     manifest = (context.manifest or {}).get("model", {})
     config = read_config(context.model_yaml_config, manifest.get("configFile", "model-config.yaml"))
@@ -191,4 +206,4 @@ def _runtime(model: Any, device: Any) -> tuple[str, str, str, str]:
     dtypes = {str(p.dtype).replace("torch.", "") for p in parameters if p.is_floating_point()}
     precision = "+".join(sorted(dtypes)) or "unknown"
     compiled = type(model).__name__ == "OptimizedModule"
-    return (str(device or "cpu").replace(":", ""), precision, torch.__version__, str(compiled).lower())
+    return (device_name(device), precision, torch.__version__, str(compiled).lower())
