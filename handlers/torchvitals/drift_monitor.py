@@ -57,7 +57,7 @@ class DriftMonitor:
 
     def update_outputs(self, signals: dict[str, NDArray[np.float64]]) -> NDArray[np.int64]:
         """Add output features by name, each (n,); return their bin counts, (k, B)."""
-        features = self.baseline.of_source("output")
+        features = self._binnings["output"].features
         rows = np.column_stack([at_model_precision(signals[feature.name]) for feature in features])
         return self._add("output", rows)
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import logging
 from collections import Counter
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from dataclasses import replace
 from typing import Any, Optional
 
@@ -42,7 +42,13 @@ class DriftTelemetry:
         self._monitor = monitor
         self._hysteresis = {size: Hysteresis(size) for size in monitor.sizes}
         self._worker = worker
-        self._max_features = max_features
+        # Features with series of their own, and their bins' labels; all the others count in the verdict and the ratio.
+        self._exported: dict[Source, list[tuple[int, Feature, list[str]]]] = {}
+        for source in monitor.sources:
+            features = monitor.baseline.of_source(source)
+            shown = features[:max_features] if source == "input" else features
+            self._exported[source] = [(row, feature, feature.bin_labels) for row, feature in enumerate(shown)]
+        self._shown = {(source, f.name) for source, rows in self._exported.items() for _, f, _ in rows}
         self._observed: dict[Source, NDArray[np.int64]] = {}
         self._invalid: Counter[tuple[str, str]] = Counter()
         self._ranges = _Ranges(monitor.baseline.of_source("input"))
@@ -65,10 +71,10 @@ class DriftTelemetry:
         publisher.set(m.BASELINE_INFO, (baseline.version, baseline.sha256[:12]), 1)
         publisher.set(m.BASELINE_CREATED, (), baseline.created_timestamp)
         publisher.set(m.BASELINE_SAMPLES, (), baseline.samples)
-        for source in self._monitor.sources:
+        for source, exported in self._exported.items():
             shares = self._monitor.reference(source).shares
-            for row, feature in self._exported(source):
-                for column, label in enumerate(feature.bin_labels):
+            for row, feature, bin_labels in exported:
+                for column, label in enumerate(bin_labels):
                     publisher.set(
                         m.BASELINE_BIN_RATIO, (source, feature.name, label), float(shares[row, column])
                     )
@@ -77,7 +83,7 @@ class DriftTelemetry:
                     for statistic, limit in thresholds(feature, size).items():
                         publisher.set(m.DRIFT_THRESHOLD, (source, feature.name, statistic, str(size)), limit)
         publisher.increase(m.INPUT_INVALID, ("all", "bad_shape"), 0)
-        for _, feature in self._exported("input"):
+        for _, feature, _ in self._exported.get("input", ()):
             for reason in _reasons(feature):
                 publisher.increase(m.INPUT_INVALID, (feature.name, reason), 0)
 
@@ -103,9 +109,9 @@ class DriftTelemetry:
             return
         for size in self._monitor.sizes:
             report = self._monitor.report(window=size, pause=pause)
-            found = {_key(drift): drift.drifted for drift in report.features.values()}
-            drifted = {key for key, flag in found.items() if flag}
-            steady = self._hysteresis[size].update(found, drifted, self._monitor.rows_seen)
+            judged = report.features.values()
+            drifted = {_key(drift) for drift in judged if drift.drifted}
+            steady = self._hysteresis[size].update(map(_key, judged), drifted, self._monitor.rows_seen)
             features = {
                 name: replace(drift, drifted=_key(drift) in steady) for name, drift in report.features.items()
             }
@@ -115,33 +121,26 @@ class DriftTelemetry:
     def publish(self, publisher: Publisher) -> None:
         """Send the counters' increases and the latest verdict."""
         for source, counts in self._observed.items():
-            for row, feature in self._exported(source):
+            for row, feature, bin_labels in self._exported[source]:
                 for column in np.flatnonzero(counts[row]):
-                    labels = (source, feature.name, feature.bin_labels[column])
+                    labels = (source, feature.name, bin_labels[column])
                     publisher.increase(m.OBSERVATIONS, labels, int(counts[row, column]))
         self._observed.clear()
-        exported = {feature.name for _, feature in self._exported("input")} | {"all"}
         for (name, reason), amount in self._invalid.items():
-            if amount and name in exported:
+            if amount and (name == "all" or ("input", name) in self._shown):
                 publisher.increase(m.INPUT_INVALID, (name, reason), amount)
         self._invalid.clear()
         for size, report in self._reports.items():
             self._publish_report(str(size), report, publisher)
 
     def _publish_report(self, window: str, report: DriftReport, publisher: Publisher) -> None:
-        exported = {(source, f.name) for source in self._monitor.sources for _, f in self._exported(source)}
         for drift in report.features.values():
-            if _key(drift) in exported:
+            if _key(drift) in self._shown:
                 labels = (drift.source, drift.name, window, self._worker)
                 for metric, field in FEATURE_GAUGES:
                     publisher.set(metric, labels, float(getattr(drift, field)))
         publisher.set(m.DRIFTED_RATIO, (window, self._worker), report.drifted_ratio)
         publisher.set(m.WINDOW_SAMPLES, (window, self._worker), report.samples)
-
-    def _exported(self, source: Source) -> Iterator[tuple[int, Feature]]:
-        """Features with series of their own; all the others still count in the verdict and the ratio."""
-        features = self.baseline.of_source(source)
-        return enumerate(features[: self._max_features] if source == "input" else features)
 
     def _count(self, source: Source, counts: NDArray[np.int64]) -> None:
         self._observed[source] = self._observed.get(source, 0) + counts

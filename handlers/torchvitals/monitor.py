@@ -13,6 +13,7 @@ from . import metrics as m
 from .baseline import Baseline
 from .calls import Call
 from .config import MonitoringConfig
+from .devices import device_name
 from .drift_monitor import DriftMonitor
 from .drift_telemetry import DriftTelemetry
 from .inputs.image import reduced_images
@@ -74,7 +75,7 @@ class Monitor:
         self._sampler = MemorySampler(device)
         self._publisher = publisher
         self._worker = worker
-        self._device = _device_name(device)
+        self._device = device_name(device)
         self._runtime = runtime
         self._errors: Counter[str] = Counter()
         self._dropped: Counter[str] = Counter()
@@ -93,6 +94,7 @@ class Monitor:
 
     def stop(self) -> None:
         """Stop the thread and flush what is left."""
+        atexit.unregister(self.stop)
         self._stop.set()
         if self._thread is not None:
             self._thread.join(timeout=self.config.flush_interval)
@@ -225,14 +227,3 @@ class Monitor:
         publisher.increase(m.MONITOR_SECONDS, ("flush",), time.thread_time() - began)
         publisher.set(m.WINDOW_EVALUATED, (self._worker,), time.time())
         publisher.flush()
-
-
-def _device_name(device: Any) -> str:
-    """Return a device's name as a label: cpu, cuda0.
-
-    >>> _device_name(None)
-    'cpu'
-    """
-    if device is None:
-        return "cpu"
-    return f"{device.type}{device.index if device.index is not None else ''}"
