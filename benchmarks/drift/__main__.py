@@ -9,27 +9,36 @@ from __future__ import annotations
 import json
 import sys
 from time import perf_counter
-from typing import Annotated
+from typing import Annotated, Optional
 
 import typer
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
 
 from .document import DOCUMENT, RESULT, NoReasonError, document
-from .run import install, run
-from .scenarios import DRIFTS, PERIODS, QUIET_SIZES, TIMED, all_data
+from .run import ToolError, install, merged, run
+from .scenarios import DATA_SETS, make
 from .table import printed
-
-DATA_SETS = len(QUIET_SIZES) + len(DRIFTS) + len(PERIODS) + len(TIMED)
 
 
 def main(
     only_document: Annotated[
         bool, typer.Option("--only-document", help="Measure nothing; print and write what the JSON has.")
     ] = False,
+    only: Annotated[
+        Optional[list[str]],
+        typer.Option(
+            help=f"Measure this data set alone, and keep the other figures; one of {', '.join(DATA_SETS)}."
+        ),
+    ] = None,
 ) -> None:
     """Measure false alarms, detections, rows until detection and CPU time of drift detectors."""
     console = Console() if sys.stdout.isatty() else Console(width=180)  # the table is wide
+    wanted = only or list(DATA_SETS)
+    if unknown := set(wanted) - set(DATA_SETS):
+        raise typer.BadParameter(
+            f"no data set {', '.join(sorted(unknown))}; there are {', '.join(DATA_SETS)}"
+        )
     if not only_document:
         started = perf_counter()
         with console.status("Installing the tools, each into an environment of its own"):
@@ -44,13 +53,19 @@ def main(
             TimeElapsedColumn(),
         )
         with Progress(*columns, console=console) as progress:
-            task = progress.add_task("making the data", total=DATA_SETS * len(pythons))
+            task = progress.add_task("making the data", total=len(wanted) * len(pythons))
             result = run(
-                all_data,
+                map(make, wanted),
                 pythons,
                 missing,
                 done=lambda tool, name: progress.update(task, advance=1, description=f"{tool}: {name}"),
             )
+        if only:
+            try:
+                result = merged(json.loads(RESULT.read_text()), result)
+            except ToolError as error:
+                console.print(str(error), markup=False)
+                raise typer.Exit(1) from error
         RESULT.parent.mkdir(parents=True, exist_ok=True)
         RESULT.write_text(json.dumps(result, indent=1) + "\n")
         console.print(

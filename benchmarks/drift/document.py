@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from .peers import BY_KEY, OURS, PEERS
-from .scenarios import BASELINE_ROWS, DRIFT_SEEDS, DRIFTS, STRIDE, WINDOW
+from .scenarios import BASELINE_ROWS, DRIFT_SEEDS, DRIFTS, STRIDE, WHOLE_ROW, WINDOW
 from .table import ROWS, Row, behind, best, cell, markdown
 
 RESULT = Path(__file__).resolve().parents[1] / "results" / "drift.json"
@@ -47,7 +47,9 @@ decides by its own defaults. The best of each row is bold.
   with 3 % missing. The baseline has {BASELINE_ROWS:,} rows.
 - **Detected**: one column changes (the one with four values for the unseen value, else a normal one). The share
   of {DRIFT_SEEDS} windows of {WINDOW:,} changed rows in which that column is flagged; is named first, by the
-  tool's own score; is the only one flagged.
+  tool's own score; is the only one flagged. In the last kind of drift, two columns that went together (correlation
+  +0.8) go against each other (−0.8), and no column changes by itself: counted is either of the two, or a feature of
+  the whole row, which TorchVitals adds to the columns ({WHOLE_ROW}); beside a changed column, that is not another one.
 - **Rows until detection**: a window of {WINDOW:,} rows moves over the start of the change in steps of {STRIDE};
   counted are the changed rows in it when the changed column is first flagged. A tool with many false alarms is
   early for that reason too.
@@ -68,7 +70,8 @@ A share near 1 % of 500 windows has a standard error of 0.4 %.
 {_decisions(result)}
 
 TorchVitals counts missing values as a bin of their own, so they are part of its drift verdict. Evidently, NannyML
-and whylogs look at missing values with other calls (data quality), which are not measured here.
+and whylogs look at missing values with other calls (data quality), which are not measured here. Nor are the detectors
+of whole rows that alibi-detect (MMD and others) and NannyML (reconstruction error) have beside those in the table.
 
 ## What each tool is meant for
 

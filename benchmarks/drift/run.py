@@ -31,7 +31,10 @@ class ToolError(Exception):
 
 
 def write_jobs(data: Iterable[Data], folder: Path) -> dict[str, Path]:
-    """Write the data sets, and a list of those for verdicts and one of those for CPU times; return the lists."""
+    """Write the data sets, and a list of those for verdicts and one of those for CPU times; return the lists.
+
+    A list without data sets is left out.
+    """
     entries: dict[str, list[dict[str, Any]]] = {"verdicts": [], "timed": []}
     for one in data:
         file = f"{one.name}.npz"
@@ -47,7 +50,7 @@ def write_jobs(data: Iterable[Data], folder: Path) -> dict[str, Path]:
             }
         )
     packages = {peer.key: peer.package for peer in PEERS}
-    jobs = {name: folder / f"{name}.json" for name in entries}
+    jobs = {name: folder / f"{name}.json" for name in entries if entries[name]}
     for name, job in jobs.items():
         job.write_text(json.dumps({"packages": packages, "data": entries[name]}))
     return jobs
@@ -99,7 +102,7 @@ def install(folder: Path = FOLDER) -> tuple[dict[str, Path], dict[str, str]]:
 
 
 def run(
-    data: Callable[[], Iterable[Data]],
+    data: Iterable[Data],
     pythons: dict[str, Path],
     missing: dict[str, str],
     *,
@@ -112,18 +115,20 @@ def run(
     found: dict[str, dict[str, Any]] = {key: {} for key in pythons}
     versions: dict[str, str] = {}
     with tempfile.TemporaryDirectory(prefix="bench-drift-") as folder:
-        jobs = write_jobs(data(), Path(folder))
+        jobs = write_jobs(data, Path(folder))
 
         def measure(key: str, job: Path) -> None:
             result = run_tool(BY_KEY[key], pythons[key], job, lambda name: done(key, name))
             found[key].update(result["data"])
             versions[key] = result["version"]
 
-        with ThreadPoolExecutor(2) as pool:
-            list(pool.map(lambda key: measure(key, jobs["verdicts"]), pythons))
+        if "verdicts" in jobs:
+            with ThreadPoolExecutor(2) as pool:
+                list(pool.map(lambda key: measure(key, jobs["verdicts"]), pythons))
         load = os.getloadavg()[0]
-        for key in pythons:
-            measure(key, jobs["timed"])
+        if "timed" in jobs:
+            for key in pythons:
+                measure(key, jobs["timed"])
     tools = {key: figures(result) for key, result in found.items()}
     return {
         "date": datetime.now(timezone.utc).date().isoformat(),
@@ -133,6 +138,22 @@ def run(
         "missing": missing,
         "tools": tools,
     }
+
+
+def merged(before: dict[str, Any], after: dict[str, Any]) -> dict[str, Any]:
+    """Return a result with the figures of a later run, of some data sets, in place of its own.
+
+    Raises ToolError where the later run had other tools or other versions of them: their figures do not belong
+    in one table.
+    """
+    if before["versions"] != after["versions"]:
+        raise ToolError(
+            f"measured before: {before['versions']}; now: {after['versions']}; measure everything again, without --only"
+        )
+    tools = {key: {**figures, **after["tools"][key]} for key, figures in before["tools"].items()}
+    timed = any(name.startswith("cpu_") for figures in after["tools"].values() for name in figures)
+    machine = after["machine"] if timed else before["machine"]
+    return {**before, "date": after["date"], "machine": machine, "tools": tools}
 
 
 def _processor() -> str:

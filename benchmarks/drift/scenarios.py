@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
 from datetime import date
+from functools import cache
 
 import numpy as np
 import pandas as pd
@@ -34,13 +34,17 @@ NAMES = [
 ]
 CATEGORICAL = ["few_valued", "boolean"]
 
-# What happens, and to which column.
+# A feature of the row as a whole, which TorchVitals adds to the columns.
+WHOLE_ROW = "row_distance"
+# What happens, and which names of a flagged feature are right. A turned correlation changes no column by itself.
 DRIFTS = {
-    "shift": "normal_3",
-    "scale": "normal_3",
-    "missing": "normal_3",
-    "unseen": "few_valued",
+    "shift": ("normal_3",),
+    "scale": ("normal_3",),
+    "missing": ("normal_3",),
+    "unseen": ("few_valued",),
+    "correlation": ("normal_1", "normal_2", WHOLE_ROW),
 }
+CORRELATION = 0.8
 
 BASELINE_PERIOD = (date(2013, 1, 1), date(2013, 2, 14))
 PERIODS = {
@@ -50,8 +54,8 @@ PERIODS = {
 }
 
 
-def draw(rng: np.random.Generator, rows: int) -> np.ndarray:
-    """Return rows of the ten columns NAMES."""
+def draw(rng: np.random.Generator, rows: int, correlation: float = 0.0) -> np.ndarray:
+    """Return rows of the ten columns NAMES; `correlation` is that of the first two, whose marginals it leaves alone."""
     columns = [
         *(rng.normal(size=rows) for _ in range(5)),
         rng.lognormal(size=rows),
@@ -60,13 +64,14 @@ def draw(rng: np.random.Generator, rows: int) -> np.ndarray:
         rng.random(rows) < 0.02,
         np.where(rng.random(rows) < 0.03, np.nan, rng.uniform(size=rows)),
     ]
+    columns[1] = correlation * columns[0] + np.sqrt(1 - correlation**2) * columns[1]
     return np.column_stack([np.asarray(column, dtype=float) for column in columns])
 
 
 def drift(kind: str, rows: np.ndarray, rng: np.random.Generator) -> np.ndarray:
-    """Return the rows with one column changed, as DRIFTS says."""
+    """Return the rows with one column changed, or with the correlation of two turned, as DRIFTS says."""
     changed = rows.copy()
-    column = changed[:, NAMES.index(DRIFTS[kind])]
+    column = changed[:, NAMES.index(DRIFTS[kind][0])]
     few = rng.random(len(rows)) < 0.05
     if kind == "shift":
         column += 0.5
@@ -74,6 +79,8 @@ def drift(kind: str, rows: np.ndarray, rng: np.random.Generator) -> np.ndarray:
         column *= 1.5
     elif kind == "missing":
         column[few] = np.nan
+    elif kind == "correlation":
+        column *= -1  # its distribution is symmetric
     else:
         column[few] = 4.0  # the values are 0 to 3
     return changed
@@ -85,12 +92,18 @@ def quiet(baseline: np.ndarray, size: int, windows: int) -> Data:
     return _made(f"quiet_{size}", baseline, np.stack([draw(rng, size) for _ in range(windows)]))
 
 
+def correlation_of(kind: str) -> float:
+    """Return the correlation of the first two columns before the drift."""
+    return CORRELATION if kind == "correlation" else 0.0
+
+
 def drifting(baseline: np.ndarray, kind: str, seeds: int) -> Data:
     """For each seed a stream that drifts: its window 250, 500, 750 and 1,000 rows after the start."""
     windows = []
     for seed in range(seeds):
         rng = np.random.default_rng([SEED, list(DRIFTS).index(kind), seed])
-        before, after = draw(rng, WINDOW), drift(kind, draw(rng, WINDOW), rng)
+        before, after = (draw(rng, WINDOW, correlation_of(kind)) for _ in range(2))
+        after = drift(kind, after, rng)
         stream = np.concatenate([before, after])
         windows += [stream[end - WINDOW : end] for end in range(WINDOW + STRIDE, 2 * WINDOW + 1, STRIDE)]
     return _made(f"drift_{kind}", baseline, np.stack(windows))
@@ -130,18 +143,34 @@ def timed(columns: int, windows: int) -> Data:
     )
 
 
-def all_data() -> Iterable[Data]:
-    """Yield every data set, one at a time."""
-    baseline = draw(np.random.default_rng(SEED), BASELINE_ROWS)
-    for size in QUIET_SIZES:
-        yield quiet(baseline, size, QUIET_WINDOWS)
-    for kind in DRIFTS:
-        yield drifting(baseline, kind, DRIFT_SEEDS)
-    year = load_flights()
-    for period in PERIODS:
-        yield flights(year, period)
-    for columns, windows in TIMED.items():
-        yield timed(columns, windows)
+DATA_SETS = (
+    *(f"quiet_{size}" for size in QUIET_SIZES),
+    *(f"drift_{kind}" for kind in DRIFTS),
+    *(f"flights_{period}" for period in PERIODS),
+    *(f"cpu_{columns}" for columns in TIMED),
+)
+
+
+def made_baseline(kind: str = "") -> np.ndarray:
+    """Return the baseline of the made data, as it is before a kind of drift."""
+    return draw(np.random.default_rng(SEED), BASELINE_ROWS, correlation_of(kind))
+
+
+def make(name: str) -> Data:
+    """Return one of DATA_SETS."""
+    family, which = name.split("_")
+    if family == "quiet":
+        return quiet(made_baseline(), int(which), QUIET_WINDOWS)
+    if family == "drift":
+        return drifting(made_baseline(which), which, DRIFT_SEEDS)
+    if family == "flights":
+        return flights(_year(), which)
+    return timed(int(which), TIMED[int(which)])
+
+
+@cache
+def _year() -> pd.DataFrame:
+    return load_flights()
 
 
 def _made(name: str, baseline: np.ndarray, windows: np.ndarray) -> Data:

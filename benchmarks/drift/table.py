@@ -42,6 +42,7 @@ DRIFT_TITLES = {
     "scale": "scale ×1.5",
     "missing": "5 % missing",
     "unseen": "5 % an unseen value",
+    "correlation": "correlation +0.8 to −0.8",
 }
 
 ROWS = (

@@ -9,6 +9,7 @@ from .baseline import Baseline, Feature
 from .config import MonitoringConfig, Thresholds
 from .drift_monitor import DriftMonitor
 from .errors import BaselineError, ConfigurationError, TorchVitalsError
+from .features import Features
 from .monitor import Monitor
 from .monitored_model import MonitoredModel
 from .verdict import DriftReport, FeatureDrift
@@ -24,6 +25,7 @@ __all__ = [
     "DriftReport",
     "Feature",
     "FeatureDrift",
+    "Features",
     "Monitor",
     "MonitoredHandler",
     "MonitoredModel",

@@ -14,11 +14,14 @@ import msgspec
 import numpy as np
 from numpy.typing import NDArray
 
+from .accuracy import Accuracy
 from .errors import BaselineError
-from .inputs.image import IMAGE_DIMENSIONS, features_of_images
+from .inputs import InputKind, Inputs, described, detect
+from .inputs.row_distance import RowDistance
 from .variation import JUDGED, Variation
 
 if TYPE_CHECKING:
+    from .features import Features
     from .verdict import DriftReport
 
 SCHEMA = "torchvitals/baseline/1"
@@ -120,7 +123,9 @@ class Outputs(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
 class Baseline(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     """Distributions of all features of one model version. Build with `fit`, read with `load`.
 
-    images: number of channels, where the model is given images and the input features describe those; else 0.
+    inputs: how images, tokens, texts or embeddings become the input features; None where they are columns.
+    rows: how the columns go together; then the last of the input features is the row's distance. accuracy: what the
+    model's confidence was worth, where labels were known.
 
     Fields that have a default are left out of the file while they have it, so that a field added later leaves the
     SHA-256 of older files as it was.
@@ -133,7 +138,9 @@ class Baseline(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     samples: int
     features: list[Feature]
     outputs: Optional[Outputs] = None
-    images: int = 0
+    inputs: Optional[Inputs] = None
+    rows: Optional[RowDistance] = None
+    accuracy: Optional[Accuracy] = None
     sha256: str = ""
 
     @classmethod
@@ -143,7 +150,9 @@ class Baseline(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
         *,
         feature_names: Optional[list[str]] = None,
         outputs: Any = None,
+        labels: Any = None,
         class_names: Optional[list[str]] = None,
+        features: Optional[Features] = None,
         ordered: bool = False,
         windows: tuple[int, ...] = (1000,),
         name: str = "model",
@@ -151,24 +160,39 @@ class Baseline(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     ) -> Baseline:
         """Learn a baseline from training data.
 
-        X: (n, d) array of floats (NaN is missing), (n, C, H, W) images, or a DataFrame (text columns are
-        categorical), in the units that the model is given. outputs: (n, classes) logits or probabilities, or
-        (n,) values.
+        X: (n, d) array of floats (NaN is missing) or a DataFrame (text columns are categorical), in the units that the
+        model is given; (n, C, H, W) images, (n, length) token ids, n texts, or (n, d) embeddings. outputs: (n, classes)
+        logits or probabilities, or (n,) values. labels: (n,) the true classes, by name or place, for the estimate of
+        accuracy; best of rows that the model was not trained on (`with_accuracy`). features: what is described.
         ordered: rows are in the order of time; then the baseline learns, for each size in `windows` that
         the rows suffice for, how far windows of training rows stray, and a drift must go beyond that.
         Values are compared at float32, the precision that models see. Raises BaselineError.
         """
+        from .building import BaselineBuilder
         from .calibration import calibrate
+        from .features import Features
         from .fitting import fit_baseline
 
-        baseline = fit_baseline(
-            X,
-            feature_names=feature_names,
-            outputs=outputs,
-            class_names=class_names,
-            name=name,
-            version=version,
-        )
+        features = features or Features()
+        kind = features.inputs or detect(X, feature_names)
+        if kind in ("columns", "images"):
+            baseline = fit_baseline(
+                X,
+                kind=kind,
+                feature_names=feature_names,
+                outputs=outputs,
+                class_names=class_names,
+                features=features,
+                name=name,
+                version=version,
+            )
+        else:
+            features = msgspec.structs.replace(features, inputs=kind)
+            builder = BaselineBuilder(class_names=class_names, features=features, name=name, version=version)
+            builder.update(X, outputs=outputs)
+            baseline = builder.baseline()
+        if labels is not None:
+            baseline = baseline.with_accuracy(outputs, labels)
         return calibrate(baseline, X, outputs=outputs, windows=windows) if ordered else baseline
 
     @classmethod
@@ -179,21 +203,27 @@ class Baseline(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
         model: Optional[Callable[[Any], Any]] = None,
         feature_names: Optional[list[str]] = None,
         class_names: Optional[list[str]] = None,
+        features: Optional[Features] = None,
         name: str = "model",
         version: str = "1.0",
         mergeable: bool = False,
     ) -> Baseline:
         """Learn a baseline in one pass and constant memory from any iterable of batches, a DataLoader for one.
 
-        batches: arrays or tensors (rows, d), DataFrames, or tuples of which the first is one of these.
-        model: called with each batch's inputs; its outputs join the baseline. mergeable: keep what `merge` needs.
+        batches: what `fit` takes as X, of some rows each, or tuples of which the first is one of these.
+        model: called with each batch's inputs; its outputs join the baseline. mergeable: keep what `merge` needs, and
+        leave the row's distance out.
         The data set's first values are described exactly, more of them by sketches: see `BaselineBuilder`, which
         does the same a step at a time. Raises BaselineError.
         """
         from .building import BaselineBuilder, inputs_of
 
         builder = BaselineBuilder(
-            feature_names=feature_names, class_names=class_names, name=name, version=version
+            feature_names=feature_names,
+            class_names=class_names,
+            features=features,
+            name=name,
+            version=version,
         )
         for batch in batches:
             inputs = inputs_of(batch)
@@ -225,6 +255,33 @@ class Baseline(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
         monitor = DriftMonitor(self, window=max(len(X), 1))
         monitor.update(X, outputs=outputs)
         return monitor.report()
+
+    def with_accuracy(self, outputs: Any, labels: Any) -> Baseline:
+        """Return this baseline with what the model's confidence is worth, for the estimate of accuracy.
+
+        outputs: (n, classes) scores of any labelled rows, best of rows that the model was not trained on. labels: (n,)
+        their true classes, by name or place; None is not known. Raises BaselineError for a model without classes, for
+        a label that is none, and for too few.
+        """
+        from .signals import labelled_accuracy
+
+        return msgspec.structs.replace(
+            self, accuracy=labelled_accuracy(self.outputs, outputs, labels)
+        ).sealed()
+
+    @property
+    def input_kind(self) -> InputKind:
+        """What the model is given."""
+        if self.inputs is None:
+            return "columns"
+        kind: InputKind = type(self.inputs).__struct_config__.tag  # type: ignore[assignment]
+        return kind
+
+    @property
+    def column_features(self) -> list[Feature]:
+        """The input features without the row's distance, in column order."""
+        features = self.of_source("input")
+        return features if self.rows is None else features[:-1]
 
     @property
     def created_timestamp(self) -> float:
@@ -287,34 +344,56 @@ class Baseline(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
         twice = [name for (_, name), times in names.items() if times > 1]
         if twice:
             return f"feature '{twice[0]}' stands twice"
-        if self.sha256 != self._digest():
-            return "its content does not match its sha256, so it was changed after it was built"
+        found = self._problem_of_parts()
+        if not found and self.sha256 != self._digest():
+            found = "its content does not match its sha256, so it was changed after it was built"
+        return found
+
+    def _problem_of_parts(self) -> str:
+        for part in (self.inputs, self.rows, self.accuracy):
+            if part is not None and part.problem():
+                return part.problem()
+        columns = [feature.name for feature in self.column_features]
+        if self.inputs is not None and self.inputs.names != columns:
+            return f"its features are not those of {self.input_kind}: {', '.join(columns)}"
+        if self.rows is not None and set(self.rows.columns) - set(columns):
+            return "its row distance is of other columns"
         return ""
 
-    def encode(self, X: Any, source: Source = "input") -> NDArray[np.float64]:  # noqa: N803
-        """Return rows as an (n, d) array at float32 precision, texts as the index of their category.
+    def encode(self, X: Any) -> NDArray[np.float64]:  # noqa: N803
+        """Return what the model is given, as in `fit`, as an (n, d) array of input features at float32 precision.
 
         A text that the baseline never saw is -1, missing is NaN. Raises BaselineError on another width.
         """
-        features = self.of_source(source)
         if hasattr(X, "columns"):
+            features = self.column_features
             missing = [feature.name for feature in features if feature.name not in X.columns]
             if missing:
                 raise BaselineError(
                     f"the data have no column {', '.join(map(repr, missing))}, the baseline has"
                 )
             columns = [_encode_column(X[feature.name].to_numpy(), feature) for feature in features]
-            return np.column_stack(columns)
-        array = np.asarray(X)
-        if self.images and array.ndim == IMAGE_DIMENSIONS and array.shape[1] == self.images:
-            array = features_of_images(array)
+            return self._with_distance(np.column_stack(columns))
+        return self.encode_rows(X if self.inputs is None else described(self.inputs, X))
+
+    def encode_rows(self, rows: Any) -> NDArray[np.float64]:
+        """Return rows of columns, or of features that images and the like have become already, as `encode` does."""
+        array = np.asarray(rows)
         array = at_model_precision(array).reshape(len(array), -1)
+        features = self.column_features
         if array.shape[1] != len(features):
             raise BaselineError(
                 f"rows have {array.shape[1]} values, baseline '{self.name}' version {self.version} has "
-                f"{len(features)} {source} features: {', '.join(feature.name for feature in features)}"
+                f"{len(features)} input features: {', '.join(feature.name for feature in features)}"
             )
-        return array
+        return self._with_distance(array)
+
+    def _with_distance(self, rows: NDArray[np.float64]) -> NDArray[np.float64]:
+        if self.rows is None:
+            return rows
+        places = {feature.name: place for place, feature in enumerate(self.column_features)}
+        distance = self.rows.of(rows[:, [places[name] for name in self.rows.columns]])
+        return np.column_stack([rows, at_model_precision(distance)])
 
 
 def at_model_precision(values: NDArray[Any]) -> NDArray[np.float64]:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Optional
 
 from .capture import Captured, DeviceCopy
+from .queueing import Starts
 from .timing import Span
 
 MEASURED = ("preprocess", "inference", "postprocess")
@@ -15,7 +16,7 @@ class Call:
 
     __slots__ = (
         "compiled", "events", "failed", "graphs", "handle_ns", "inputs", "ok", "out_of_memory", "outputs",
-        "requests", "stage_ns", "started_ns", "too_large", "warmup",
+        "requests", "stage_ns", "started_ns", "starts", "too_large", "warmup",
     )  # fmt: skip
 
     def __init__(self, started_ns: int, graphs: int) -> None:
@@ -33,6 +34,7 @@ class Call:
         self.outputs: Optional[Captured] = None
         self.too_large = False
         self.events: Optional[list[Span]] = None
+        self.starts: Optional[Starts] = None
 
     @property
     def arrived(self) -> bool:

@@ -9,6 +9,7 @@ from typing import Annotated, Any, Literal, Optional, Union
 import msgspec
 
 from .errors import ConfigurationError
+from .features import Features
 
 Positive = Annotated[float, msgspec.Meta(gt=0)]
 Share = Annotated[float, msgspec.Meta(gt=0, le=1)]
@@ -20,6 +21,8 @@ class Thresholds(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_onl
     """Limits that alerts and anomaly counts use; null turns one off.
 
     Durations in seconds, memory in bytes, shifts in baseline standard deviations, divergences in nats.
+    error_ratio: share of requests. latency_regression_ratio: p95 now over p95 at the same hour a day before.
+    estimated_accuracy_drop: below the baseline's own accuracy. inflight_seconds: age of a call that does not end.
     """
 
     latency_p95_seconds: Optional[Positive] = 0.5
@@ -29,6 +32,10 @@ class Thresholds(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_onl
     mean_shift_sigmas: Optional[Positive] = 3.0
     memory_bytes: Optional[Positive] = 500_000_000.0
     rss_bytes: Optional[Positive] = 4_000_000_000.0
+    error_ratio: Optional[Share] = 0.05
+    inflight_seconds: Optional[Positive] = 30.0
+    latency_regression_ratio: Optional[Positive] = 1.5
+    estimated_accuracy_drop: Optional[Share] = 0.05
     confidence: Optional[Share] = 0.5
     class_share: Optional[Share] = 0.9
 
@@ -47,7 +54,10 @@ class MonitoringConfig(msgspec.Struct, frozen=True, forbid_unknown_fields=True, 
     flush_interval: seconds. warmup: calls of a worker that stay out of the latency series.
     timing: `events` times a GPU without waiting for it, `sync` waits at each stage's end, `off` uses the host
     clock alone. coalesce: hold back TorchServe's and your own metrics until the next flush, with the same
-    meaning. max_features: features with series of their own, in the baseline's order.
+    meaning. quiet: leave out the line that TorchServe's worker logs for each request ("Backend received inference
+    at"). max_features: features with series of their own, in the baseline's order.
+    overhead_budget: share of one core that describing and copying large inputs may use before only some of them are
+    taken; null for no limit. Latency, counts and predictions are of every call.
     """
 
     baseline: Optional[str] = None
@@ -59,7 +69,10 @@ class MonitoringConfig(msgspec.Struct, frozen=True, forbid_unknown_fields=True, 
     warmup: Count = 2
     timing: Literal["events", "sync", "off"] = "events"
     coalesce: bool = True
+    quiet: bool = True
     max_features: Count = 100
+    overhead_budget: Optional[Share] = 0.05
+    features: Features = Features()
     thresholds: Thresholds = Thresholds()
 
     @property
@@ -99,7 +112,8 @@ def _explain(message: str, file: str) -> str:
     unknown = re.search(r"unknown field `(.*)`", what)
     if unknown is None:
         return f"{file}: {field}: {what[0].lower()}{what[1:]}"
-    owner = Thresholds if field.endswith("thresholds") else MonitoringConfig
+    owners: dict[str, Any] = {"thresholds": Thresholds, "features": Features}
+    owner = owners.get(field.rpartition(".")[2], MonitoringConfig)
     names = [f.name for f in msgspec.structs.fields(owner)]
     close = difflib.get_close_matches(unknown.group(1), names, n=1)
     mend = f"did you mean '{close[0]}'?" if close else f"known keys: {', '.join(names)}"

@@ -2,32 +2,46 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from typing import Any, Optional, Union
 
 import numpy as np
 from numpy.typing import NDArray
 
+from .accuracy import ExpectedAccuracy
 from .baseline import Baseline, Source, at_model_precision
 from .binning import Binning
 from .signals import output_signals
 from .verdict import PSI_FLOOR, Comparison, DriftReport, Reference, evaluate
 from .window import RollingWindow
 
+CONFIDENCE = "confidence"
 SOURCES: tuple[Source, ...] = ("input", "output")
 
 
 class DriftMonitor:
-    """The last rows against a baseline, in one window or several."""
+    """The last rows against a baseline, in one window or several.
+
+    psi_floor: the smallest PSI that counts as drift; psi_floors: by feature, where it is another. ignored: source and
+    name of features that are not judged.
+    """
 
     def __init__(
-        self, baseline: Baseline, *, window: Union[int, Sequence[int]] = 1000, psi_floor: float = PSI_FLOOR
+        self,
+        baseline: Baseline,
+        *,
+        window: Union[int, Sequence[int]] = 1000,
+        psi_floor: float = PSI_FLOOR,
+        psi_floors: Optional[Mapping[str, float]] = None,
+        ignored: Collection[tuple[str, str]] = (),
     ) -> None:
         self.sizes = sorted({window} if isinstance(window, int) else set(window))
         if not self.sizes or self.sizes[0] < 1:
             raise ValueError(f"window is {window}; give a number of rows, 1 or more, or several")
         self.baseline = baseline
-        self.psi_floor = psi_floor
+        self.ignored = frozenset(ignored)
+        self._floors = {**{feature.name: psi_floor for feature in baseline.features}, **(psi_floors or {})}
+        self._expected = None if baseline.accuracy is None else ExpectedAccuracy(baseline.accuracy)
         self.rows_seen = 0
         self._binnings = {source: Binning(baseline.of_source(source)) for source in SOURCES}
         self._references = {source: Reference(binning) for source, binning in self._binnings.items()}
@@ -42,7 +56,7 @@ class DriftMonitor:
         return [source for source in SOURCES if self._binnings[source].features]
 
     def update(self, X: Any, outputs: Any = None) -> None:  # noqa: N803
-        """Add rows, newest last: X as (n, d) array or DataFrame, outputs as (n, classes) or (n,).
+        """Add rows, newest last: X and outputs as in `Baseline.fit`.
 
         Raises BaselineError when their width is not the baseline's.
         """
@@ -75,7 +89,20 @@ class DriftMonitor:
             if self._windows[source][size].samples:
                 comparisons.append(Comparison(self._references[source], self._windows[source][size]))
                 pause()
-        return evaluate(comparisons, psi_floor=self.psi_floor, pause=pause)
+        return evaluate(
+            comparisons,
+            psi_floors=self._floors,
+            ignored=self.ignored,
+            estimated_accuracy=self._estimated_accuracy(size),
+            pause=pause,
+        )
+
+    def _estimated_accuracy(self, size: int) -> Optional[float]:
+        names = [feature.name for feature in self._binnings["output"].features]
+        if self._expected is None or CONFIDENCE not in names:
+            return None
+        view = self._windows["output"][size].view()
+        return self._expected.of(view.rows[:, names.index(CONFIDENCE)])
 
     def _add(self, source: Source, rows: NDArray[np.float64]) -> NDArray[np.int64]:
         binning = self._binnings[source]

@@ -16,6 +16,7 @@ from .baseline import Baseline, Feature, Source
 from .drift_monitor import DriftMonitor
 from .errors import BaselineError
 from .hysteresis import Hysteresis
+from .inputs.row_distance import NAME as ROW_DISTANCE
 from .publisher import Publisher
 from .verdict import DriftReport, FeatureDrift, thresholds
 
@@ -32,6 +33,9 @@ FEATURE_GAUGES = (
     (m.DRIFTED, "drifted"),
 )
 
+# A feature's place in the baseline, the feature, and the labels of its bins.
+Exported = tuple[int, Feature, list[str]]
+
 logger = logging.getLogger(__name__)
 
 
@@ -43,15 +47,18 @@ class DriftTelemetry:
         self._hysteresis = {size: Hysteresis(size) for size in monitor.sizes}
         self._worker = worker
         # Features with series of their own, and their bins' labels; all the others count in the verdict and the ratio.
-        self._exported: dict[Source, list[tuple[int, Feature, list[str]]]] = {}
+        self._exported: dict[Source, list[Exported]] = {}
         for source in monitor.sources:
-            features = monitor.baseline.of_source(source)
-            shown = features[:max_features] if source == "input" else features
-            self._exported[source] = [(row, feature, feature.bin_labels) for row, feature in enumerate(shown)]
+            rows = [
+                (row, feature, feature.bin_labels)
+                for row, feature in enumerate(monitor.baseline.of_source(source))
+                if (source, feature.name) not in monitor.ignored
+            ]
+            self._exported[source] = _most_telling(rows, max_features) if source == "input" else rows
         self._shown = {(source, f.name) for source, rows in self._exported.items() for _, f, _ in rows}
         self._observed: dict[Source, NDArray[np.int64]] = {}
         self._invalid: Counter[tuple[str, str]] = Counter()
-        self._ranges = _Ranges(monitor.baseline.of_source("input"))
+        self._ranges = _Ranges(monitor.baseline.column_features)
         self._stale = False
         self._reports: dict[int, DriftReport] = {}
 
@@ -71,6 +78,8 @@ class DriftTelemetry:
         publisher.set(m.BASELINE_INFO, (baseline.version, baseline.sha256[:12]), 1)
         publisher.set(m.BASELINE_CREATED, (), baseline.created_timestamp)
         publisher.set(m.BASELINE_SAMPLES, (), baseline.samples)
+        if baseline.accuracy is not None:
+            publisher.set(m.BASELINE_ACCURACY, (), baseline.accuracy.ratio)
         for source, exported in self._exported.items():
             shares = self._monitor.reference(source).shares
             for row, feature, bin_labels in exported:
@@ -84,13 +93,13 @@ class DriftTelemetry:
                         publisher.set(m.DRIFT_THRESHOLD, (source, feature.name, statistic, str(size)), limit)
         publisher.increase(m.INPUT_INVALID, ("all", "bad_shape"), 0)
         for _, feature, _ in self._exported.get("input", ()):
-            for reason in _reasons(feature):
+            for reason in () if feature.name == ROW_DISTANCE else _reasons(feature):
                 publisher.increase(m.INPUT_INVALID, (feature.name, reason), 0)
 
     def add_inputs(self, values: NDArray[Any]) -> None:
         """Take in (n, d) inputs; another width than the baseline's is counted and logged."""
         try:
-            rows = self.baseline.encode(values)
+            rows = self.baseline.encode_rows(values)
         except (BaselineError, TypeError, ValueError) as error:
             self._invalid["all", "bad_shape"] += len(values)
             logger.error("inputs cannot be compared with the baseline: %s", error)
@@ -115,7 +124,7 @@ class DriftTelemetry:
             features = {
                 name: replace(drift, drifted=_key(drift) in steady) for name, drift in report.features.items()
             }
-            self._reports[size] = DriftReport(report.samples, features)
+            self._reports[size] = replace(report, features=features)
         self._stale = False
 
     def publish(self, publisher: Publisher) -> None:
@@ -141,6 +150,8 @@ class DriftTelemetry:
                     publisher.set(metric, labels, float(getattr(drift, field)))
         publisher.set(m.DRIFTED_RATIO, (window, self._worker), report.drifted_ratio)
         publisher.set(m.WINDOW_SAMPLES, (window, self._worker), report.samples)
+        if report.estimated_accuracy is not None:
+            publisher.set(m.ESTIMATED_ACCURACY, (window, self._worker), report.estimated_accuracy)
 
     def _count(self, source: Source, counts: NDArray[np.int64]) -> None:
         self._observed[source] = self._observed.get(source, 0) + counts
@@ -149,6 +160,12 @@ class DriftTelemetry:
 
 def _key(drift: FeatureDrift) -> tuple[str, str]:
     return drift.source, drift.name
+
+
+def _most_telling(rows: list[Exported], most: int) -> list[Exported]:
+    """Return the first features, and the row's distance, which speaks for those that are left out."""
+    first = rows[:most]
+    return first + [row for row in rows[most:] if row[1].name == ROW_DISTANCE]
 
 
 class _Ranges:
@@ -164,7 +181,8 @@ class _Ranges:
         ]
 
     def outside(self, rows: NDArray[np.float64]) -> Counter[tuple[str, str]]:
-        """Count the values of (n, d) rows by feature and reason."""
+        """Count the values of (n, d) rows, of which the first columns are the features, by feature and reason."""
+        rows = rows[:, : len(self._features)]
         infinite: NDArray[np.bool_] = np.isinf(rows)
         found: Counter[tuple[str, str]] = Counter()
         for reason, flags in (

@@ -10,11 +10,16 @@ import msgspec
 import numpy as np
 from numpy.typing import NDArray
 
+from .accuracy import Accuracy
 from .baseline import SCHEMA, Baseline, Feature, Outputs, Source, at_model_precision, is_text, text_or_none
 from .binning import assign
 from .errors import BaselineError
-from .inputs.image import IMAGE_DIMENSIONS, features_of_images, image_feature_names
-from .signals import detect_scores, output_signals
+from .features import Features
+from .inputs import Images, InputKind, Inputs, described
+from .inputs.image import IMAGE_DIMENSIONS
+from .inputs.row_distance import MAX_COLUMNS, NAME, ROWS_PER_COLUMN, RowDistance, learn_row_distance
+from .row_sample import RowSample, halves
+from .signals import chosen_signals, detect_scores, output_signals
 
 NUMERIC_BINS = 10
 MAX_DISCRETE_VALUES = 20
@@ -26,29 +31,70 @@ QUANTILE_POINTS = 200
 def fit_baseline(
     X: Any,  # noqa: N803
     *,
+    kind: InputKind,
     feature_names: Optional[list[str]],
     outputs: Any,
     class_names: Optional[list[str]],
+    features: Features,
     name: str,
     version: str,
 ) -> Baseline:
-    """Build a Baseline; the arguments are those of `Baseline.fit`."""
-    images = 0 if hasattr(X, "columns") or np.ndim(X) != IMAGE_DIMENSIONS else int(np.shape(X)[1])
-    if images:
-        X, feature_names = features_of_images(X), image_feature_names(images)  # noqa: N806
+    """Build a Baseline of columns or images; the arguments are those of `Baseline.fit`."""
+    inputs = images_of(X) if kind == "images" else None
+    if inputs is not None:
+        X, feature_names = described(inputs, X), inputs.names  # noqa: N806
     columns = _columns(X, feature_names)
     samples = len(next(iter(columns.values())))
     if not samples:
         raise BaselineError("the training data have no rows; give at least a few hundred")
-    features = [fit_feature(column, name=key, source="input") for key, column in columns.items()]
+    found = [fit_feature(column, name=key, source="input") for key, column in columns.items()]
+    rows = None
+    if inputs is None and features.row_distance:
+        sample = RowSample()
+        sample.update(
+            samples, lambda places: np.column_stack([_numbers(c[places]) for c in columns.values()])
+        )
+        rows = add_row_distance(found, sample)
     spec = None
     if outputs is not None:
         scores = np.asarray(outputs, dtype=np.float64)
         if len(scores) != samples:
             raise BaselineError(f"outputs have {len(scores)} rows, the data have {samples}; give one a row")
         spec = _outputs_spec(scores, class_names)
-        features += _output_features(scores, spec)
-    return new_baseline(features, spec, samples=samples, name=name, version=version, images=images)
+        found += _output_features(scores, spec, features)
+    return new_baseline(found, spec, samples=samples, name=name, version=version, inputs=inputs, rows=rows)
+
+
+def images_of(batch: Any) -> Images:
+    """Return what images these are. Raises BaselineError where they are none."""
+    if np.ndim(batch) != IMAGE_DIMENSIONS:
+        raise BaselineError(f"images have shape {np.shape(batch)}; give (images, channels, height, width)")
+    return Images(channels=int(np.shape(batch)[1]))
+
+
+def add_row_distance(columns: list[Feature], sample: RowSample) -> Optional[RowDistance]:
+    """Learn how numeric columns go together, and append the row's distance to their features.
+
+    sample: rows of all the columns, NaN for texts. None, and nothing appended, where fewer than two columns are
+    numbers that vary, or more than MAX_COLUMNS, or where the rows are too few. Raises BaselineError where a column
+    has the feature's name.
+    """
+    places = [
+        place for place, column in enumerate(columns) if column.kind != "categorical" and column.std > 0
+    ]
+    learn, measure = halves(sample.rows())
+    if not 2 <= len(places) <= MAX_COLUMNS or len(learn) < ROWS_PER_COLUMN * len(places):
+        return None
+    names = [columns[place].name for place in places]
+    if any(column.name == NAME for column in columns):
+        raise BaselineError(
+            f"a column is named '{NAME}', as is the feature that compares whole rows; rename it, or switch the feature "
+            "off (features: row_distance: false)"
+        )
+    distance = learn_row_distance(np.stack(learn)[:, places].astype(np.float64), names)
+    values = distance.of(np.stack(measure)[:, places].astype(np.float64))
+    columns.append(fit_feature(values, name=NAME, source="input"))
+    return distance
 
 
 def new_baseline(
@@ -58,7 +104,9 @@ def new_baseline(
     samples: int,
     name: str,
     version: str,
-    images: int = 0,
+    inputs: Optional[Inputs] = None,
+    rows: Optional[RowDistance] = None,
+    accuracy: Optional[Accuracy] = None,
 ) -> Baseline:
     """Return a baseline that is created now, sealed."""
     return Baseline(
@@ -69,7 +117,9 @@ def new_baseline(
         samples=samples,
         features=features,
         outputs=outputs,
-        images=images,
+        inputs=inputs,
+        rows=rows,
+        accuracy=accuracy,
     ).sealed()
 
 
@@ -185,6 +235,14 @@ def _quantile_grid(finite: NDArray[np.float64]) -> list[float]:
     return [float(part.mean()) for part in slices]
 
 
+def _numbers(column: NDArray[Any]) -> NDArray[np.float32]:
+    """Return values at the model's precision; texts are missing."""
+    if is_text(column):
+        return np.full(len(column), np.nan, dtype=np.float32)
+    with np.errstate(over="ignore"):
+        return np.asarray(column, dtype=np.float32)
+
+
 def _columns(X: Any, feature_names: Optional[list[str]]) -> dict[str, NDArray[Any]]:  # noqa: N803
     if hasattr(X, "columns"):
         names = feature_names or [str(column) for column in X.columns]
@@ -220,10 +278,11 @@ def name_classes(classes: int, class_names: Optional[list[str]]) -> list[str]:
     return names
 
 
-def _output_features(scores: NDArray[np.float64], spec: Outputs) -> list[Feature]:
+def _output_features(scores: NDArray[np.float64], spec: Outputs, wanted: Features) -> list[Feature]:
     signals = output_signals(scores, spec)
     features = []
-    for name, column in signals.items():
+    for name in chosen_signals(spec, wanted):
+        column = signals[name]
         if name == "predicted_class":
             classes = np.array([*spec.classes, None], dtype=object)
             column = classes[np.where(np.isnan(column), len(spec.classes), column).astype(np.intp)]

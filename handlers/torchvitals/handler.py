@@ -24,6 +24,8 @@ from .instrument import instrument_stages
 from .learning import BaselineLearner
 from .monitor import Monitor
 from .publishers.torchserve import CoalescingMetrics, TorchServePublisher
+from .queueing import request_starts
+from .request_lines import leave_out_request_lines
 
 ERROR_STATUS = 400
 HEARD_SECONDS = 0.5
@@ -74,6 +76,8 @@ def _load(handler: MonitoredHandler, initialize: Any, context: Any) -> None:
     version = str(manifest.get("modelVersion", "default"))
     learner = _learner(config, name, version)
     baseline = learner.known() if learner else _load_baseline(config, model_dir)
+    if baseline is not None:
+        config.features.check(baseline)
     if config.coalesce and context.metrics is not None:
         context.metrics = CoalescingMetrics(context.metrics)
     served = handler
@@ -93,6 +97,8 @@ def _load(handler: MonitoredHandler, initialize: Any, context: Any) -> None:
         worker=worker_identity(sys.argv),
         runtime=_runtime(getattr(served, "model", None), device),
     )
+    if config.quiet:
+        leave_out_request_lines()
     instrument_stages(served, monitor.recorder, monitor.clock)
     monitor.start()
     handler.monitor = monitor
@@ -107,6 +113,7 @@ def _handle(handler: MonitoredHandler, handle: Any, data: Any, context: Any) -> 
         return handle(data, context)
     recorder = monitor.recorder
     call = recorder.begin()
+    call.starts = request_starts(context)
     try:
         result = handle(data, context)
     except BaseException as error:
@@ -150,7 +157,9 @@ def _learner(config: MonitoringConfig, name: str, version: str) -> Optional[Base
     if config.learn is None:
         return None
     folder = os.environ.get("LOG_LOCATION") or os.path.join(tempfile.gettempdir(), "torchvitals")
-    return BaselineLearner(config.learn, folder=Path(folder), name=name, version=version)
+    return BaselineLearner(
+        config.learn, folder=Path(folder), name=name, version=version, features=config.features
+    )
 
 
 def _base_handler(name: str, handler: MonitoredHandler) -> Any:

@@ -8,10 +8,16 @@ import tempfile
 from pathlib import Path
 from typing import Any, Optional
 
+import msgspec
 import numpy as np
 from numpy.typing import NDArray
 
 from .baseline import Baseline
+from .features import Features
+from .inputs import Images, reducer
+from .inputs.describing import first_of
+from .inputs.image import IMAGE_DIMENSIONS
+from .inputs.texts import is_texts
 
 SUFFIX = "-learned"
 
@@ -25,19 +31,33 @@ class BaselineLearner:
     Delete the file to learn anew.
     """
 
-    def __init__(self, rows: int, *, folder: Path, name: str, version: str) -> None:
+    def __init__(
+        self, rows: int, *, folder: Path, name: str, version: str, features: Optional[Features] = None
+    ) -> None:
         self.rows = rows
         self.name = name
+        self.features = features or Features()
+        self._images: Optional[Images] = None
         self.version = version + SUFFIX
         self.path = folder / f"{name}-{version}{SUFFIX}.json"
         self._inputs: list[NDArray[Any]] = []
         self._outputs: list[NDArray[Any]] = []
 
+    def reduce(self, value: Any) -> Any:
+        """Return what is copied of a model's inputs on the request path: of images their features, of texts a list."""
+        batch = first_of(value)
+        if is_texts(batch):
+            return np.array(batch, dtype=object)
+        if getattr(batch, "ndim", 0) != IMAGE_DIMENSIONS or self.features.inputs not in (None, "images"):
+            return value
+        self._images = self._images or Images(channels=batch.shape[1])
+        return reducer(self._images)(batch)
+
     def add(self, inputs: list[NDArray[Any]], outputs: list[NDArray[Any]]) -> None:
-        """Take in (n, d) inputs and (n, k) outputs; only rows as wide as the first ones count."""
+        """Take in (n, d) inputs and (n, k) outputs; only rows as wide as the first ones count, but for token ids."""
         for kept, arrays in ((self._inputs, inputs), (self._outputs, outputs)):
             for rows in arrays:
-                if not kept or rows.shape[1] == kept[0].shape[1]:
+                if not kept or rows.shape[1] == kept[0].shape[1] or self._are_tokens(rows):
                     kept.append(rows)
 
     @property
@@ -54,15 +74,38 @@ class BaselineLearner:
         known = self.known()
         if known is not None or self.collected < self.rows:
             return known
-        inputs = np.concatenate(self._inputs)[: self.rows]
         outputs = np.concatenate(self._outputs)[: self.rows] if self._outputs else None
-        same = outputs is not None and len(outputs) == len(inputs)
-        baseline = Baseline.fit(
-            inputs, outputs=outputs if same else None, name=self.name, version=self.version
-        )
+        baseline = self._fit(outputs)
         written = self._write(baseline)
         self._inputs, self._outputs = [], []
         return baseline if written else self.known()
+
+    def _fit(self, outputs: Optional[NDArray[Any]]) -> Baseline:
+        width = max(rows.shape[1] for rows in self._inputs)
+        inputs = np.concatenate(
+            [
+                np.pad(rows, ((0, 0), (0, width - rows.shape[1])), constant_values=self.features.padding)
+                for rows in self._inputs
+            ]
+        )[: self.rows]
+        if outputs is not None and len(outputs) != len(inputs):
+            outputs = None
+        names, features = None, self.features
+        if self._images is not None:
+            names = self._images.names
+            features = msgspec.structs.replace(features, inputs="columns", row_distance=False)
+        baseline = Baseline.fit(
+            inputs[:, 0] if inputs.dtype == object else inputs,
+            feature_names=names,
+            outputs=outputs,
+            features=features,
+            name=self.name,
+            version=self.version,
+        )
+        return msgspec.structs.replace(baseline, inputs=self._images).sealed() if self._images else baseline
+
+    def _are_tokens(self, rows: NDArray[Any]) -> bool:
+        return self.features.inputs in (None, "tokens") and rows.dtype.kind in "iu"
 
     def _write(self, baseline: Baseline) -> bool:
         """Write the file whole or not at all; False when another worker was faster."""

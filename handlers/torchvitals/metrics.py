@@ -87,11 +87,28 @@ WARMUP_REQUESTS = Metric(
     "count",
     "Calls counted as warm-up, kept out of the latency series.",
 )
+WARMUP_SECONDS = Metric("model_warmup_seconds_total", "counter", "s", "Time that warm-up calls took.")
 COMPILATIONS = Metric(
     "model_compilations_total",
     "counter",
     "count",
     "torch.compile compilations seen by PyTorch's own counters.",
+)
+COMPILATION_SECONDS = Metric(
+    "model_compilation_seconds_total", "counter", "s", "Time that calls took in which something was compiled."
+)
+QUEUE_DURATION = Histogram(
+    "model_queue_duration_seconds",
+    "s",
+    "Time between the proxy's X-Request-Start header and the handler.",
+    LATENCY_BUCKETS,
+)
+INFLIGHT = Metric(
+    "model_inflight_seconds",
+    "gauge",
+    "s",
+    "Age of the oldest call that has not ended; 0 without one.",
+    ("worker",),
 )
 OBSERVATIONS = Metric(
     "model_feature_observations_total",
@@ -190,11 +207,29 @@ MEMORY = Metric(
     "model_memory_bytes",
     "gauge",
     "B",
-    "Memory of a worker, by kind: allocated, reserved, peak_allocated, rss, device_used, device_total.",
+    "Memory of a worker, by kind: allocated, reserved, peak_allocated, inactive_split, rss, peak_rss, device_used, "
+    "device_total.",
     ("worker", "device", "kind"),
 )
 OUT_OF_MEMORY = Metric(
     "model_out_of_memory_total", "counter", "count", "Calls that ran out of memory.", ("device",)
+)
+ALLOCATION_RETRIES = Metric(
+    "model_memory_allocation_retries_total",
+    "counter",
+    "count",
+    "Times that the allocator had to give memory back before it could serve a request.",
+    ("device",),
+)
+ESTIMATED_ACCURACY = Metric(
+    "model_estimated_accuracy_ratio",
+    "gauge",
+    "ratio",
+    "Accuracy to expect of the window's predictions, from calibrated confidence; no labels needed.",
+    ("window", "worker"),
+)
+BASELINE_ACCURACY = Metric(
+    "model_baseline_accuracy_ratio", "gauge", "ratio", "Accuracy on the labelled rows of the baseline."
 )
 BASELINE_INFO = Metric(
     "model_baseline_info",
@@ -240,16 +275,24 @@ MONITOR_DROPPED = Metric(
     "Rows or values that the monitor could not take.",
     ("reason",),
 )
+SAMPLED_RATIO = Metric(
+    "model_monitor_sampled_ratio",
+    "gauge",
+    "ratio",
+    "Share of large inputs that are compared with the baseline; below 1 when the overhead budget is spent.",
+    ("worker",),
+)
 MONITOR_SECONDS = Metric(
     "model_monitor_seconds_total", "counter", "s", "CPU time that the monitor used.", ("phase",)
 )
 
 DECLARED: tuple[Union[Metric, Histogram], ...] = (
-    REQUESTS, STAGE_DURATION, BATCH_SIZE, WARMUP_REQUESTS, COMPILATIONS, OBSERVATIONS, PREDICTIONS,
-    CONFIDENCE, INPUT_INVALID, ANOMALIES, KL, GAUSSIAN_KL, PSI, JS_DISTANCE, WASSERSTEIN, MEAN_SHIFT,
-    MISSING_RATIO, P_VALUE, DRIFTED, DRIFT_THRESHOLD, DRIFTED_RATIO, WINDOW_SAMPLES, WINDOW_EVALUATED, MEMORY,
-    OUT_OF_MEMORY, BASELINE_INFO, BASELINE_CREATED, BASELINE_SAMPLES, BASELINE_BIN_RATIO, THRESHOLD,
-    RUNTIME_INFO, MONITOR_ERRORS, MONITOR_DROPPED, MONITOR_SECONDS,
+    REQUESTS, STAGE_DURATION, QUEUE_DURATION, INFLIGHT, BATCH_SIZE, WARMUP_REQUESTS, WARMUP_SECONDS, COMPILATIONS,
+    COMPILATION_SECONDS, OBSERVATIONS, PREDICTIONS, CONFIDENCE, ESTIMATED_ACCURACY, INPUT_INVALID, ANOMALIES, KL,
+    GAUSSIAN_KL, PSI, JS_DISTANCE, WASSERSTEIN, MEAN_SHIFT, MISSING_RATIO, P_VALUE, DRIFTED, DRIFT_THRESHOLD,
+    DRIFTED_RATIO, WINDOW_SAMPLES, WINDOW_EVALUATED, MEMORY, OUT_OF_MEMORY, ALLOCATION_RETRIES, BASELINE_INFO,
+    BASELINE_CREATED, BASELINE_SAMPLES, BASELINE_BIN_RATIO, BASELINE_ACCURACY, THRESHOLD, RUNTIME_INFO,
+    MONITOR_ERRORS, MONITOR_DROPPED, SAMPLED_RATIO, MONITOR_SECONDS,
 )  # fmt: skip
 
 

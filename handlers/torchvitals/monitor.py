@@ -7,6 +7,7 @@ import logging
 import threading
 import time
 from collections import Counter
+from collections.abc import Callable
 from typing import Any, Optional
 
 from . import metrics as m
@@ -16,9 +17,10 @@ from .config import MonitoringConfig
 from .devices import device_name
 from .drift_monitor import DriftMonitor
 from .drift_telemetry import DriftTelemetry
-from .inputs.image import reduced_images
+from .inputs import reducer
 from .learning import BaselineLearner
 from .memory import MemorySample, MemorySampler
+from .overhead import LargeInputSampler
 from .pacing import Pacer
 from .prediction_telemetry import PredictionTelemetry
 from .publisher import PacedPublisher, Publisher
@@ -61,7 +63,8 @@ class Monitor:
             warmup=config.warmup,
             capture_inputs=baseline is not None or learner is not None,
             on_error=self.count_error,
-            reduce_inputs=reduced_images if baseline is not None and baseline.images else None,
+            reduce_inputs=_reducer(baseline, learner),
+            sampler=LargeInputSampler(config.overhead_budget),
         )
         self.calls = CallTelemetry(
             config.thresholds, self.clock, device_clock=isinstance(self.clock, EventClock)
@@ -130,7 +133,13 @@ class Monitor:
 
     def _drift_from(self, baseline: Baseline, worker: str) -> DriftTelemetry:
         config = self.config
-        drift = DriftMonitor(baseline, window=config.windows, psi_floor=config.thresholds.psi or 0.0)
+        drift = DriftMonitor(
+            baseline,
+            window=config.windows,
+            psi_floor=config.thresholds.psi or 0.0,
+            psi_floors=config.features.psi,
+            ignored=config.features.ignored(baseline),
+        )
         return DriftTelemetry(drift, worker=worker, max_features=config.max_features)
 
     def _collect(self, calls: list[Call], learner: BaselineLearner) -> None:
@@ -143,6 +152,7 @@ class Monitor:
         if baseline is not None:
             drift = self._drift_from(baseline, self._worker)
             drift.start(self._publisher)
+            self.recorder.reduce_inputs = _reducer(baseline, None)
             self.drift, self._learner = drift, None
 
     def _run(self) -> None:
@@ -196,6 +206,10 @@ class Monitor:
             publisher.set(m.THRESHOLD, (signal,), value)
         if self._runtime is not None:
             publisher.set(m.RUNTIME_INFO, (self._worker, *self._runtime), 1)
+        publisher.set(m.INFLIGHT, (self._worker,), 0)
+        publisher.set(m.SAMPLED_RATIO, (self._worker,), 1)
+        if self._sampler.on_device:
+            publisher.increase(m.ALLOCATION_RETRIES, (self._device,), 0)
         publisher.set(m.WINDOW_EVALUATED, (self._worker,), time.time())
         publisher.flush()
 
@@ -207,6 +221,8 @@ class Monitor:
         if self.memory is not None:
             for (device, kind), value in self.memory.bytes.items():
                 publisher.set(m.MEMORY, (self._worker, device, kind), value)
+            if self.memory.allocation_retries:
+                publisher.increase(m.ALLOCATION_RETRIES, (self._device,), self.memory.allocation_retries)
             limit = self.config.thresholds.memory_bytes
             if limit is not None and self.memory.peak_device_bytes > limit:
                 publisher.increase(m.ANOMALIES, ("high_memory",), 1)
@@ -224,6 +240,17 @@ class Monitor:
             if amount:
                 publisher.increase(m.MONITOR_DROPPED, (reason,), amount)
         self._dropped.clear()
+        publisher.set(m.INFLIGHT, (self._worker,), self.recorder.oldest_seconds())
+        publisher.set(m.SAMPLED_RATIO, (self._worker,), self.recorder.sampler.adapt())
         publisher.increase(m.MONITOR_SECONDS, ("flush",), time.thread_time() - began)
         publisher.set(m.WINDOW_EVALUATED, (self._worker,), time.time())
         publisher.flush()
+
+
+def _reducer(
+    baseline: Optional[Baseline], learner: Optional[BaselineLearner]
+) -> Optional[Callable[[Any], Any]]:
+    """Return what makes a few numbers of inputs on the request path; None where they are columns already."""
+    if baseline is None:
+        return None if learner is None else learner.reduce
+    return None if baseline.inputs is None else reducer(baseline.inputs)

@@ -2,23 +2,29 @@
 
 from __future__ import annotations
 
-import threading
 from collections import deque
 from collections.abc import Callable
+from threading import get_ident
 from time import perf_counter_ns
 from typing import Any, Optional
+
+import torch
 
 from .calls import Call
 from .capture import TooLargeError, capture
 from .compilation import compiled_graphs
+from .overhead import LargeInputSampler
 
 MAX_WAITING_CALLS = 100_000
+# A row of so few values is copied in less time than it takes to measure that.
+SMALL_ROW_VALUES = 512
 
 
 class Recorder:
     """Collects calls until the flush thread takes them. Never raises, never waits, never emits.
 
     reduce_inputs: makes a few numbers a row out of inputs that are too large to copy, on their device.
+    sampler: says which large inputs are taken; all of them without one.
     """
 
     def __init__(
@@ -28,30 +34,42 @@ class Recorder:
         capture_inputs: bool,
         on_error: Callable[[str], None],
         reduce_inputs: Optional[Callable[[Any], Any]] = None,
+        sampler: Optional[LargeInputSampler] = None,
     ) -> None:
         self.waiting: deque[Call] = deque()
         self.dropped = 0
         self._warmup_left = warmup
         self._capture_inputs = capture_inputs
-        self._reduce_inputs = reduce_inputs
+        self.reduce_inputs = reduce_inputs
+        self.sampler = sampler or LargeInputSampler(None)
         self._on_error = on_error
-        self._local = threading.local()
-        self._latest: Optional[Call] = None
+        # By thread. Each operation on it is one of the interpreter's own, so that no lock is needed.
+        self._running: dict[int, Call] = {}
 
     def begin(self) -> Call:
         """Start a call in this thread."""
-        call = Call(perf_counter_ns(), compiled_graphs())
-        self._local.call = self._latest = call
+        call = self._running[get_ident()] = Call(perf_counter_ns(), compiled_graphs())
         return call
 
     def current(self) -> Optional[Call]:
         """Return this thread's call; in a thread that a handler started itself, the worker's latest."""
-        return getattr(self._local, "call", None) or self._latest
+        return self._running.get(get_ident()) or self._latest()
+
+    def oldest_seconds(self) -> float:
+        """Return the age of the oldest call that has not ended, in seconds; 0 without one. For the flush thread."""
+        running = list(self._running.values())
+        return (perf_counter_ns() - min(call.started_ns for call in running)) / 1e9 if running else 0.0
 
     def inputs(self, call: Call, value: Any) -> None:
         """Copy what inference is given; the first of several runs in a call counts."""
-        if self._capture_inputs and call.inputs is None:
-            call.inputs = self._captured(call, value, self._reduce_inputs)
+        if not self._capture_inputs or call.inputs is not None:
+            return
+        if self.reduce_inputs is None and _small(value):
+            call.inputs = self._captured(call, value)
+        elif self.sampler.admits():
+            began = self.sampler.clock()
+            call.inputs = self._captured(call, value, self.reduce_inputs)
+            self.sampler.spent(began)
 
     def outputs(self, call: Call, value: Any) -> None:
         """Copy what inference gives."""
@@ -84,11 +102,15 @@ class Recorder:
         if self._warmup_left > 0:
             self._warmup_left -= 1
             call.warmup = True
-        self._local.call = self._latest = None
+        self._running.pop(get_ident(), None)
         if len(self.waiting) >= MAX_WAITING_CALLS:
             self.dropped += 1
             return
         self.waiting.append(call)
+
+    def _latest(self) -> Optional[Call]:
+        running = list(self._running.values())
+        return running[-1] if running else None
 
     def _captured(self, call: Call, value: Any, reduce: Optional[Callable[[Any], Any]] = None) -> Any:
         try:
@@ -98,3 +120,11 @@ class Recorder:
         except Exception:
             self._on_error("capture")
         return None
+
+
+def _small(value: Any) -> bool:
+    """Tell whether `value` is a tensor that takes no time to copy, in as little time."""
+    if not isinstance(value, torch.Tensor):
+        return False
+    count = value.numel()
+    return count <= SMALL_ROW_VALUES or (value.ndim > 0 and count <= SMALL_ROW_VALUES * len(value))

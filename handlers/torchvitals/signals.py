@@ -2,12 +2,17 @@
 
 from __future__ import annotations
 
-from typing import Any, Literal
+from typing import Any, Literal, Optional
 
 import numpy as np
 from numpy.typing import NDArray
 
+from .accuracy import FEWEST_LABELS, Accuracy, count_accuracy
 from .baseline import Outputs
+from .errors import BaselineError
+from .features import Features
+
+TWO_CLASSES = 2
 
 Scores = Literal["logits", "probabilities", "values"]
 
@@ -38,12 +43,55 @@ def probabilities(scores: NDArray[Any], spec: Outputs) -> NDArray[np.float64]:
 def output_signals(scores: NDArray[Any], spec: Outputs) -> dict[str, NDArray[np.float64]]:
     """Return the output features by name, each (n,); NaN where a row's scores are not finite.
 
-    classification: predicted_class (its index) and confidence (its probability). regression: value.
+    classification: predicted_class (its index), confidence (its probability), entropy (of all probabilities, in nats)
+    and margin (between the two largest). regression: value.
     """
     if spec.kind == "regression":
         return {"value": np.asarray(scores, dtype=np.float64).reshape(len(scores), -1)[:, 0]}
     shares = probabilities(scores, spec)
     whole: NDArray[np.bool_] = np.asarray(np.isfinite(shares).all(axis=1))
-    predicted = np.where(whole, shares.argmax(axis=1), np.nan)
-    confidence = np.where(whole, np.where(whole[:, None], shares, 0.0).max(axis=1), np.nan)
-    return {"predicted_class": predicted, "confidence": confidence}
+    shares = np.where(whole[:, None], shares, 0.0)
+    first_two = np.partition(shares, -2, axis=1)[:, -2:]
+    entropy = -(shares * np.log(np.where(shares > 0, shares, 1.0))).sum(axis=1)
+    found = {
+        "predicted_class": shares.argmax(axis=1).astype(np.float64),
+        "confidence": first_two[:, 1],
+        "entropy": entropy,
+        "margin": first_two[:, 1] - first_two[:, 0],
+    }
+    return {name: np.where(whole, values, np.nan) for name, values in found.items()}
+
+
+def chosen_signals(spec: Outputs, wanted: Features) -> list[str]:
+    """Return the names of the outputs' features that are wanted. Raises BaselineError for one that there is not.
+
+    Of two classes, entropy and margin say what confidence says; they are left out unless asked for.
+    """
+    if spec.kind == "regression":
+        have = standard = ["value"]
+    else:
+        have = ["predicted_class", "confidence", "entropy", "margin"]
+        standard = have if len(spec.classes) > TWO_CLASSES else have[:2]
+    if wanted.outputs is None:
+        return standard
+    wrong = [name for name in wanted.outputs if name not in have]
+    if wrong:
+        raise BaselineError(
+            f"features: outputs: a {spec.kind} model has no '{wrong[0]}'; it has {', '.join(have)}"
+        )
+    return [name for name in have if name in wanted.outputs]
+
+
+def labelled_accuracy(
+    spec: Optional[Outputs], outputs: Any, labels: Any, *, fewest: int = FEWEST_LABELS
+) -> Accuracy:
+    """Return what confidence is worth. Raises BaselineError where the outputs are no classes, or labels too few."""
+    if spec is None or outputs is None or spec.kind != "classification":
+        raise BaselineError(
+            "labels are given, and the baseline has no classes to compare them with; give the outputs of a classifier"
+        )
+    signals = output_signals(np.asarray(outputs), spec)
+    found = count_accuracy(signals["predicted_class"], signals["confidence"], labels, spec.classes)
+    if found.samples < fewest:
+        raise BaselineError(f"only {found.samples} rows have a label; give at least {fewest}")
+    return found

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections import Counter, deque
+from collections import defaultdict, deque
+from collections.abc import Iterator
 
 import numpy as np
 from numpy.typing import NDArray
@@ -12,6 +13,7 @@ from .calls import MEASURED, Call
 from .config import Thresholds
 from .histograms import HistogramCounter
 from .publisher import Publisher
+from .queueing import queue_seconds
 from .recorder import MAX_WAITING_CALLS
 from .timing import StageClock
 
@@ -32,18 +34,19 @@ class CallTelemetry:
             for stage in MEASURED:
                 self._durations[stage, DEVICE] = HistogramCounter(m.STAGE_DURATION, (stage, DEVICE))
         self._batches = HistogramCounter(m.BATCH_SIZE)
-        self._counts: Counter[tuple[m.Metric, tuple[str, ...]]] = Counter()
+        self._queued = HistogramCounter(m.QUEUE_DURATION)
+        self._counts: defaultdict[tuple[m.Metric, tuple[str, ...]], float] = defaultdict(float)
         self._unread: list[Call] = []
         self._recent: deque[float] = deque(maxlen=RECENT_CALLS)
         self.total_calls = 0
 
     def start(self, publisher: Publisher) -> None:
         """Make every series exist, so that its first increase is seen."""
-        for histogram in (*self._durations.values(), self._batches):
+        for histogram in self._histograms():
             histogram.publish(publisher, create=True)
         for outcome in ("ok", "error"):
             publisher.increase(m.REQUESTS, (outcome,), 0)
-        for metric in (m.WARMUP_REQUESTS, m.COMPILATIONS):
+        for metric in (m.WARMUP_REQUESTS, m.WARMUP_SECONDS, m.COMPILATIONS, m.COMPILATION_SECONDS):
             publisher.increase(metric, (), 0)
         publisher.increase(m.ANOMALIES, ("high_latency",), 0)
 
@@ -61,11 +64,34 @@ class CallTelemetry:
         failed = sum(call.failed for call in calls)
         self._counts[m.REQUESTS, ("error",)] += failed
         self._counts[m.REQUESTS, ("ok",)] += sum(call.requests for call in calls) - failed
-        self._counts[m.WARMUP_REQUESTS, ()] += sum(call.warmup for call in calls)
-        self._counts[m.COMPILATIONS, ()] += sum(call.compiled for call in calls)
+        if len(clean) < len(calls):
+            self._add_unclean(calls)
+        waits = [
+            seconds
+            for call in calls
+            if call.starts is not None
+            for seconds in (queue_seconds(header, call.starts[0]) for header in call.starts[1])
+            if seconds is not None
+        ]
+        self._queued.observe(np.array(waits, dtype=np.float64))
         if self._slow_seconds is not None:
             self._counts[m.ANOMALIES, ("high_latency",)] += int((handle > self._slow_seconds).sum())
         self._unread += [call for call in calls if call.events]
+
+    def _add_unclean(self, calls: list[Call]) -> None:
+        """Count warm-up and compilation; a call that is both counts, with its time, as both."""
+        for call in calls:
+            if call.warmup:
+                self._counts[m.WARMUP_REQUESTS, ()] += 1
+                self._counts[m.WARMUP_SECONDS, ()] += call.handle_ns / 1e9
+            if call.compiled:
+                self._counts[m.COMPILATIONS, ()] += call.compiled
+                self._counts[m.COMPILATION_SECONDS, ()] += call.handle_ns / 1e9
+
+    def _histograms(self) -> Iterator[HistogramCounter]:
+        yield from self._durations.values()
+        yield self._batches
+        yield self._queued
 
     def read_device_clock(self) -> None:
         """Take in the device's times of calls that it has finished."""
@@ -85,7 +111,7 @@ class CallTelemetry:
 
     def publish(self, publisher: Publisher) -> None:
         """Send what was added up, and begin again at zero."""
-        for histogram in (*self._durations.values(), self._batches):
+        for histogram in self._histograms():
             histogram.publish(publisher)
         for (metric, labels), amount in self._counts.items():
             if amount:

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass, field, replace
+from typing import Optional
 
 import numpy as np
 from numpy.typing import NDArray
@@ -22,6 +23,7 @@ from .drift import (
     wasserstein_distance,
 )
 from .drift.scale import safe_std
+from .inputs.row_distance import NAME as ROW_DISTANCE
 from .variation import JUDGED, usable
 from .window import RollingWindow
 
@@ -70,10 +72,15 @@ class FeatureDrift:
 
 @dataclass(frozen=True)
 class DriftReport:
-    """All features, worst first: drifted ones, then by how far beyond their limits, then by PSI."""
+    """All features, worst first: drifted ones, then by how far beyond their limits, then by PSI.
+
+    A row's distance comes after the columns that drifted, which explain it. estimated_accuracy: share of the window's
+    predictions to expect right, where the baseline knows what confidence is worth.
+    """
 
     samples: int
     features: dict[str, FeatureDrift] = field(default_factory=dict)
+    estimated_accuracy: Optional[float] = None
 
     @property
     def drifted(self) -> bool:
@@ -163,13 +170,15 @@ def missing_ratio(comparison: Comparison) -> NDArray[np.float64]:
 def evaluate(
     comparisons: list[Comparison],
     *,
-    psi_floor: float = PSI_FLOOR,
+    psi_floors: Mapping[str, float],
+    ignored: Collection[tuple[str, str]] = (),
+    estimated_accuracy: Optional[float] = None,
     pause: Callable[[], None] = lambda: None,
 ) -> DriftReport:
     """Judge the windows of one model together.
 
     A feature drifted when its two-sample test is significant among all features (Benjamini-Hochberg at 1 %), its
-    PSI is at least `psi_floor`, and, where the baseline knows how far its own windows stray, one of KL and
+    PSI is at least the feature's floor, and, where the baseline knows how far its own windows stray, one of KL and
     Wasserstein goes beyond that. `pause` is called between pieces of work.
     """
     found: list[FeatureDrift] = []
@@ -179,6 +188,8 @@ def evaluate(
             values[name] = statistic(comparison)
             pause()
         for column, feature in enumerate(comparison.reference.features):
+            if (feature.source, feature.name) in ignored:
+                continue
             numbers = {name: float(value[column]) for name, value in values.items()}
             found.append(
                 FeatureDrift(
@@ -194,16 +205,16 @@ def evaluate(
         pause()
     significant = benjamini_hochberg(np.array([drift.p_value for drift in found]), FALSE_DISCOVERY_RATE)
     found = [
-        replace(drift, drifted=bool(flag) and drift.psi >= psi_floor and drift.beyond)
+        replace(drift, drifted=bool(flag) and drift.psi >= psi_floors[drift.name] and drift.beyond)
         for drift, flag in zip(found, significant)
     ]
-    found.sort(key=lambda drift: (not drift.drifted, -drift.excess, -drift.psi))
+    found.sort(key=lambda drift: (not drift.drifted, drift.name == ROW_DISTANCE, -drift.excess, -drift.psi))
     samples = max((comparison.samples for comparison in comparisons), default=0)
     features: dict[str, FeatureDrift] = {}
     for drift in found:
         # An input column may be named like an output feature; the worse one keeps the plain name.
         features[drift.name if drift.name not in features else f"{drift.source}.{drift.name}"] = drift
-    return DriftReport(samples, features)
+    return DriftReport(samples, features, estimated_accuracy)
 
 
 def thresholds(feature: Feature, window: int) -> dict[str, float]:

@@ -13,7 +13,7 @@ from benchmarks.drift.document import DOCUMENT, RESULT, NoReasonError, document
 from benchmarks.drift.environments import NotInstalledError, interpreter
 from benchmarks.drift.figures import figures, rows_until
 from benchmarks.drift.peers import OURS, PEERS, Peer
-from benchmarks.drift.run import run_tool, write_jobs
+from benchmarks.drift.run import ToolError, merged, run_tool, write_jobs
 from benchmarks.drift.table import ROWS, behind, best
 
 
@@ -69,9 +69,9 @@ def test_ties_are_as_printed_and_fewer_rows_are_better():
 
 def test_rows_until_detection_count_the_right_column_only():
     stream = [["other"], ["other", "x"], ["x"], []]
-    assert rows_until(stream, "x") == 500
-    assert rows_until(stream, "other") == 250
-    assert rows_until(stream, "y") == float("inf")
+    assert rows_until(stream, {"x"}) == 500
+    assert rows_until(stream, {"x", "other"}) == 250
+    assert rows_until(stream, {"y"}) == float("inf")
 
 
 def test_figures_of_a_known_result():
@@ -80,8 +80,8 @@ def test_figures_of_a_known_result():
         for size in scenarios.QUIET_SIZES
     }
     drifting = {
-        f"drift_{kind}": {"flagged": [[], [], [column], [column], [], [], [], ["a", column]]}
-        for kind, column in scenarios.DRIFTS.items()
+        f"drift_{kind}": {"flagged": [[], [], [right[0]], [right[0]], [], [], [], ["a", right[-1]]]}
+        for kind, right in scenarios.DRIFTS.items()
     }
     flights = {f"flights_{period}": {"flagged": [[], ["temp"]]} for period in scenarios.PERIODS}
     timed = {
@@ -90,16 +90,55 @@ def test_figures_of_a_known_result():
     }
     found = figures({**quiet, **drifting, **flights, **timed})
     assert (found["quiet_100"], found["cpu_verdict"]) == (0.25, 0.5)
-    assert (found["detected_shift"], found["first_shift"], found["only_shift"]) == (1.0, 0.5, 0.5)
-    assert found["rows_shift"] == 875  # of 750 and 1,000
+    for kind in ("shift", "correlation"):
+        assert (found[f"detected_{kind}"], found[f"first_{kind}"], found[f"only_{kind}"]) == (1.0, 0.5, 0.5)
+        assert found[f"rows_{kind}"] == 875  # of 750 and 1,000
     assert (found["flights_july"], found["windows_july"]) == (0.5, 2)
     assert (found["cpu_10"], found["cpu_windows_10"], found["fit_10"]) == (2.0, 3, 4.0)
 
 
-@pytest.mark.parametrize("kind", scenarios.DRIFTS)
+def test_the_distance_of_the_row_is_not_another_column():
+    flagged = [[], [], [], ["normal_3", scenarios.WHOLE_ROW], [], [], [], [scenarios.WHOLE_ROW]]
+    found = figures({"drift_shift": {"flagged": flagged}})
+    assert (found["detected_shift"], found["first_shift"], found["only_shift"]) == (0.5, 0.5, 0.5)
+
+
+def test_a_later_run_of_some_data_replaces_their_figures_alone(result):
+    later = copy.deepcopy(result) | {"date": "2031-01-01", "machine": {"load": -1}}
+    later["tools"] = {key: {"detected_shift": 0.25} for key in result["tools"]}
+    together = merged(result, later)
+    assert (together["date"], together["machine"]) == ("2031-01-01", result["machine"])
+    assert together["tools"][OURS] == {**result["tools"][OURS], "detected_shift": 0.25}
+    later["tools"][OURS]["cpu_10"] = 1.0
+    assert merged(result, later)["machine"] == {"load": -1}
+    later["versions"][OURS] = "0.0.0"
+    with pytest.raises(ToolError, match="without --only"):
+        merged(result, later)
+
+
+def test_every_data_set_has_its_row_in_the_table():
+    rows = {row.key for row in ROWS}
+    assert {name for name in scenarios.DATA_SETS if not name.startswith("drift_")} <= rows
+    for kind in scenarios.DRIFTS:
+        assert f"drift_{kind}" in scenarios.DATA_SETS
+        assert {f"{what}_{kind}" for what in ("detected", "first", "only", "rows")} <= rows
+
+
+def test_a_turned_correlation_leaves_every_column_alone():
+    baseline = scenarios.made_baseline("correlation")
+    data = scenarios.drifting(baseline, "correlation", 1)
+    both = [scenarios.NAMES.index(name) for name in ("normal_1", "normal_2")]
+    before, after = data.windows[0, : scenarios.WINDOW - scenarios.STRIDE], data.windows[-1]
+    for rows, correlation in ((baseline, 0.8), (before, 0.8), (after, -0.8)):
+        assert np.corrcoef(rows[:, both].T)[0, 1] == pytest.approx(correlation, abs=0.05)
+        assert rows[:, both].mean(axis=0) == pytest.approx([0, 0], abs=0.1)
+        assert rows[:, both].std(axis=0) == pytest.approx([1, 1], abs=0.1)
+
+
+@pytest.mark.parametrize("kind", [kind for kind in scenarios.DRIFTS if kind != "correlation"])
 def test_a_stream_drifts_in_one_column_from_its_start_on(baseline, kind):
     data = scenarios.drifting(baseline, kind, 1)
-    place = scenarios.NAMES.index(scenarios.DRIFTS[kind])
+    place = scenarios.NAMES.index(scenarios.DRIFTS[kind][0])
     assert data.windows.shape == (4, scenarios.WINDOW, len(scenarios.NAMES))
     column = data.windows[-1, :, place]
     before = data.windows[0, : scenarios.WINDOW - scenarios.STRIDE, place]
@@ -117,10 +156,11 @@ def test_our_adapter_on_a_small_seeded_case(baseline):
     assert quiet["flagged"] == [[]] * 20
     assert len(quiet["cpu_seconds"]) == 20
     assert all(seconds > 0 for seconds in quiet["cpu_seconds"])
-    for kind, column in scenarios.DRIFTS.items():
-        flagged = measure(scenarios.drifting(baseline, kind, 3), Detector)["flagged"]
-        assert flagged[3::4] == [[column]] * 3, kind
-        assert flagged[0::4].count([]) + flagged[0::4].count([column]) == 3, kind
+    for kind in scenarios.DRIFTS:
+        flagged = measure(scenarios.drifting(scenarios.made_baseline(kind), kind, 3), Detector)["flagged"]
+        named = scenarios.DRIFTS[kind][-1]  # row_distance, where no column changes
+        assert flagged[3::4] == [[named]] * 3, kind
+        assert flagged[0::4].count([]) + flagged[0::4].count([named]) == 3, kind
 
 
 def test_a_tool_runs_in_a_process_of_its_own(baseline, tmp_path):

@@ -49,14 +49,17 @@ WITH_MODEL = ("--model", "model.py", "--weights", "weights.pt", "--class-names",
 def test_build_writes_what_fit_gives(folder, data):
     result = run(*BUILD, "--data", data, *WITH_MODEL)
     assert result.exit_code == 0, result.output
-    assert "wrote baselines/fraud-1.2.json: 1,000 rows, 4 features" in result.output
+    assert "wrote baselines/fraud-1.2.json: 1,000 rows, 7 features" in result.output
     baseline = Baseline.load("baselines/fraud-1.2.json")
     assert (baseline.name, baseline.version) == ("fraud", "1.2")
     assert [feature.name for feature in baseline.features] == [
         "amount",
         "hour",
+        "row_distance",
         "predicted_class",
         "confidence",
+        "entropy",
+        "margin",
     ]
     assert baseline.outputs.classes == ["a", "b", "c"]
     frame = pd.read_parquet("train.parquet")[["amount", "hour"]]
@@ -83,7 +86,7 @@ def test_build_reads_many_files_as_one(folder, data):
     assert result.exit_code == 0, result.output
     baseline = Baseline.load("baselines/fraud-1.2.json")
     assert baseline.of_source("input") == Baseline.fit(frame[["amount", "hour"]]).features
-    assert [feature.count for feature in baseline.of_source("output")] == [1000, 1000]
+    assert [feature.count for feature in baseline.of_source("output")] == [1000] * 4
 
 
 def test_build_streams_what_is_large(folder):
@@ -93,7 +96,7 @@ def test_build_streams_what_is_large(folder):
     assert run(*BUILD, "--data", "large.parquet", *WITH_MODEL).exit_code == 0
     streamed, fitted = Baseline.load("baselines/fraud-1.2.json"), Baseline.fit(frame)
     assert streamed.samples == 150_000
-    amount, hour = streamed.of_source("input")
+    amount, hour, _ = streamed.of_source("input")
     assert hour.counts == fitted.features[1].counts
     assert (amount.mean, amount.std) == pytest.approx((fitted.features[0].mean, fitted.features[0].std))
     assert np.array(amount.counts[:-1]) == pytest.approx(15_000, rel=0.06)
@@ -139,7 +142,7 @@ def test_parts_merge_into_one_file(folder):
     assert "wrote whole-3.0.json: 1,000 rows, 2 features" in result.output
     whole = Baseline.load("whole-3.0.json")
     assert (whole.name, whole.version) == ("whole", "3.0")
-    assert whole.features == Baseline.fit(pd.read_csv("train.csv")[["amount", "hour"]]).features
+    assert whole.features == Baseline.fit(pd.read_csv("train.csv")[["amount", "hour"]]).column_features
     run("baseline", "merge", "part-0.json", "part-1.json", "--output", "again-3.0.json", "--mergeable")
     assert run("baseline", "merge", "again-3.0.json", "part-1.json", "--output", "third.json").exit_code == 0
     assert Baseline.load("third.json").samples == 1600

@@ -3,8 +3,11 @@
 import json
 import logging
 import shutil
+import socket
+import struct
 import sys
 import textwrap
+import time
 from pathlib import Path
 
 import numpy as np
@@ -12,6 +15,7 @@ import pytest
 import torch
 from ts.metrics.metric_cache_yaml_impl import MetricsCacheYamlImpl
 from ts.model_loader import TsModelLoader
+from ts.protocol import otf_message_handler
 
 from torchvitals import Baseline, BaselineError, ConfigurationError, TorchVitalsError
 from torchvitals import metrics as m
@@ -74,6 +78,7 @@ def publisher(monkeypatch):
 @pytest.fixture
 def load(monkeypatch, publisher):
     services = []
+    monkeypatch.setattr(logging.getLogger(), "filters", [])
 
     def load_archive(folder, handler="my_handler"):
         monkeypatch.syspath_prepend(folder)
@@ -96,10 +101,11 @@ def monitor_of(service):
     return service._entry_point.args[0].monitor
 
 
-def predict(service, *rows):
+def predict(service, *rows, headers=None):
     requests = [
         {
             "requestId": f"r{index}".encode(),
+            "headers": [{"name": name, "value": value} for name, value in (headers or {}).items()],
             "parameters": [{"name": "body", "value": row, "contentType": "application/json"}],
         }
         for index, row in enumerate(rows)
@@ -120,6 +126,23 @@ def test_a_subclass_is_measured_where_it_overrides(load, archive, publisher):
     assert publisher.total(m.PREDICTIONS) == 10
     runtime = [labels for name, labels in publisher.series if name == m.RUNTIME_INFO.name]
     assert runtime == [("0", "cpu", "float32", torch.__version__, "false")]
+
+
+def test_the_wait_in_front_of_the_handler_is_read_from_each_requests_header(load, archive, publisher):
+    service = load(archive)
+    sent = time.time() - 2
+    predict(
+        service, [0.0] * 4, [1.0] * 4, headers={b"X-Request-Start": f"t={sent:.3f}".encode(), b"Host": b"a"}
+    )
+    predict(service, [0.0] * 4, headers={b"x-request-start": f"{sent * 1000:.0f}".encode()})
+    predict(service, [0.0] * 4, headers={b"X-Request-Start": b"soon"})
+    predict(service, [0.0] * 4)
+    monitor_of(service).flush()
+    assert publisher.value(m.REQUESTS, "ok") == 5
+    assert publisher.value(m.QUEUE_DURATION.count) == 3
+    assert publisher.value(m.QUEUE_DURATION.bucket, "1") == 0
+    assert publisher.value(m.QUEUE_DURATION.bucket, "30") == 3
+    assert publisher.total(m.MONITOR_ERRORS) == 0
 
 
 def test_a_batch_counts_each_request(load, archive, publisher):
@@ -283,6 +306,22 @@ def test_torchserves_own_lines_are_held_back_only_when_asked(load, archive, publ
         predict(service, [0.0] * 4)
     lines = [record for record in caplog.records if "[METRICS]" in record.getMessage()]
     assert len(lines) == (0 if coalesce else 10)
+
+
+@pytest.mark.parametrize("quiet", [True, False])
+def test_torchserves_line_for_each_request_is_left_out_unless_asked_for(load, archive, caplog, quiet):
+    configure(archive, f"quiet: {str(quiet).lower()}")
+    load(archive)
+    caplog.set_level("INFO")
+    caplog.clear()
+    ours, theirs = socket.socketpair()
+    with ours, theirs:
+        theirs.sendall(b"I" + struct.pack("!i", -1))  # a prediction of no request
+        otf_message_handler.retrieve_msg(ours)
+    logging.info("a line of the model's own")
+    lines = [record.getMessage() for record in caplog.records]
+    assert any(line.startswith("Backend received inference at: ") for line in lines) is not quiet
+    assert lines[-1] == "a line of the model's own"
 
 
 def test_a_missing_package_is_named_instead_of_hidden(archive, monkeypatch):

@@ -8,6 +8,7 @@ from sklearn.datasets import load_digits
 
 from torchvitals import Baseline, Monitor, MonitoringConfig
 from torchvitals import metrics as m
+from torchvitals.inputs import Images
 from torchvitals.publishers.memory import MemoryPublisher
 
 rng = np.random.default_rng(10)
@@ -36,7 +37,7 @@ FAULTS = {
 
 
 def test_an_image_baseline_has_features_of_images(baseline):
-    assert baseline.images == 1
+    assert baseline.inputs == Images(channels=1)
     names = [feature.name for feature in baseline.features]
     assert names == ["mean_grey", "std_grey", "brightness", "contrast", "sharpness", "noise"]
 

@@ -1,6 +1,8 @@
 """The whole monitor without a server: exact counts, gauges, and failing open."""
 
 import logging
+import threading
+import time
 
 import numpy as np
 import pytest
@@ -37,6 +39,13 @@ def serve(monitor, inputs, outputs, *, failed=0):
     monitor.recorder.outputs(call, outputs)
     monitor.recorder.finish(call, requests=len(inputs), failed=failed)
     return call
+
+
+def wait_until(condition, seconds=30):
+    deadline = time.monotonic() + seconds
+    while not condition():
+        assert time.monotonic() < deadline, "it did not come about"
+        time.sleep(0.01)
 
 
 def rows(count):
@@ -98,6 +107,106 @@ def test_warm_up_and_compilation_stay_out_of_the_latency_series(publisher):
     assert publisher.value(m.REQUESTS, "ok") == 5
 
 
+def test_time_of_warm_up_and_of_compilation_is_counted_apart(publisher):
+    monitor = monitor_of(publisher, warmup=2)
+    for index, milliseconds in enumerate((400, 300, 20, 1000, 20)):
+        call = serve(monitor, rows(1), scores(1))
+        call.handle_ns = milliseconds * 1_000_000
+        call.compiled = 2 if index in (1, 3) else 0
+    monitor.flush()
+    assert publisher.value(m.WARMUP_SECONDS) == pytest.approx(0.7)
+    assert publisher.value(m.COMPILATION_SECONDS) == pytest.approx(1.3)  # the second call was both
+    assert publisher.value(m.COMPILATIONS) == 4
+    assert publisher.value(m.STAGE_DURATION.sum, "handle", "host") == pytest.approx(0.04)
+
+
+def test_a_call_that_does_not_end_is_seen_while_it_hangs(publisher):
+    monitor = monitor_of(publisher, flush_interval=0.1)
+    going, release = threading.Event(), threading.Event()
+
+    def hang():
+        call = monitor.recorder.begin()
+        going.set()
+        release.wait(30)
+        monitor.recorder.finish(call, requests=1, failed=0)
+
+    def inflight():
+        return publisher.value(m.INFLIGHT, "9000")
+
+    monitor.flush()
+    assert inflight() == 0
+    first, second = threading.Thread(target=hang), threading.Thread(target=hang)
+    first.start()
+    assert going.wait(30)
+    began = time.monotonic()
+    monitor.start()  # from here on, the monitor's own thread flushes
+    wait_until(lambda: inflight() >= 0.3)
+    second.start()
+    serve(monitor, rows(1), scores(1))  # other calls come and go
+    seen = inflight()
+    wait_until(lambda: inflight() > seen)
+    assert inflight() <= time.monotonic() - began + 1
+    assert publisher.value(m.REQUESTS, "ok") <= 1
+    release.set()
+    first.join(30)
+    second.join(30)
+    wait_until(lambda: inflight() == 0)
+    monitor.stop()
+    assert publisher.value(m.REQUESTS, "ok") == 3
+
+
+def test_a_call_that_raised_has_ended(publisher):
+    monitor = monitor_of(publisher)
+    monitor.recorder.fail(monitor.recorder.begin(), requests=1, error=ValueError())
+    assert monitor.recorder.oldest_seconds() == 0
+
+
+def test_the_wait_in_front_of_the_handler_is_a_histogram_of_its_own(publisher):
+    monitor = monitor_of(publisher)
+    now = 1_700_000_010.0
+    for starts in (
+        None,
+        (now, ["t=1700000009.5", "1700000009998"]),
+        (now, ["nonsense", "t=1700000013"]),
+        None,
+    ):
+        serve(monitor, rows(1), scores(1)).starts = starts
+    monitor.flush()
+    assert publisher.value(m.QUEUE_DURATION.count) == 2
+    assert publisher.value(m.QUEUE_DURATION.sum) == pytest.approx(0.502)
+    assert publisher.value(m.QUEUE_DURATION.bucket, "0.0025") == 1
+    assert publisher.value(m.REQUESTS, "ok") == 4
+    assert publisher.total(m.MONITOR_ERRORS) == 0
+
+
+def test_the_share_of_large_inputs_taken_is_said(publisher, baseline):
+    monitor = monitor_of(publisher, baseline, overhead_budget=0.5)
+    assert publisher.value(m.SAMPLED_RATIO, "9000") == 1
+    monitor.recorder.sampler.adapt = lambda: 0.25
+    monitor.flush()
+    assert publisher.value(m.SAMPLED_RATIO, "9000") == 0.25
+
+
+def test_what_the_devices_allocator_says_is_published(publisher, monkeypatch):
+    stats = {
+        "allocated_bytes.all.peak": 600_000_000,
+        "inactive_split_bytes.all.current": 7,
+        "num_alloc_retries": 3,
+    }
+    monkeypatch.setattr(torch.cuda, "memory_stats", lambda device: stats)
+    monkeypatch.setattr(torch.cuda, "mem_get_info", lambda device: (1, 2))
+    config = MonitoringConfig(timing="off", flush_interval=60)
+    monitor = Monitor(config, publisher, device=torch.device("cuda", 0), worker="9000")
+    monitor._guarded("publish", monitor._start_series)
+    assert publisher.series[m.ALLOCATION_RETRIES.name, ("cuda0",)] == 0
+    for _ in range(2):
+        monitor.flush()
+    assert publisher.value(m.ALLOCATION_RETRIES, "cuda0") == 3
+    assert publisher.value(m.MEMORY, "9000", "cuda0", "inactive_split") == 7
+    assert publisher.value(m.ANOMALIES, "high_memory") == 2
+    assert publisher.total(m.MONITOR_ERRORS) == 0
+
+
 def test_drift_shows_in_the_gauges(publisher, baseline):
     monitor = monitor_of(publisher, baseline, window=200)
     serve(monitor, rows(200), scores(200))
@@ -112,7 +221,7 @@ def test_drift_shows_in_the_gauges(publisher, baseline):
     monitor.flush()
     assert publisher.value(m.DRIFTED, *labels) == 1
     assert publisher.value(m.MEAN_SHIFT, *labels) == pytest.approx(4, abs=0.3)
-    assert publisher.value(m.DRIFTED_RATIO, "200", "9000") == pytest.approx(1 / 4)
+    assert publisher.value(m.DRIFTED_RATIO, "200", "9000") == pytest.approx(2 / 7)  # and the row's distance
 
 
 def test_invalid_values_are_counted_by_reason(publisher, baseline):
@@ -250,5 +359,5 @@ def test_features_beyond_the_budget_count_in_the_ratio_alone(publisher):
         serve(monitor, torch.randn(500, 5) + torch.tensor([0.0, 0, 0, 0, 5]), scores(500))
         monitor.flush()
     shown = {labels[1] for (name, labels) in publisher.series if name == m.KL.name}
-    assert shown == {"f0", "f1"}
-    assert publisher.value(m.DRIFTED_RATIO, "1000", "9000") == pytest.approx(1 / 5)
+    assert shown == {"f0", "f1", "row_distance"}
+    assert publisher.value(m.DRIFTED_RATIO, "1000", "9000") == pytest.approx(2 / 6)

@@ -22,6 +22,7 @@ def test_exports():
         "DriftReport",
         "Feature",
         "FeatureDrift",
+        "Features",
         "Monitor",
         "MonitoredHandler",
         "MonitoredModel",

@@ -12,7 +12,7 @@ rng = np.random.default_rng(1)
 TRAINING = np.column_stack(
     [rng.normal(size=2000), rng.integers(0, 4, 2000), np.where(rng.random(2000) < 0.8, 0, 1.5)]
 )
-FEATURES = Baseline.fit(TRAINING).features
+FEATURES = Baseline.fit(TRAINING).column_features
 
 
 def rows_of(count, seed):

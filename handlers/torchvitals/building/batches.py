@@ -8,12 +8,15 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ..errors import BaselineError
+from ..inputs.texts import is_texts
 
 
 def inputs_of(batch: Any) -> Any:
     """Return a batch's inputs: the first of a tuple or list such as a DataLoader's (inputs, targets), or the batch."""
-    if isinstance(batch, (tuple, list)) and len(batch) and getattr(batch[0], "ndim", 0) > 1:
-        return batch[0]
+    if isinstance(batch, (tuple, list)) and len(batch):
+        first = batch[0]
+        if getattr(first, "ndim", 0) > 1 or is_texts(first):
+            return first
     return batch
 
 

@@ -29,7 +29,7 @@ class Column:
 
     def update(self, values: NDArray[Any]) -> None:
         """Add values, (n,). Raises BaselineError where numbers came before and texts come now, or the reverse."""
-        numbers = _as_numbers(values)
+        numbers = as_numbers(values)
         if numbers is not None:
             if self.found is None and np.isnan(numbers).all():
                 self._add_missing(len(numbers))
@@ -95,7 +95,7 @@ class Column:
         return self.found
 
 
-def _as_numbers(values: NDArray[Any]) -> Optional[NDArray[np.float32]]:
+def as_numbers(values: NDArray[Any]) -> Optional[NDArray[np.float32]]:
     """Return a column at float32, or None where it holds texts or nothing but objects for missing."""
     if is_text(values):
         present = [value for value in values.tolist() if value is not None] if values.dtype == object else []

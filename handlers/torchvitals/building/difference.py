@@ -17,6 +17,7 @@ from ..drift import (
     smoothed_shares,
 )
 from ..errors import BaselineError
+from ..inputs import Images
 from .weighted import weighted_counts
 
 
@@ -120,9 +121,19 @@ def _as_values(feature: Feature) -> tuple[NDArray[np.float64], NDArray[np.int64]
     return grid, np.diff(steps)
 
 
+def _comparable(baseline: Baseline) -> dict[tuple[str, str], Feature]:
+    """Return the features by source and name; a row's distance is measured in each baseline's own way."""
+    features = [*baseline.column_features, *baseline.of_source("output")]
+    return {(feature.source, feature.name): feature for feature in features}
+
+
 def _paired(a: Baseline, b: Baseline) -> list[tuple[Feature, Feature]]:
-    right = {(feature.source, feature.name): feature for feature in b.features}
-    left = {(feature.source, feature.name): feature for feature in a.features}
+    if a.inputs != b.inputs and not (isinstance(a.inputs, Images) and isinstance(b.inputs, Images)):
+        raise BaselineError(
+            f"the baselines describe {a.input_kind} and {b.input_kind}, each by what it learned itself; compare rows "
+            "with Baseline.compare"
+        )
+    left, right = _comparable(a), _comparable(b)
     for one, other, has in ((left, right, "first"), (right, left, "second")):
         alone = ", ".join(f"{name} ({source})" for source, name in one if (source, name) not in other)
         if alone:

@@ -4,13 +4,34 @@ from __future__ import annotations
 
 from typing import Any
 
-import numpy as np
+import msgspec
 import torch
-from numpy.typing import NDArray
 
 IMAGE_DIMENSIONS = 4  # images, channels, height, width
-BATCH_IMAGES = 256
 COLOURS = {1: ("grey",), 3: ("red", "green", "blue")}
+
+
+class Images(msgspec.Struct, frozen=True, tag="images", tag_field="kind"):
+    """Inputs that are images, (n, channels, height, width)."""
+
+    channels: int
+
+    @property
+    def names(self) -> list[str]:
+        """The features' names."""
+        return image_feature_names(self.channels)
+
+    def accepts(self, value: Any) -> bool:
+        """Tell whether a value is a batch of such images."""
+        return getattr(value, "ndim", 0) == IMAGE_DIMENSIONS and value.shape[1] == self.channels
+
+    def problem(self) -> str:
+        """Return what is wrong inside, or an empty text."""
+        return "" if self.channels > 0 else f"images have {self.channels} channels"
+
+    def describer(self) -> Any:
+        """Return what turns a batch into features."""
+        return image_features
 
 
 def image_feature_names(channels: int) -> list[str]:
@@ -43,24 +64,6 @@ def image_features(images: torch.Tensor) -> torch.Tensor:
         spread = (one.var(1, unbiased=False) + two.var(1, unbiased=False)).sqrt()
         features.append(_column(spread + 0.3 * (one.mean(1) ** 2 + two.mean(1) ** 2).sqrt()))
     return torch.cat(features, dim=1)
-
-
-def features_of_images(images: Any) -> NDArray[np.float64]:
-    """Return the features of (n, C, H, W) images in an array, (n, k), some hundred images at a time."""
-    with torch.inference_mode():
-        parts = [
-            image_features(torch.tensor(np.asarray(images[start : start + BATCH_IMAGES])))
-            for start in range(0, len(images), BATCH_IMAGES)
-        ]
-        return torch.cat(parts).double().numpy()
-
-
-def reduced_images(value: Any) -> Any:
-    """Return the features of images in place of a batch of images; anything else as it is."""
-    if isinstance(value, torch.Tensor) and value.ndim == IMAGE_DIMENSIONS:
-        with torch.inference_mode():
-            return image_features(value)
-    return value
 
 
 def _column(values: torch.Tensor) -> torch.Tensor:
