@@ -15,6 +15,7 @@ from .errors import BaselineError
 # Confidence is binned by its log odds: a sure model is 0.99 and 0.9999 of the time right, which is not the same.
 LOWEST_ODDS, STEP, BINS = -4.0, 0.25, 57
 FEWEST_LABELS = 200
+NUMBER_TYPES = (bool, int, float, np.bool_, np.number)
 
 
 class Accuracy(msgspec.Struct, frozen=True, kw_only=True):
@@ -94,6 +95,8 @@ def _indices(labels: Any, classes: Sequence[str]) -> NDArray[np.float64]:
     values = np.asarray(labels)
     if values.ndim != 1:
         raise BaselineError(f"labels have shape {values.shape}; give one a row, (rows,)")
+    if values.dtype == object and all(value is None or isinstance(value, NUMBER_TYPES) for value in values):
+        values = np.array([np.nan if value is None else value for value in values.tolist()], dtype=np.float64)
     if values.dtype.kind in "biuf":
         indices = values.astype(np.float64)
         wrong = indices[~np.isnan(indices) & ~np.isin(indices, np.arange(len(classes)))].tolist()

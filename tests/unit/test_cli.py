@@ -259,3 +259,129 @@ def test_generate_writes_and_check_notices(folder):
     result = run("metrics", "generate", "--check")
     assert result.exit_code == 1
     assert "metrics.yaml differs from metrics.py" in result.stderr
+
+
+CLASSIFIER = """
+import torch
+
+class Network(torch.nn.Module):
+    def forward(self, rows):
+        odds = torch.stack([-rows[:, 0], rows[:, 0]], dim=1)
+        return odds
+
+    def load_state_dict(self, state):
+        return None
+"""
+
+
+@pytest.fixture
+def labelled(folder):
+    rng = np.random.default_rng(5)
+    (folder / "sign.py").write_text(CLASSIFIER)
+    torch.save({}, folder / "empty.pt")
+    for name, rows, wrong in (("train", 2000, 0.1), ("held", 1000, 0.3)):
+        values = rng.normal(size=rows).astype("float32")
+        truth = np.where((values > 0) ^ (rng.random(rows) < wrong), "yes", "no")
+        table = pd.DataFrame(
+            {"x": values, "y": rng.normal(size=rows), "truth": truth, "when": np.arange(rows)}
+        )
+        table.to_parquet(folder / f"{name}-labelled.parquet")
+    return folder
+
+
+SIGN = ("--model", "sign.py", "--weights", "empty.pt", "--class-names", "no,yes", "--label-column", "truth")
+
+
+@pytest.mark.parametrize(
+    "order", [(), ("--time-column", "when", "--window", "100")], ids=["streamed", "ordered"]
+)
+def test_labels_tell_what_confidence_is_worth(labelled, order):
+    build = (
+        "baseline",
+        "build",
+        "--output",
+        "sign-1.0.json",
+        "--data",
+        "train-labelled.parquet",
+        *SIGN,
+        *order,
+    )
+    result = run(*build, "--columns", "x,y")
+    assert result.exit_code == 0, result.output
+    trained = Baseline.load("sign-1.0.json")
+    assert trained.accuracy.samples == 2000
+    assert trained.accuracy.ratio == pytest.approx(0.9, abs=0.02)
+    assert run(*build, "--columns", "x,y", "--held-out", "held-labelled.parquet").exit_code == 0
+    held = Baseline.load("sign-1.0.json")
+    assert (held.samples, held.accuracy.samples) == (2000, 1000)
+    assert held.accuracy.ratio == pytest.approx(0.7, abs=0.04)
+    shown = run("baseline", "show", "sign-1.0.json").output
+    assert "inputs are columns" in shown
+    assert f"accuracy {held.accuracy.ratio:.1%} on 1,000 labelled rows" in shown
+
+
+def test_the_label_and_the_time_are_no_inputs(labelled):
+    build = ("baseline", "build", "--output", "sign-1.0.json", "--data", "train-labelled.parquet")
+    assert run(*build, *SIGN, "--time-column", "when").exit_code == 0
+    assert [f.name for f in Baseline.load("sign-1.0.json").column_features] == ["x", "y"]
+
+
+@pytest.mark.parametrize(
+    ("options", "complaint"),
+    [
+        (("--held-out", "held-labelled.parquet"), "--held-out needs --label-column"),
+        (("--label-column", "truth"), "--label-column needs --model"),
+        (
+            (*SIGN, "--held-out", "train.csv"),
+            "'train.csv' has no column x, y, truth; it has: amount, hour, note",
+        ),
+    ],
+)
+def test_labels_that_cannot_be_used_are_refused(labelled, options, complaint):
+    build = (
+        "baseline",
+        "build",
+        "--output",
+        "sign-1.0.json",
+        "--data",
+        "train-labelled.parquet",
+        "--columns",
+        "x,y",
+    )
+    result = run(*build, *options)
+    assert result.exit_code == 1
+    assert complaint in result.stderr
+
+
+def test_a_column_of_lists_or_texts_and_the_features_section(folder):
+    rng = np.random.default_rng(6)
+    ids = [rng.integers(1, 300, rng.integers(3, 12)).tolist() for _ in range(800)]
+    texts = [" ".join(f"word{number}" for number in row) for row in ids]
+    vectors = [rng.normal(size=16).astype("float32") for _ in range(800)]
+    pd.DataFrame({"ids": ids, "texts": texts, "vectors": vectors}).to_parquet("lists.parquet")
+    for column, kind, names in (
+        ("ids", "tokens", ["length", "out_of_vocabulary"]),
+        ("texts", "texts", ["words", "out_of_vocabulary"]),
+        ("vectors", "embeddings", ["norm", "centroid_distance"]),
+    ):
+        (folder / "model-config.yaml").write_text(
+            f"handler: {{monitoring: {{features: {{inputs: {kind}}}}}}}"
+        )
+        build = ("baseline", "build", "--data", "lists.parquet", "--output", f"{kind}-1.0.json")
+        result = run(*build, "--columns", column, "--config", "model-config.yaml")
+        assert result.exit_code == 0, result.output
+        baseline = Baseline.load(f"{kind}-1.0.json")
+        assert (baseline.input_kind, baseline.samples) == (kind, 800)
+        assert [feature.name for feature in baseline.features][:2] == names
+    lengths = Baseline.load("tokens-1.0.json").features[0]
+    assert (lengths.min, lengths.max) == (3, 11)
+    result = run(*build, "--config", "model-config.yaml")
+    assert result.exit_code == 1
+    assert "embeddings are one column, and there are 3; choose it with --columns" in result.stderr
+    result = run(*build, "--columns", "texts", "--config", "model-config.yaml")
+    assert "column 'texts' must hold lists of numbers" in result.stderr
+    (folder / "model-config.yaml").write_text("handler: {monitoring: {features: {inputs: sounds}}}")
+    result = run(*build, "--columns", "ids", "--config", "model-config.yaml")
+    assert (
+        "model-config.yaml: handler.monitoring.features.inputs: invalid enum value 'sounds'" in result.stderr
+    )

@@ -6,8 +6,9 @@ import torch
 from scipy.ndimage import gaussian_filter
 from sklearn.datasets import load_digits
 
-from torchvitals import Baseline, Monitor, MonitoringConfig
+from torchvitals import Baseline, BaselineError, Monitor, MonitoringConfig
 from torchvitals import metrics as m
+from torchvitals.building import BaselineBuilder
 from torchvitals.inputs import Images
 from torchvitals.publishers.memory import MemoryPublisher
 
@@ -65,7 +66,7 @@ def test_images_are_reduced_on_the_request_path(baseline, digits):
     large = torch.nn.functional.interpolate(torch.from_numpy(digits[0]), size=(64, 64))
     learned = Baseline.fit(large.numpy(), name="large")
     monitor = Monitor(
-        MonitoringConfig(flush_interval=10, window=200), publisher, baseline=learned, worker="9000"
+        MonitoringConfig(flush_interval=10, window=200, overhead_budget=None), publisher, baseline=learned, worker="9000"
     )
     for fault in (large[:200], large[200:300] + 4, large[300:400] + 4):
         call = monitor.recorder.begin()
@@ -88,3 +89,30 @@ def test_images_with_other_channels_are_counted_as_another_shape(baseline):
     monitor.recorder.finish(call, requests=4, failed=0)
     monitor.flush()
     assert publisher.value(m.INPUT_INVALID, "all", "bad_shape") == 4
+
+
+def test_images_stream_and_merge(baseline, digits):
+    parts = []
+    for part in np.array_split(digits[0], 5):
+        parts.append(BaselineBuilder())
+        parts[-1].update((torch.from_numpy(part), torch.zeros(len(part))))  # as a DataLoader gives them
+    whole = parts[0]
+    for part in parts[1:]:
+        whole.merge(part)
+    built = whole.baseline()
+    assert (built.inputs, built.features) == (baseline.inputs, baseline.features)
+    file = whole.baseline(mergeable=True)
+    both = file.merge(file)
+    assert (both.inputs, both.samples) == (baseline.inputs, 2 * len(digits[0]))
+    assert not both.compare(digits[1]).drifted
+
+
+def test_images_of_other_channels_do_not_go_together(digits):
+    builder = BaselineBuilder()
+    builder.update(digits[0])
+    with pytest.raises(BaselineError, match="a batch has images of 3 channels, the first had 1"):
+        builder.update(np.zeros((2, 3, 8, 8)))
+    with pytest.raises(
+        BaselineError, match=r"images have shape \(5, 64\); give \(images, channels, height, width\)"
+    ):
+        builder.update(np.zeros((5, 64)))

@@ -17,7 +17,7 @@ def learner_of(folder, rows=300):
 
 
 def worker(folder, publisher, name="9000"):
-    config = MonitoringConfig(learn=300, flush_interval=10, warmup=0, window=200)
+    config = MonitoringConfig(learn=300, flush_interval=10, warmup=0, window=200, overhead_budget=None)
     monitor = Monitor(config, publisher, learner=learner_of(folder), worker=name)
     monitor._guarded("publish", monitor._start_series)
     return monitor
@@ -87,3 +87,38 @@ def test_a_damaged_file_is_refused(tmp_path):
     learner.path.write_text("{")
     with pytest.raises(BaselineError, match=r"fraud-2\.0-learned\.json' is not whole JSON"):
         learner.known()
+
+
+KINDS = {
+    "images": lambda rows: torch.rand(rows, 3, 40, 40),
+    "tokens": lambda rows: torch.randint(1, 500, (rows, 12 + rows % 7)),
+    "texts": lambda rows: [" ".join(rng.choice(WORDS, size=9)) for _ in range(rows)],
+    "embeddings": lambda rows: torch.randn(rows, 200),
+}
+MOVED = {
+    "images": lambda rows: torch.rand(rows, 3, 40, 40) / 2,
+    "tokens": lambda rows: torch.randint(300, 900, (rows, 12)),
+    "texts": lambda rows: [
+        "lorem ipsum dolor sit amet " + " ".join(rng.choice(WORDS, size=9)) for _ in range(rows)
+    ],
+    "embeddings": lambda rows: torch.randn(rows, 200) * 1.3,
+}
+WORDS = np.array(["card", "cash", "loan", "rent", "fee", "salary", "gift", "tax", "food", "fuel"])
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_any_kind_of_input_is_learned_and_then_watched(tmp_path, kind):
+    publisher = MemoryPublisher()
+    monitor = worker(tmp_path, publisher)
+    sizes = [48, 50, 51, 53, 49, 50]  # token ids come filled up to another length each time
+    for batch in [KINDS[kind](size) for size in sizes] + [KINDS[kind](100)] * 2 + [MOVED[kind](100)] * 3:
+        call = monitor.recorder.begin()
+        monitor.recorder.inputs(call, batch)
+        monitor.recorder.finish(call, requests=len(batch), failed=0)
+        monitor.flush()
+    learned = Baseline.load(tmp_path / "logs" / "fraud-2.0-learned.json")
+    assert (learned.input_kind, learned.samples) == (kind, 300)
+    assert publisher.total(m.DRIFTED) > 0
+    assert publisher.value(m.WINDOW_SAMPLES, "200", "9000") == 200
+    assert publisher.total(m.MONITOR_ERRORS) == publisher.total(m.MONITOR_DROPPED) == 0
+    assert publisher.value(m.INPUT_INVALID, "all", "bad_shape") == 0

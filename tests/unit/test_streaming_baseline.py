@@ -606,3 +606,14 @@ def test_counts_in_another_baselines_bins_are_near_the_true_ones(column, other):
 def test_baselines_of_other_columns_are_not_compared(second, complaint):
     with pytest.raises(BaselineError, match=complaint):
         differences(Baseline.fit(pd.DataFrame({"x": [1.0, 2.0], "y": [1.0, 2.0]})), second())
+
+
+@pytest.mark.parametrize("rows", [20_000, 65_536, 262_144])
+def test_merged_sketches_of_any_size_count_all_rows(rows):
+    """With 262,144 rows in each part the lowest level of the merged sketch is empty."""
+    rng = np.random.default_rng(1)
+    both = merged([stream(rng.normal(size=(rows, 1)), size=65_536) for _ in range(2)]).baseline()
+    (feature,) = both.features
+    assert feature.count == sum(feature.counts) == 2 * rows
+    assert np.array(feature.counts[:-1]) == pytest.approx(2 * rows / 10, rel=0.04)
+    assert both.problem() == ""

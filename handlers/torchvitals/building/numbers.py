@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from ..baseline import Feature, Source, Summary
 from ..fitting import few_values, fit_feature
 from .moments import Moments
-from .sketches import quantile_sketch
+from .sketches import quantile_sketch, weighted_values
 from .weighted import weighted_counts, weighted_edges, weighted_quantiles
 
 # A column with no more different values than this is counted exactly, value by value; any other goes into a sketch.
@@ -164,11 +164,7 @@ class Numbers:
         """Return the finite values, ascending, and how many each stands for."""
         if self._sketch is None:
             return self._values.astype(np.float64), self._counts
-        pairs = list(self._sketch)
-        values = np.array([value for value, _ in pairs], dtype=np.float64)
-        weights = np.array([weight for _, weight in pairs], dtype=np.int64)
-        order = np.argsort(values, kind="stable")
-        return values[order], weights[order]
+        return weighted_values(self._sketch)
 
     def _column(self) -> NDArray[np.float32]:
         """Return all values; in ascending order, which no statistic of them depends on."""

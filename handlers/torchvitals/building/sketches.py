@@ -4,6 +4,9 @@ from __future__ import annotations
 
 from typing import Any
 
+import numpy as np
+from numpy.typing import NDArray
+
 from ..errors import BaselineError
 
 # Ranks are right within 0.14 % of the rows (single-sided, 99 % of the time); about 24 kB a feature.
@@ -27,6 +30,17 @@ def quantile_sketch(serialized: bytes = b"") -> Any:
     """Return a KLL sketch of floats: a new one, or one read from its bytes."""
     sketches = _library().kll_floats_sketch
     return sketches.deserialize(serialized) if serialized else sketches(KLL_K)
+
+
+def weighted_values(sketch: Any) -> tuple[NDArray[np.float64], NDArray[np.int64]]:
+    """Return a quantile sketch's values, ascending, and how many values each stands for; together all.
+
+    The weights that iteration gives are all 1 when the lowest level of a sketch is empty, as it may be after a merge
+    (datasketches 5.2, kll_sketch_impl.hpp, the iterator), so they are taken from the cumulative shares.
+    """
+    values = np.unique(np.array([value for value, _ in sketch], dtype=np.float32))
+    upto = np.rint(np.array(sketch.get_cdf(values.tolist(), True)[:-1]) * sketch.n).astype(np.int64)
+    return values.astype(np.float64), np.diff(np.concatenate([[0], upto]))
 
 
 def frequency_sketch(serialized: bytes = b"") -> Any:

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import enum
 from pathlib import Path
-from typing import Any, Optional
+from typing import Optional
 
 import typer
 from rich.box import SIMPLE_HEAD
@@ -12,15 +13,25 @@ from rich.table import Table
 from ..baseline import Baseline, Feature
 from ..building import BaselineBuilder
 from ..building.difference import differences
+from ..config import read_config
 from ..errors import BaselineError
+from ..features import Features
 from ..variation import shortfall
 from ..verdict import PSI_FLOOR
 from .console import clear_errors, console
-from .model_outputs import Model
-from .progress import reading
-from .tables import batches_of, columns_in, files_of
+from .ray_engine import build_on_ray
+from .tables import columns_in, files_of
+from .training import Recipe, build_in_order, build_streaming, with_held_out
 
 BARS = " ▁▂▃▄▅▆▇█"
+
+
+class Engine(str, enum.Enum):
+    """Where rows are counted."""
+
+    local = "local"
+    ray = "ray"
+
 
 app = typer.Typer(help="What a model saw in training.", no_args_is_help=True)
 
@@ -51,8 +62,22 @@ def build(
     window: list[int] = typer.Option(
         [1000], help="Window size in rows that the model is watched with; may be given several times."
     ),
+    label_column: Optional[str] = typer.Option(
+        None, help="Column with the true class, by name or number from 0; for the estimate of accuracy."
+    ),
+    held_out: list[str] = typer.Option(
+        [], help="Labelled rows that the model was not trained on, for the estimate of accuracy; as --data."
+    ),
+    config: Optional[Path] = typer.Option(
+        None, help="The model-config.yaml; its handler: monitoring: features: section says what is described."
+    ),
     mergeable: bool = typer.Option(
-        False, "--mergeable", help="Keep what 'torchvitals baseline merge' needs; about 30 kB a feature."
+        False,
+        "--mergeable",
+        help="Keep what 'torchvitals baseline merge' needs; about 30 kB a feature. Leaves the row distance out.",
+    ),
+    engine: Engine = typer.Option(
+        Engine.local, help="Where rows are counted: in this process, or on the cluster that Ray finds."
     ),
     name: Optional[str] = typer.Option(
         None, help="Model name. Default: from the file's name (NAME-VERSION.json)."
@@ -61,35 +86,36 @@ def build(
 ) -> None:
     """Build a baseline from training data of any size."""
     with clear_errors():
-        if mergeable and time_column:
-            raise BaselineError(
-                "--mergeable does not go with --time-column: how windows vary cannot be merged; leave one out"
-            )
-        files = files_of(data)
-        names = _input_columns(files, _split(columns), time_column)
-        network = Model(model, weights) if model else None
+        _refuse_contradictions(
+            time_column=time_column,
+            mergeable=mergeable,
+            engine=engine,
+            label_column=label_column,
+            held_out=held_out,
+            model=model,
+        )
+        files, extra = files_of(data), files_of(held_out)
         found_name, found_version = _name_and_version(output)
-        name, version = name or found_name, version or found_version
-        classes = _split(class_names)
+        apart = [column for column in (time_column, label_column) if column]
+        recipe = Recipe(
+            names=_split(columns) or [column for column in columns_in(files[0]) if column not in apart],
+            label=label_column,
+            model=model,
+            weights=weights,
+            class_names=_split(class_names),
+            features=_features_in(config),
+            name=name or found_name,
+            version=version or found_version,
+        )
+        labelled = label_column is not None and not extra
         if time_column:
-            frame = _in_order_of_time(files, names, time_column)
-            baseline = Baseline.fit(
-                frame[names],
-                outputs=_outputs(network, frame[names]),
-                class_names=classes,
-                ordered=True,
-                windows=tuple(window),
-                name=name,
-                version=version,
-            )
+            baseline = build_in_order(recipe, files, time_column, tuple(window), labelled=labelled)
+        elif engine is Engine.ray:
+            baseline = build_on_ray(recipe, files, labelled=labelled, mergeable=mergeable)
         else:
-            builder = BaselineBuilder(feature_names=names, class_names=classes, name=name, version=version)
-            with reading(files) as show:
-                for file in files:
-                    for batch in batches_of(file, names):
-                        builder.update(batch.frame[names], outputs=_outputs(network, batch.frame[names]))
-                        show(file, batch.file_bytes, builder.samples)
-            baseline = builder.baseline(mergeable=mergeable)
+            baseline = build_streaming(recipe, files, labelled=labelled, mergeable=mergeable)
+        if extra:
+            baseline = with_held_out(baseline, recipe, extra)
         _write(baseline, output)
     for size in window if time_column else ():
         lacking = shortfall(baseline.samples, size)
@@ -169,6 +195,11 @@ def show(file: Path = typer.Argument(..., help="A baseline file.")) -> None:
         f"[bold]{baseline.name}[/] version {baseline.version}, {baseline.samples:,} rows, built {baseline.created}, "
         f"sha256 {baseline.sha256[:12]}"
     )
+    console.print(f"inputs are {baseline.input_kind}")
+    if baseline.accuracy is not None:
+        console.print(
+            f"accuracy {baseline.accuracy.ratio:.1%} on {baseline.accuracy.samples:,} labelled rows"
+        )
     table = Table(box=SIMPLE_HEAD, pad_edge=False, padding=(0, 1))
     for heading in ("feature", "source", "kind", "distribution", "mean", "std", "min", "max", "missing"):
         number = heading in ("mean", "std", "min", "max", "missing")
@@ -214,42 +245,37 @@ def _write(baseline: Baseline, output: Path) -> None:
     console.print(f"wrote {output}: {baseline.samples:,} rows, {len(baseline.features)} features")
 
 
-def _input_columns(files: list[Path], columns: Optional[list[str]], time_column: Optional[str]) -> list[str]:
-    """Return the input columns, which each file must have. Raises BaselineError that names a file that lacks one."""
-    have = columns_in(files[0])
-    names = columns or [column for column in have if column != time_column]
-    for file in files:
-        have = columns_in(file)
-        missing = [column for column in (*names, *filter(None, [time_column])) if column not in have]
-        if missing:
-            raise BaselineError(f"'{file}' has no column {', '.join(missing)}; it has: {', '.join(have)}")
-    return names
+def _features_in(config: Optional[Path]) -> Features:
+    """Return the `features:` section of a model-config.yaml. Raises ConfigurationError, BaselineError."""
+    if config is None:
+        return Features()
+    import yaml
 
-
-def _in_order_of_time(files: list[Path], names: list[str], time_column: str) -> Any:
-    import pandas as pd
-
-    wanted = list(dict.fromkeys([*names, time_column]))
-    with reading(files) as show:
-        frames: list[Any] = []
-        rows = 0
-        for file in files:
-            for batch in batches_of(file, wanted):
-                frames.append(batch.frame)
-                rows += len(batch.frame)
-                show(file, batch.file_bytes, rows)
-    whole = pd.concat(frames, ignore_index=True)
-    return whole.sort_values(time_column, kind="stable", ignore_index=True)
-
-
-def _outputs(network: Optional[Model], frame: Any) -> Optional[Any]:
-    """Return the model's outputs for a table's rows; None without a model."""
-    if network is None:
-        return None
     try:
-        rows = frame.to_numpy(dtype="float32")
-    except (ValueError, TypeError) as error:
+        content = yaml.safe_load(config.read_text())
+    except (OSError, yaml.YAMLError) as error:
+        raise BaselineError(f"--config: '{config}' cannot be read: {error}") from error
+    return read_config(content, str(config)).features
+
+
+def _refuse_contradictions(
+    *,
+    time_column: Optional[str],
+    mergeable: bool,
+    engine: Engine,
+    label_column: Optional[str],
+    held_out: list[str],
+    model: Optional[Path],
+) -> None:
+    if mergeable and time_column:
         raise BaselineError(
-            f"--model takes numbers, and a column is text: {error}; choose --columns"
-        ) from error
-    return network.outputs(rows)
+            "--mergeable does not go with --time-column: how windows vary cannot be merged; leave one out"
+        )
+    if engine is Engine.ray and time_column:
+        raise BaselineError(
+            "--engine ray does not go with --time-column: the order of time is not kept across parts; leave one out"
+        )
+    if held_out and not label_column:
+        raise BaselineError("--held-out needs --label-column: the column with the true class")
+    if label_column and model is None:
+        raise BaselineError("--label-column needs --model: accuracy is of the model's predictions")

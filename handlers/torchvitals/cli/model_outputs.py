@@ -23,21 +23,30 @@ class Model:
         self.path = path
         self._network = _load(path, weights)
 
-    def outputs(self, rows: NDArray[np.float32]) -> NDArray[np.float64]:
-        """Return the outputs, (n, k) or (n,), of (n, d) rows. Raises BaselineError where they do not fit."""
+    def outputs(self, rows: Any) -> NDArray[np.float64]:
+        """Return the outputs, (n, k) or (n,), of (n, ...) rows or n texts.
+
+        Raises BaselineError where they do not fit.
+        """
         try:
             with torch.inference_mode():
                 parts = [
-                    self._network(torch.tensor(part))
-                    for part in np.array_split(rows, -(-len(rows) // BATCH_ROWS) or 1)
+                    self._network(_given(rows[start : start + BATCH_ROWS]))
+                    for start in range(0, max(len(rows), 1), BATCH_ROWS)
                 ]
         except (RuntimeError, TypeError) as error:
-            raise BaselineError(
-                f"--model: '{self.path}' does not take rows of {rows.shape[1]} values: {error}"
-            ) from error
+            given = (
+                f"rows of {'x'.join(map(str, rows.shape[1:]))} values" if hasattr(rows, "shape") else "texts"
+            )
+            raise BaselineError(f"--model: '{self.path}' does not take {given}: {error}") from error
         if not all(isinstance(part, torch.Tensor) and part.ndim in (1, 2) for part in parts):
             raise BaselineError(f"--model: '{self.path}' must give one tensor, (rows, classes) or (rows,)")
         return torch.cat(parts).double().numpy()
+
+
+def _given(rows: Any) -> Any:
+    """Return rows as the model takes them: numbers as a tensor, texts as they are."""
+    return torch.tensor(rows) if isinstance(rows, np.ndarray) else rows
 
 
 def _load(model: Path, weights: Optional[Path]) -> Any:
