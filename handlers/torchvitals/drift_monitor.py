@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Collection, Mapping, Sequence
+from dataclasses import replace
 from typing import Any, Optional, Union
 
 import numpy as np
@@ -11,6 +12,7 @@ from numpy.typing import NDArray
 from .accuracy import ExpectedAccuracy
 from .baseline import Baseline, Source, at_model_precision
 from .binning import Binning
+from .inputs.row_distance import NAME as ROW_DISTANCE
 from .signals import output_signals
 from .verdict import PSI_FLOOR, Comparison, DriftReport, Reference, evaluate
 from .window import RollingWindow
@@ -43,6 +45,7 @@ class DriftMonitor:
         self._floors = {**{feature.name: psi_floor for feature in baseline.features}, **(psi_floors or {})}
         self._expected = None if baseline.accuracy is None else ExpectedAccuracy(baseline.accuracy)
         self.rows_seen = 0
+        self._places = {feature.name: place for place, feature in enumerate(baseline.column_features)}
         self._binnings = {source: Binning(baseline.of_source(source)) for source in SOURCES}
         self._references = {source: Reference(binning) for source, binning in self._binnings.items()}
         self._windows = {
@@ -89,13 +92,18 @@ class DriftMonitor:
             if self._windows[source][size].samples:
                 comparisons.append(Comparison(self._references[source], self._windows[source][size]))
                 pause()
-        return evaluate(
-            comparisons,
-            psi_floors=self._floors,
-            ignored=self.ignored,
-            estimated_accuracy=self._estimated_accuracy(size),
-            pause=pause,
+        report = evaluate(comparisons, psi_floors=self._floors, ignored=self.ignored, pause=pause)
+        return replace(
+            report, estimated_accuracy=self._estimated_accuracy(size), row_shares=self._row_shares(size)
         )
+
+    def _row_shares(self, size: int) -> dict[str, float]:
+        distance, window = self.baseline.rows, self._windows["input"][size]
+        if distance is None or ("input", ROW_DISTANCE) in self.ignored or not window.samples:
+            return {}
+        places = [self._places[name] for name in distance.columns]
+        shares = dict(zip(distance.columns, distance.shares(window.view().rows[:, places]).tolist()))
+        return dict(sorted(shares.items(), key=lambda item: -item[1]))
 
     def _estimated_accuracy(self, size: int) -> Optional[float]:
         names = [feature.name for feature in self._binnings["output"].features]

@@ -148,6 +148,9 @@ class DriftTelemetry:
                 labels = (drift.source, drift.name, window, self._worker)
                 for metric, field in FEATURE_GAUGES:
                     publisher.set(metric, labels, float(getattr(drift, field)))
+        for name, share in report.row_shares.items():
+            if ("input", name) in self._shown:
+                publisher.set(m.ROW_SHARE, ("input", name, window, self._worker), share)
         publisher.set(m.DRIFTED_RATIO, (window, self._worker), report.drifted_ratio)
         publisher.set(m.WINDOW_SAMPLES, (window, self._worker), report.samples)
         if report.estimated_accuracy is not None:

@@ -74,13 +74,15 @@ class FeatureDrift:
 class DriftReport:
     """All features, worst first: drifted ones, then by how far beyond their limits, then by PSI.
 
-    A row's distance comes after the columns that drifted, which explain it. estimated_accuracy: share of the window's
+    A row's distance comes after the columns that drifted, which explain it. row_shares: by column, its share in the
+    rows' squared distances, largest first; empty without a row distance. estimated_accuracy: share of the window's
     predictions to expect right, where the baseline knows what confidence is worth.
     """
 
     samples: int
     features: dict[str, FeatureDrift] = field(default_factory=dict)
     estimated_accuracy: Optional[float] = None
+    row_shares: dict[str, float] = field(default_factory=dict)
 
     @property
     def drifted(self) -> bool:
@@ -172,7 +174,6 @@ def evaluate(
     *,
     psi_floors: Mapping[str, float],
     ignored: Collection[tuple[str, str]] = (),
-    estimated_accuracy: Optional[float] = None,
     pause: Callable[[], None] = lambda: None,
 ) -> DriftReport:
     """Judge the windows of one model together.
@@ -214,7 +215,7 @@ def evaluate(
     for drift in found:
         # An input column may be named like an output feature; the worse one keeps the plain name.
         features[drift.name if drift.name not in features else f"{drift.source}.{drift.name}"] = drift
-    return DriftReport(samples, features, estimated_accuracy)
+    return DriftReport(samples, features)
 
 
 def thresholds(feature: Feature, window: int) -> dict[str, float]:

@@ -7,9 +7,11 @@ import pandas as pd
 import pytest
 from scipy.spatial.distance import mahalanobis
 
-from torchvitals import Baseline, BaselineError, DriftMonitor, Features
+from torchvitals import Baseline, BaselineError, DriftMonitor, Features, Monitor, MonitoringConfig
+from torchvitals import metrics as m
 from torchvitals.building import BaselineBuilder
 from torchvitals.inputs.row_distance import RIDGE, learn_row_distance
+from torchvitals.publishers.memory import MemoryPublisher
 from torchvitals.row_sample import RowSample, halves
 
 
@@ -179,3 +181,41 @@ def test_one_half_learns_and_the_other_measures():
     learn, measure = halves(rows)
     assert (len(learn), len(measure)) == (5, 6)
     assert {int(row[0]) for row in (*learn, *measure)} == set(range(11))
+
+
+def test_the_columns_that_make_the_distance_are_named():
+    rng = np.random.default_rng(11)
+    monitor = DriftMonitor(Baseline.fit(correlated(rng, 20_000, 0.8)), window=2000)
+    monitor.update(correlated(rng, 2000, 0.8))
+    usual = monitor.report().row_shares
+    assert sum(usual.values()) == pytest.approx(1)
+    assert max(usual.values()) < 0.13
+    monitor.update(correlated(rng, 2000, -0.8))
+    shares = monitor.report().row_shares
+    assert set(list(shares)[:2]) == {"f0", "f1"}
+    assert sum(list(shares.values())[:2]) > 0.5
+
+
+def test_shares_are_the_terms_of_the_squared_distance():
+    rng = np.random.default_rng(12)
+    rows = correlated(rng, 5000, 0.5)
+    learned = learn_row_distance(rows, [f"f{index}" for index in range(10)])
+    scaled = (rows[:7] - rows.mean(axis=0)) / rows.std(axis=0)
+    precision = np.linalg.inv(np.corrcoef(rows.T) + RIDGE * np.eye(10))
+    terms = np.array([[row[i] * (precision @ row)[i] for i in range(10)] for row in scaled])
+    assert learned.shares(rows[:7]) == pytest.approx(terms.sum(axis=0) / terms.sum(), abs=1e-6)
+    assert learned.shares(rows[:0]).tolist() == [0.0] * 10
+
+
+def test_they_are_exported():
+    rng = np.random.default_rng(13)
+    publisher = MemoryPublisher()
+    baseline = Baseline.fit(correlated(rng, 5000, 0.8))
+    monitor = Monitor(MonitoringConfig(flush_interval=10, window=500), publisher, baseline=baseline)
+    call = monitor.recorder.begin()
+    monitor.recorder.inputs(call, correlated(rng, 500, -0.8))
+    monitor.recorder.finish(call, requests=500, failed=0)
+    monitor.flush()
+    found = {labels[1]: value for (name, labels), value in publisher.series.items() if name == m.ROW_SHARE.name}
+    assert len(found) == 10
+    assert found["f0"] + found["f1"] > 0.5

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import msgspec
 import numpy as np
 from numpy.typing import NDArray
@@ -45,6 +47,18 @@ class RowDistance(msgspec.Struct, frozen=True, kw_only=True):
         scaled = _standardised(rows, np.array(self.mean), np.array(self.std))
         return np.asarray(np.linalg.norm(scaled @ np.array(self.whitening), axis=1))
 
+    def shares(self, rows: NDArray[np.floating[Any]]) -> NDArray[np.float64]:
+        """Return the share that each column has in the squared distances of (n, d) rows, (d,); they add up to 1.
+
+        1/d each, about, for rows like the training rows; a column that moved, or goes with the others in a new way, has
+        more. Some may be a little below 0. All 0 without rows. Source: the terms of the quadratic form.
+        """
+        scaled = _standardised(rows, np.array(self.mean), np.array(self.std))
+        root = np.array(self.whitening)
+        terms = (scaled * (scaled @ (root @ root))).sum(axis=0)
+        total = terms.sum()
+        return np.asarray(terms / total if total > 0 else np.zeros(len(self.columns)))
+
 
 def learn_row_distance(rows: NDArray[np.float64], columns: list[str]) -> RowDistance:
     """Learn from (n, d) rows, d names; NaN is missing."""
@@ -71,7 +85,7 @@ def _short(matrix: NDArray[np.float64]) -> list[list[float]]:
 
 
 def _standardised(
-    rows: NDArray[np.float64], mean: NDArray[np.float64], std: NDArray[np.float64]
+    rows: NDArray[np.floating[Any]], mean: NDArray[np.float64], std: NDArray[np.float64]
 ) -> NDArray[np.float64]:
     """Return (n, d) rows in standard deviations from the mean, cut off at FARTHEST; missing values are 0."""
     with np.errstate(invalid="ignore"):
