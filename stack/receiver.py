@@ -13,6 +13,7 @@ from __future__ import annotations
 
 import argparse
 import json
+import os
 import sys
 from collections import deque
 from datetime import datetime, timezone
@@ -154,7 +155,7 @@ async def page(request: Request) -> Response:
     """GET /."""
     alerts = list(request.app.state.notifications.alerts)
     return HTMLResponse(
-        html(alerts),
+        html(alerts, grafana_url=request.app.state.grafana_url),
         headers={
             "Content-Security-Policy": "default-src 'none'; style-src 'unsafe-inline'",
             "X-Content-Type-Options": "nosniff",
@@ -162,11 +163,11 @@ async def page(request: Request) -> Response:
     )
 
 
-def html(alerts: list[dict[str, Any]]) -> str:
-    """Return the page, newest first."""
+def html(alerts: list[dict[str, Any]], *, grafana_url: str = "") -> str:
+    """Return the page, newest first; grafana_url: where the dashboards are that alerts name, if anywhere."""
     shown = alerts[::-1][:SHOWN]
     count = f"{len(alerts)} received" + (f", the last {SHOWN} shown" if len(alerts) > SHOWN else "")
-    body = "\n".join(_article(alert) for alert in shown) or "<p>Nothing has arrived yet.</p>"
+    body = "\n".join(_article(alert, grafana_url) for alert in shown) or "<p>Nothing has arrived yet.</p>"
     return f"""<!doctype html>
 <html lang="en">
 <head>
@@ -185,8 +186,9 @@ def html(alerts: list[dict[str, Any]]) -> str:
 """
 
 
-def _article(alert: dict[str, Any]) -> str:
+def _article(alert: dict[str, Any], grafana_url: str) -> str:
     labels, annotations = alert["labels"], alert.get("annotations", {})
+    dashboard = annotations.get("dashboard", "")
     others = ", ".join(
         f"{name}={value}" for name, value in sorted(labels.items()) if name not in ("alertname", "severity")
     )
@@ -194,6 +196,7 @@ def _article(alert: dict[str, Any]) -> str:
         f'<a href="{escape(address)}" rel="noreferrer">{text}</a>'
         for text, address in (
             ("What to do", annotations.get("runbook_url", "")),
+            ("Dashboard", grafana_url + dashboard if grafana_url and dashboard.startswith("/d/") else ""),
             ("The query in Prometheus", alert.get("generatorURL", "")),
         )
         if isinstance(address, str) and address.startswith(("http://", "https://"))
@@ -214,8 +217,8 @@ def _error(status: int, message: str) -> Response:
     return JSONResponse({"error": message}, status_code=status)
 
 
-def application(file: Path | None) -> Starlette:
-    """Return the receiver; alerts in the file are shown too."""
+def application(file: Path | None, *, grafana_url: str = "") -> Starlette:
+    """Return the receiver; alerts in the file are shown too, with links to their dashboards at ``grafana_url``."""
     app = Starlette(
         routes=[
             Route("/", page),
@@ -226,6 +229,7 @@ def application(file: Path | None) -> Starlette:
         ]
     )
     app.state.notifications = Notifications(file)
+    app.state.grafana_url = grafana_url.rstrip("/")
     return app
 
 
@@ -235,9 +239,14 @@ def main(arguments: list[str] | None = None) -> int:
     parser.add_argument("--host", default="127.0.0.1", help="address to listen on (default: %(default)s)")
     parser.add_argument("--port", type=int, default=9099, help="port to listen on (default: %(default)s)")
     parser.add_argument("--file", type=Path, help="keep what arrives in this file too, one alert a line")
+    parser.add_argument(
+        "--grafana-url",
+        default=os.environ.get("GRAFANA_URL", ""),
+        help="link to dashboards there (default: $GRAFANA_URL, else no links)",
+    )
     options = parser.parse_args(arguments)
     try:
-        app = application(options.file)
+        app = application(options.file, grafana_url=options.grafana_url)
     except (OSError, ValueError) as error:
         sys.stderr.write(f"receiver: {options.file} cannot be used: {error}\n")
         return 1

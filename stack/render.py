@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -54,10 +55,13 @@ def config_properties(
     return "\n".join(lines) + "\n"
 
 
-def prometheus_yml(ports: Ports, *, interval: str | None = None, source: Path | None = None) -> str:
+def prometheus_yml(
+    ports: Ports, *, interval: str | None = None, alerts: Path | None = None, source: Path | None = None
+) -> str:
     """Return Prometheus's configuration.
 
-    interval: how often it scrapes and evaluates, such as "1s"; None: as in production.
+    interval: how often it scrapes and evaluates, such as "1s"; None: as in production. alerts: a file in the place of
+    alerts.yml.
     """
     source = source or ROOT / "prometheus" / "prometheus.yml"
     config = yaml.safe_load(source.read_text())
@@ -67,7 +71,8 @@ def prometheus_yml(ports: Ports, *, interval: str | None = None, source: Path | 
         # Prometheus refuses a timeout that is longer than the interval.
         if milliseconds(interval) < milliseconds(settings["scrape_timeout"]):
             settings["scrape_timeout"] = interval
-    config["rule_files"] = [str(source.parent / name) for name in config["rule_files"]]
+    own = {"alerts.yml": alerts} if alerts else {}
+    config["rule_files"] = [str(own.get(name, source.parent / name)) for name in config["rule_files"]]
     targets = {
         "torchserve": ports.metrics,
         "prometheus": ports.prometheus,
@@ -80,15 +85,48 @@ def prometheus_yml(ports: Ports, *, interval: str | None = None, source: Path | 
     return yaml.safe_dump(config, sort_keys=False)
 
 
-def alertmanager_yml(ports: Ports, *, source: Path | None = None) -> str:
-    """Return Alertmanager's configuration, with every webhook at the run's receiver."""
+@dataclass(frozen=True)
+class Retraining:
+    """Where a run's retraining service listens, and the file with its token."""
+
+    url: str
+    token_file: Path
+
+
+def alertmanager_yml(
+    ports: Ports,
+    *,
+    retraining: Retraining | None = None,
+    templates: tuple[Path, ...] = (),
+    source: Path | None = None,
+) -> str:
+    """Return Alertmanager's configuration, with every webhook at the run's receiver.
+
+    retraining: switches on the receiver of that name. templates: files that win over those of the repository.
+    """
     source = source or ROOT / "alertmanager" / "alertmanager.yml"
     config = yaml.safe_load(source.read_text())
-    config["templates"] = [str(source.parent / pattern) for pattern in config["templates"]]
+    config["templates"] = [
+        *(str(source.parent / pattern) for pattern in config["templates"]),
+        *map(str, templates),
+    ]
     for receiver in config["receivers"]:
         for webhook in receiver.get("webhook_configs", []):
             webhook["url"] = f"{url(ports.receiver)}/alerts"
+        if receiver["name"] == "retraining" and retraining is not None:
+            receiver["webhook_configs"] = [
+                {
+                    "url": f"{retraining.url}/alerts",
+                    "send_resolved": False,
+                    "http_config": {"authorization": {"credentials_file": str(retraining.token_file)}},
+                }
+            ]
     return yaml.safe_dump(config, sort_keys=False)
+
+
+def addresses_tmpl(grafana_url: str) -> str:
+    """Return the template that says where people find Grafana, as in alertmanager/templates/addresses.tmpl."""
+    return f'{{{{ define "torchvitals.grafana_url" }}}}{grafana_url}{{{{ end }}}}\n'
 
 
 def milliseconds(duration: str) -> int:

@@ -53,7 +53,8 @@ class Stack:
     run_dir: folder for configurations, data and logs; what an earlier run left there is removed.
     model_store: folder of archives. models: archive by the name under which it is served.
     workers: of each model, whatever its model-config.yaml says. scrape_interval: how often Prometheus scrapes and
-    evaluates, such as "1s"; None: as in production. ports: free ones, unless given.
+    evaluates, such as "1s"; None: as in production. ports: free ones, unless given. retraining: a retraining service
+    that Alertmanager sends to; the stack does not start it. alerts: a file in the place of prometheus/alerts.yml.
 
         with Stack(run_dir, model_store=store, models={"flight_delay": "flight_delay.mar"}, workers=2) as stack:
             stack.wait_ready(60)
@@ -72,6 +73,8 @@ class Stack:
         workers: int = 1,
         scrape_interval: str | None = None,
         ports: Ports | None = None,
+        retraining: render.Retraining | None = None,
+        alerts: Path | None = None,
     ) -> None:
         self.run_dir = Path(run_dir).resolve()
         self.model_store = Path(model_store).resolve()
@@ -79,6 +82,8 @@ class Stack:
         self.workers = workers
         self.scrape_interval = scrape_interval
         self.ports = ports or Ports.free()
+        self.retraining = retraining
+        self.alerts = alerts
         self.notices: list[str] = []
         self._grafana = False
         self._process: subprocess.Popen[bytes] | None = None
@@ -276,8 +281,11 @@ class Stack:
             "config.properties": render.config_properties(
                 ports, model_store=self.model_store, models=self.models, workers=self.workers
             ),
-            "prometheus.yml": render.prometheus_yml(ports, interval=self.scrape_interval),
-            "alertmanager.yml": render.alertmanager_yml(ports),
+            "prometheus.yml": render.prometheus_yml(ports, interval=self.scrape_interval, alerts=self.alerts),
+            "addresses.tmpl": render.addresses_tmpl(url(ports.grafana)),
+            "alertmanager.yml": render.alertmanager_yml(
+                ports, retraining=self.retraining, templates=(run / "addresses.tmpl",)
+            ),
         }
         for name, text in files.items():
             (run / name).write_text(text)
@@ -315,6 +323,7 @@ class Stack:
     def _grafana_environment(self, program: Path) -> dict[str, str]:
         folder = self.run_dir / "grafana"
         return {
+            "GRAFANA_URL": url(self.ports.grafana),  # read by the receiver
             "GRAFANA_COMMAND": shlex.join(grafana_command(program)),
             "GF_PATHS_DATA": str(folder),
             "GF_PATHS_LOGS": str(self.logs),

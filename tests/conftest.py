@@ -15,9 +15,9 @@ import torch
 import yaml
 
 from examples.flight_delay import train
-from examples.flight_delay.data import CLASSES, COLUMNS
-from examples.flight_delay.demo import WINDOWS
+from examples.flight_delay.data import CLASSES, COLUMNS, LABEL
 from examples.flight_delay.model import FlightDelayNet
+from examples.flight_delay.packaging import WINDOWS
 from stack import Stack
 from torchvitals import Baseline
 
@@ -80,17 +80,20 @@ def flights(tmp_path_factory: pytest.TempPathFactory) -> Flights:
     model = FlightDelayNet()
     model.load_state_dict(torch.load(folder / "model.pt", weights_only=True))
     model.eval()
-    frame = pd.read_parquet(folder / "train.parquet")[list(COLUMNS)]
+    frame, heldout = (pd.read_parquet(folder / f"{name}.parquet") for name in ("train", "heldout"))
     with torch.inference_mode():
-        logits = model(torch.tensor(frame.to_numpy(dtype="float32"))).numpy()
-    Baseline.fit(
-        frame,
+        logits, others = (
+            model(torch.tensor(rows[list(COLUMNS)].to_numpy(dtype="float32"))).numpy() for rows in (frame, heldout)
+        )
+    baseline = Baseline.fit(
+        frame[list(COLUMNS)],
         outputs=logits,
         class_names=list(CLASSES),
         ordered=True,
         windows=WINDOWS,
         name="flight_delay",
-    ).save(folder / BASELINE)
+    )
+    baseline.with_accuracy(others, heldout[LABEL]).save(folder / BASELINE)
     return Flights(folder)
 
 

@@ -6,6 +6,9 @@ DEMO_EXIT=1    end by itself, with status 0 only if no alert fired in late Febru
                delivered ModelInputDrift through Alertmanager; without it, stay up until Ctrl-C.
 FAULT=celsius  instead of July, late February once more, with the temperature in °C from the 18th on: a unit
                bug upstream. It must be noticed within 1,000 flights.
+RETRAIN=1      after July has been notified, it goes on, and the drift starts a retraining (acting.py): a new version
+               is trained on the flights served lately, tried on live traffic beside the old one, and then serves.
+               With FAULT=labels its training data are spoilt, and it must be rejected.
 
 Flights are replayed in the order of the calendar, some 14,500 times as fast as they left.
 """
@@ -15,13 +18,11 @@ from __future__ import annotations
 import math
 import os
 import re
-import shlex
-import shutil
-import subprocess
 import sys
 import threading
 import time
 from collections.abc import Callable
+from contextlib import nullcontext
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -35,23 +36,20 @@ from stack import Stack, StackError
 from stack.ports import Ports
 from stack.runner import stop_on_terminate
 
-from . import train
-from .data import CLASSES, COLUMNS, TIME
+from . import acting, train
+from .packaging import MODEL, MODEL_STORE, SOURCE, DemoError, build_archive, build_baseline
 from .prometheus import FeatureState, Prometheus
 from .replay import RATE, ReplayResult, Traffic, celsius_begins, replay, traffic
 
 ROOT = Path(__file__).resolve().parents[2]
-MODEL, VERSION = "flight_delay", "1.0"
+VERSION = "1.0"
 TRAINED = Path(".run/flight_delay")
-BASELINE = TRAINED / f"{MODEL}-{VERSION}.json"
-MODEL_STORE = Path("model-store")
 RUN_DIR = Path(".run/demo")
-# Windows of rows that the model is watched with (model-config.yaml), and that the baseline is calibrated for.
-WINDOWS = (500, 1000)
 # One sees every flight, so its windows are as long as those of the training data that set the limits. With two, each
 # would see every other flight: its windows would cover twice the time, stray less, and fill half as fast.
 WORKERS = 1
 ALERT = "ModelInputDrift"
+HEARTBEAT = "Watchdog"  # always fires, and is meant for no person
 
 # Late February is 12,488 flights, 83 s at 150 a second. A drift alert waits for its window and then a minute
 # (`for: 1m` in alerts.yml): only a silence longer than both together says anything. July's 15,000 are its first half.
@@ -61,10 +59,6 @@ MOST_FAULTY_ROWS = 1_000  # until the fault must have been noticed
 NOTIFICATION_SECONDS = 60  # after the last request, Alertmanager's group_wait among it
 READY_SECONDS = 90
 SETTLE_SECONDS = 10  # until Prometheus knows of the last request: a flush and a scrape
-
-
-class DemoError(Exception):
-    """A step of the demo failed; the message says which and how."""
 
 
 @dataclass(frozen=True)
@@ -139,50 +133,13 @@ def notification_text(alert: dict[str, Any]) -> str:
     return "\n".join(lines)
 
 
-def program(name: str) -> str:
-    """Return the path of a program that was installed beside this Python, or is on PATH."""
-    found = shutil.which(name, path=str(Path(sys.executable).parent)) or shutil.which(name)
-    if found is None:
-        raise DemoError(f"the program '{name}' is missing; 'make setup' installs it")
-    return found
-
-
-def command(console: Console, *words: str) -> None:
-    """Print a command as one would type it, and run it; raise DemoError with its output when it fails."""
-    console.print(f"[dim]$ {escape(shlex.join(words))}[/]", soft_wrap=True, highlight=False)
-    done = subprocess.run(
-        [program(words[0]), *words[1:]],
-        stdout=subprocess.PIPE,
-        stderr=subprocess.STDOUT,
-        text=True,
-        check=False,
-    )
-    if done.returncode:
-        raise DemoError(f"'{words[0]}' ended with status {done.returncode}:\n{done.stdout}")
-
-
 def build(console: Console) -> None:
     """Train, build the baseline and package, with the commands that README shows."""
     console.rule("Train on 1 January to 14 February 2013")
     train.run(TRAINED, console=console)
     console.rule("Baseline and archive")
-    source = "examples/flight_delay"
-    command(
-        console,
-        *("torchvitals", "baseline", "build", "--data", f"{TRAINED}/train.parquet"),
-        *("--columns", ",".join(COLUMNS), "--class-names", ",".join(CLASSES)),
-        *("--time-column", TIME, *(word for size in WINDOWS for word in ("--window", str(size)))),
-        *("--model", f"{source}/model.py", "--weights", f"{TRAINED}/model.pt"),
-        *("--name", MODEL, "--version", VERSION, "--output", str(BASELINE)),
-    )
-    MODEL_STORE.mkdir(exist_ok=True)
-    command(
-        console,
-        *("torch-model-archiver", "--model-name", MODEL, "--version", VERSION),
-        *("--handler", f"{source}/handler.py", "--model-file", f"{source}/model.py"),
-        *("--serialized-file", f"{TRAINED}/model.pt", "--extra-files", f"handlers,{BASELINE}"),
-        *("--config-file", f"{source}/model-config.yaml", "--export-path", str(MODEL_STORE), "--force"),
-    )
+    baseline = build_baseline(console, TRAINED, version=VERSION)
+    build_archive(console, TRAINED, baseline, version=VERSION, config=Path(SOURCE, "model-config.yaml"))
 
 
 def run_phase(
@@ -215,7 +172,7 @@ def run_phase(
         result=result,
         p95_seconds=prometheus.p95_by_stage(lasted),
         features=prometheus.features(),
-        fired=prometheus.fired(lasted),
+        fired=[name for name in prometheus.fired(lasted) if name != HEARTBEAT],
         pending=prometheus.pending(),
         fault_rows=fault_rows,
     )
@@ -300,21 +257,28 @@ def show_addresses(stack: Stack, console: Console) -> None:
         console.print(escape(notice), highlight=False)
 
 
-def demo(console: Console, *, exits: bool, kind: Traffic) -> int:
-    """Run the demo and return the exit status."""
+def demo(console: Console, *, exits: bool, kind: Traffic, retraining: bool = False, fault: str = "") -> int:
+    """Run the demo and return the exit status; ``fault`` spoils the retraining."""
     began = time.monotonic()
     build(console)
     console.rule("Serve")
     usual = Ports()
-    with Stack(
-        RUN_DIR,
-        model_store=MODEL_STORE,
-        models={MODEL: f"{MODEL}.mar"},
-        workers=WORKERS,
-        scrape_interval="1s",
-        # The ports that people know, where someone will look at them and they are free.
-        ports=Ports.free() if exits or usual.taken else usual,
-    ) as stack:
+    # The ports that people know, where someone will look at them and they are free.
+    ports = Ports.free() if exits or usual.taken else usual
+    service = acting.RetrainingService(ports, fault=fault) if retraining else None
+    with (
+        service or nullcontext(),
+        Stack(
+            RUN_DIR,
+            model_store=MODEL_STORE,
+            models={MODEL: f"{MODEL}.mar"},
+            workers=WORKERS,
+            scrape_interval="1s",
+            ports=ports,
+            retraining=service.hook if service else None,
+            alerts=service.alerts if service else None,
+        ) as stack,
+    ):
         stack.wait_ready(READY_SECONDS)
         show_addresses(stack, console)
         with Notifications(stack.notifications, console) as notifications:
@@ -330,13 +294,22 @@ def demo(console: Console, *, exits: bool, kind: Traffic) -> int:
             changed = run_phase(title, kind, requests=requests, stack=stack, console=console)
             notifications.wait_for(ALERT, timeout_seconds=NOTIFICATION_SECONDS)
             wrong += change_problems(changed, kind, texts=notifications.texts(ALERT)[early:])
+            if service:
+                wrong += acting.see(
+                    service,
+                    stack,
+                    first=JULY_REQUESTS,
+                    fault=fault,
+                    delivered=notifications.firing,
+                    console=console,
+                )
             console.rule()
             for text in wrong:
                 console.print(f"[red]WRONG[/] {escape(text)}")
             if not wrong:
                 console.print(
-                    f"[green]As it should be[/]: silence in February, then {ALERT} through Alertmanager "
-                    f"({time.monotonic() - began:.0f} s in all)."
+                    f"[green]As it should be[/]: silence in February, then {ALERT} through Alertmanager"
+                    f"{', then a retraining' if service else ''} ({time.monotonic() - began:.0f} s in all)."
                 )
             if not exits:
                 show_addresses(stack, console)
@@ -364,15 +337,17 @@ def main() -> int:
     terminal = sys.stdout.isatty()
     console = Console(width=None if terminal else 110)
     exits = os.environ.get("DEMO_EXIT", "") not in ("", "0")
-    fault = os.environ.get("FAULT", "")
-    if fault not in ("", Traffic.celsius.value):
-        console.print(
-            f"[red]FAULT={escape(fault)} is not known; the one fault is FAULT={Traffic.celsius.value}[/]"
-        )
+    fault, retraining = os.environ.get("FAULT", ""), acting.wanted()
+    known = acting.FAULT if retraining else Traffic.celsius.value
+    if fault not in ("", known):
+        where = "with RETRAIN=1" if retraining else "without RETRAIN=1"
+        console.print(f"[red]FAULT={escape(fault)} is not known; the one fault {where} is FAULT={known}[/]")
         return 2
     os.chdir(ROOT)
     stop_on_terminate()
     try:
+        if retraining:
+            return demo(console, exits=exits, kind=Traffic.july, retraining=True, fault=fault)
         return demo(console, exits=exits, kind=Traffic.celsius if fault else Traffic.july)
     except KeyboardInterrupt:
         console.print("Stopped.")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import time
 from dataclasses import dataclass
 
@@ -95,6 +96,22 @@ class Prometheus:
             f'model_name="{self.model}", clock="host"}}[{round(seconds)}s])))'
         )
         return {labels["stage"]: value for labels, value in found if value == value}
+
+    def p95(self, *, version: str, seconds: float) -> float:
+        """Return p95 in seconds of a version's whole handler over the last ``seconds``; NaN without a call."""
+        labels = f'model_name="{self.model}", model_version="{version}", clock="host", stage="handle"'
+        buckets = f"increase(model_stage_duration_seconds_bucket{{{labels}}}[{round(seconds)}s])"
+        found = self.query(f"histogram_quantile(0.95, sum by (le) ({buckets}))")
+        return found[0][1] if found else math.nan
+
+    def estimated_accuracy(self, *, version: str) -> float | None:
+        """Return the accuracy that the monitors of a version estimate for their longest window, if they do."""
+        found = self.query(
+            f'model_estimated_accuracy_ratio{{model_name="{self.model}", model_version="{version}"}}'
+        )
+        longest = max((int(labels["window"]) for labels, _ in found), default=0)
+        values = [value for labels, value in found if int(labels["window"]) == longest and value == value]
+        return sum(values) / len(values) if values else None
 
     def features(self) -> list[FeatureState]:
         """Return all features of the model, the largest KL divergence first."""

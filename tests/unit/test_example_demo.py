@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 from rich.console import Console
 
-from examples.flight_delay import demo
+from examples.flight_delay import demo, packaging
 from examples.flight_delay.demo import (
     DemoError,
     Notifications,
@@ -161,15 +161,15 @@ def test_a_receiver_that_cannot_be_asked_is_an_error() -> None:
 def test_a_command_that_fails_ends_the_demo_with_its_output() -> None:
     name = sys.executable.rsplit("/", 1)[-1]
     screen = console()
-    demo.command(screen, name, "-c", "pass")
+    packaging.command(screen, name, "-c", "pass")
     assert screen.file.getvalue() == f"$ {name} -c pass\n"
     with pytest.raises(DemoError, match=r"(?s)ended with status 3:\n.*no such model"):
-        demo.command(screen, name, "-c", "import sys; print('no such model'); sys.exit(3)")
+        packaging.command(screen, name, "-c", "import sys; print('no such model'); sys.exit(3)")
 
 
 def test_a_missing_program_is_named() -> None:
     with pytest.raises(DemoError, match="'torchvitals-no-such' is missing; 'make setup'"):
-        demo.program("torchvitals-no-such")
+        packaging.program("torchvitals-no-such")
 
 
 def test_an_unknown_fault_is_refused(
@@ -177,4 +177,7 @@ def test_an_unknown_fault_is_refused(
 ) -> None:
     monkeypatch.setenv("FAULT", "kelvin")
     assert demo.main() == 2
-    assert "FAULT=kelvin is not known; the one fault is FAULT=celsius" in capsys.readouterr().out
+    assert (
+        "FAULT=kelvin is not known; the one fault without RETRAIN=1 is FAULT=celsius"
+        in capsys.readouterr().out
+    )

@@ -11,8 +11,9 @@ import torch
 import yaml
 
 from examples.flight_delay.data import COLUMNS
-from examples.flight_delay.demo import JULY_REQUESTS, MOST_FAULTY_ROWS, ROOT, WINDOWS
+from examples.flight_delay.demo import JULY_REQUESTS, MOST_FAULTY_ROWS, ROOT
 from examples.flight_delay.model import FlightDelayNet
+from examples.flight_delay.packaging import WINDOWS
 from examples.flight_delay.replay import celsius_begins, to_celsius
 from torchvitals import Baseline
 from torchvitals.config import read_config
