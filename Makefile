@@ -1,4 +1,5 @@
 # make demo           a model on real data, served, watched, and a notification when the world changes
+#                     RETRAIN=1 goes on: the drift retrains the model (FAULT=labels: a bad retraining, which is rejected)
 # make test           everything that can be tested without Docker
 # make test-compose   the Docker image and docker-compose.yml, run for real
 # make lint           linters, types, import contracts, generated files

@@ -44,7 +44,12 @@ def test_a_saved_baseline_reads_back_the_same(saved):
     assert Baseline.load(path) == baseline
     assert len(baseline.sha256) == 64
     assert baseline.outputs.kind == "classification"
-    assert [f.name for f in baseline.of_source("output")] == ["predicted_class", "confidence", "entropy", "margin"]
+    assert [f.name for f in baseline.of_source("output")] == [
+        "predicted_class",
+        "confidence",
+        "entropy",
+        "margin",
+    ]
 
 
 def test_it_holds_no_raw_row(saved):
