@@ -3,7 +3,7 @@
 # make test           everything that can be tested without Docker
 # make test-compose   the Docker image and docker-compose.yml, run for real
 # make lint           linters, types, import contracts, generated files
-# Both set themselves up: .venv, and Java, Prometheus and Alertmanager from the system's packages.
+# Both set themselves up: .venv, and Java, Prometheus, Alertmanager and Chromium from the system's packages.
 
 SHELL := /bin/bash
 VENV := .venv/bin
@@ -42,7 +42,7 @@ format: setup
 	$(VENV)/ruff check --fix
 	$(VENV)/ruff format
 
-# Files that follow from others: metrics.yaml, docs/metrics.md, grafana/dashboards, deploy/compose.
+# Files that follow from others: metrics.yaml, docs/metrics.md, grafana/dashboards and the report's copy, deploy/compose.
 generate: setup
 	$(VENV)/torchvitals metrics generate
 	$(VENV)/python deploy/compose/render.py

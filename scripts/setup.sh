@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
-# Makes .venv (the package and all that its development needs) and installs what is missing of Java, Prometheus and
-# Alertmanager from the system's packages, without their services. Does nothing when all is there.
+# Makes .venv (the package and all that its development needs) and installs what is missing of Java, Prometheus,
+# Alertmanager and Chromium from the system's packages, without their services. Does nothing when all is there.
 # Needs Python 3.10 or later; for system packages, apt (Debian, Ubuntu) and root or sudo.
 set -euo pipefail
 cd "$(dirname "$0")/.."
@@ -64,5 +64,7 @@ install_without_service() {
   [ -z "$made" ] || as_root rm -f "$guard"
   ! command -v systemctl >/dev/null || as_root systemctl disable --quiet "$1" 2>/dev/null || true
 }
+# `torchvitals report --png` and the tests that open its page.
+has chromium || apt_install chromium
 { has prometheus && has promtool; } || install_without_service prometheus
 { has prometheus-alertmanager alertmanager && has amtool; } || install_without_service prometheus-alertmanager

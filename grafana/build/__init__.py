@@ -1,23 +1,39 @@
-"""Generates the dashboards in ``grafana/dashboards``.
+"""Generates the dashboards in ``grafana/dashboards``, and their copies in the package of ``torchvitals report``.
 
-A dashboard is a table of panels (``overview.py``, ``model.py``, ``drift.py``), made of the dataclasses in ``spec.py``.
+A dashboard is a table of panels (``overview.py``, ``model.py``, …), made of the dataclasses in ``spec.py``.
 ``python -m grafana.build`` writes them as the classic dashboard JSON that Grafana 11 and 12 load.
 """
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
 
-from grafana.build import drift, model, overview
+from grafana.build import drift, health, model, overview, versions
 from grafana.build.render import to_json
 from grafana.build.spec import Dashboard
 
-__all__ = ["DASHBOARDS", "FOLDER", "generate"]
+__all__ = ["DASHBOARDS", "FOLDER", "PACKAGED", "ROOT", "generate"]
 
-FOLDER = Path(__file__).resolve().parent.parent / "dashboards"
-DASHBOARDS: tuple[Dashboard, ...] = (overview.DASHBOARD, model.DASHBOARD, drift.DASHBOARD)
+ROOT = Path(__file__).resolve().parents[2]
+FOLDER = ROOT / "grafana" / "dashboards"
+# pip installs the report without this folder, so it brings its own.
+PACKAGED = ROOT / "report" / "torchvitals_report" / "dashboards"
+DASHBOARDS: tuple[Dashboard, ...] = (
+    overview.DASHBOARD,
+    model.DASHBOARD,
+    drift.DASHBOARD,
+    versions.DASHBOARD,
+    health.DASHBOARD,
+)
 
 
-def generate() -> dict[str, str]:
-    """Return the text of every dashboard file, by file name."""
-    return {f"{dashboard.uid}.json": to_json(dashboard) for dashboard in DASHBOARDS}
+def generate(root: Path = ROOT) -> dict[Path, str]:
+    """Return the text of every file, by its path below ``root``."""
+    files = {}
+    for dashboard in DASHBOARDS:
+        text = to_json(dashboard)
+        files[root / FOLDER.relative_to(ROOT) / f"{dashboard.uid}.json"] = text
+        compact = json.dumps(json.loads(text), ensure_ascii=False, separators=(",", ":"))
+        files[root / PACKAGED.relative_to(ROOT) / f"{dashboard.uid}.json"] = compact + "\n"
+    return files

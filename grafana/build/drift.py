@@ -3,7 +3,19 @@
 from __future__ import annotations
 
 from grafana.build import palette
-from grafana.build.promql import RANGE, THRESHOLDS, Scope, columns, lines, peak, ranked, rate, total
+from grafana.build.promql import (
+    MODEL,
+    RANGE,
+    THRESHOLDS,
+    Scope,
+    columns,
+    fixed_threshold,
+    lines,
+    peak,
+    ranked,
+    rate,
+    total,
+)
 from grafana.build.spec import (
     THRESHOLD_REF,
     Bars,
@@ -17,7 +29,6 @@ from grafana.build.spec import (
     Target,
     Text,
     Timeline,
-    Variable,
 )
 from torchvitals import metrics
 
@@ -42,6 +53,7 @@ LIMITS = "model_feature:model_feature_drift_threshold:max"
 FLEET_RANGES = (("10m", "10 minutes"), ("1h", "1 hour"), ("1d", "1 day"))
 
 CHOSEN = 'feature="$feature"'
+WINDOW = 'window="$window"'
 SIGNAL = 'signal="kl_divergence"'
 OBSERVED = S.select(metrics.OBSERVATIONS, CHOSEN)
 WINDOW_ROWS = S.fresh(metrics.WINDOW_SAMPLES, 'window="$window"')
@@ -70,9 +82,8 @@ def _drifted(source: str) -> Target:
     return Target(f"sum(max by ({FEATURE}) ({series}))")
 
 
-def _trend(title: str, description: str, recorded: str, signal: str = "", *, width: int = 12) -> Graph:
+def _trend(title: str, description: str, recorded: str, *threshold: Target, width: int = 12) -> Graph:
     series = _windowed(recorded)
-    threshold = (S.threshold(signal),) if signal else ()
     return Graph(
         title,
         description,
@@ -82,14 +93,40 @@ def _trend(title: str, description: str, recorded: str, signal: str = "", *, wid
     )
 
 
+def _learned(statistic: str, *matchers: str) -> str:
+    """Return the limits that were learned from the training data; one of 0 says nothing."""
+    chosen = S.fresh_model(LIMITS, 'window="$window"', f'statistic="{statistic}"', *matchers)
+    return f"({chosen} > 0)"
+
+
+def _kl_limits() -> str:
+    """Return each feature's limit of the KL divergence: learned from the training data, else the model's."""
+    model = f"max({S.fresh_model(THRESHOLDS, SIGNAL)})"
+    return (
+        f"max by ({FEATURE}) ({_learned('kl_divergence')}) or 0 * {_column(KL)} + on () group_left () {model}"
+    )
+
+
+def _of_limits(series: str) -> str:
+    """Divide KL and Wasserstein by the feature's own limit and take the larger; ``series`` selects one of both."""
+    key = f"job, instance, {MODEL}, {FEATURE}, window"
+    parts = [
+        f"label_replace({series.format(recorded)} / on ({key}) {_learned(statistic)}, "
+        f'"statistic", "{statistic}", "", "")'
+        for recorded, statistic in (
+            (_windowed(KL), "kl_divergence"),
+            (_windowed(WASSERSTEIN), "wasserstein_distance"),
+        )
+    ]
+    return f"max by ({FEATURE}) ({' or '.join(parts)})"
+
+
 def _of_chosen(recorded: str) -> str:
     return f"max({_windowed(recorded, CHOSEN)})"
 
 
 def _limit(statistic: str) -> str:
-    """Return the limit of the chosen feature that was learned from the training data; 0 says nothing."""
-    matchers = ('window="$window"', CHOSEN, f'statistic="{statistic}"')
-    return f"max({S.fresh_model(LIMITS, *matchers)}) > 0"
+    return f"max({_learned(statistic, CHOSEN)})"
 
 
 def _fleet(statistic: str) -> tuple[tuple[str, str], ...]:
@@ -113,18 +150,9 @@ DASHBOARD = Dashboard(
     uid="torchvitals-drift",
     title="TorchVitals / Drift",
     description="Drift of one model's inputs and outputs against its training baseline, feature by feature.",
-    alerts=S.alerts(),
+    annotations=S.annotations(),
     time_from="now-6h",
-    variables=(
-        *S.variables(),
-        Variable(
-            "feature",
-            "Feature",
-            "The feature whose distribution is shown below.",
-            f"label_values({S.select(metrics.BASELINE_BIN_RATIO)}, feature)",
-            multi=False,
-        ),
-    ),
+    variables=S.variables(S.feature()),
     question=Text(
         "Which question this answers",
         "What this dashboard is for and how to read it.",
@@ -187,12 +215,15 @@ DASHBOARD = Dashboard(
                     "means significant, large and, where the training data taught it, beyond what they do "
                     "themselves. PSI and KL compare distributions; Wasserstein distance "
                     "and mean shift are in baseline standard deviations; the p value is the chance of such "
-                    "a window if nothing had changed.",
+                    "a window if nothing had changed. A limit is what the training data's own windows taught, for "
+                    "KL else the model's.",
                     columns(
                         _column(DRIFTED),
                         _column(PSI),
                         _column(KL),
+                        _kl_limits(),
                         _column(WASSERSTEIN),
+                        f"max by ({FEATURE}) ({_learned('wasserstein_distance')})",
                         _column(MEAN_SHIFT),
                         _column(P_VALUE, "min"),
                         _column(MISSING),
@@ -203,10 +234,12 @@ DASHBOARD = Dashboard(
                         Column("Value #A", "Verdict", "none", texts=VERDICT, width=110),
                         Column("Value #B", "PSI", "none", 3),
                         Column("Value #C", "KL divergence", "none", 3),
-                        Column("Value #D", "Wasserstein distance", "none", 2),
-                        Column("Value #E", "Mean shift", "none", 2),
-                        Column("Value #F", "p value", "sci", 1),
-                        Column("Value #G", "Missing", "percentunit", 1),
+                        Column("Value #D", "KL limit", "none", 3),
+                        Column("Value #E", "Wasserstein distance", "none", 2),
+                        Column("Value #F", "Wasserstein limit", "none", 2),
+                        Column("Value #G", "Mean shift", "none", 2),
+                        Column("Value #H", "p value", "sci", 1),
+                        Column("Value #I", "Missing", "percentunit", 1),
                     ),
                     sort_by=("Verdict", "PSI"),
                     height=11,
@@ -224,6 +257,31 @@ DASHBOARD = Dashboard(
                     texts=VERDICT,
                     height=10,
                 ),
+                Graph(
+                    "Farthest as a multiple of its limit",
+                    "KL divergence or Wasserstein distance, whichever is farther, divided by the limit that the "
+                    "training data's own windows taught. Over 1 a feature went where it never was in training. "
+                    "Empty where the baseline was built without the order of time.",
+                    (
+                        *ranked(_of_limits("{}"), _of_limits(f"max_over_time({{}}[{RANGE}] @ end())"), NAME),
+                        fixed_threshold(1),
+                    ),
+                    minimum=0,
+                ),
+                Graph(
+                    "What makes rows unusual",
+                    "Share of each column in the squared distance of the window's rows from the training rows, in "
+                    "the worker where it is largest. It says which columns row_distance is about. Empty for inputs "
+                    "that are no table.",
+                    ranked(
+                        f"max by ({FEATURE}) {S.fresh(metrics.ROW_SHARE, WINDOW)}",
+                        S.fresh_peak(metrics.ROW_SHARE, FEATURE, WINDOW),
+                        NAME,
+                    ),
+                    unit="percentunit",
+                    minimum=0,
+                    maximum=1,
+                ),
             ),
         ),
         Row(
@@ -232,29 +290,32 @@ DASHBOARD = Dashboard(
                 _trend(
                     "KL divergence",
                     "Histogram KL divergence from the baseline to the window, in nats. It grows without "
-                    "limit where the baseline has rows and the window has none.",
+                    "limit where the baseline has rows and the window has none. The dashed line is the model's "
+                    "limit, for features that learned none of their own.",
                     KL,
-                    "kl_divergence",
+                    S.threshold("kl_divergence"),
                 ),
                 _trend(
                     "PSI",
                     "Population stability index: the symmetric sum of both KL divergences. Over the dashed "
                     "line a significant change counts as drift.",
                     PSI,
-                    "psi",
+                    S.threshold("psi"),
                 ),
                 _trend(
                     "Mean shift",
                     "How far the mean moved, up or down, in baseline standard deviations.",
                     MEAN_SHIFT,
-                    "mean_shift_sigmas",
+                    S.threshold("mean_shift_sigmas"),
                     width=8,
                 ),
                 _trend(
                     "Wasserstein distance",
                     "How far the values moved on average, in baseline standard deviations. It keeps growing "
-                    "where KL saturates.",
+                    "where KL saturates. The dashed line is the lowest limit that the training data's own windows "
+                    "taught for any feature.",
                     WASSERSTEIN,
+                    Target(f"min({_learned('wasserstein_distance')})", "Lowest limit", THRESHOLD_REF),
                     width=8,
                 ),
                 _trend(

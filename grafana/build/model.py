@@ -4,14 +4,12 @@ from __future__ import annotations
 
 from grafana.build import palette
 from grafana.build.promql import (
-    FORGOTTEN_SECONDS,
     FRESH,
-    FRESH_SECONDS,
     RANGE,
     RATE,
     Scope,
     columns,
-    fixed_threshold,
+    estimated_accuracy,
     lines,
     quantile,
     ranked,
@@ -36,8 +34,8 @@ CONFIDENCE = metrics.CONFIDENCE
 PREDICTIONS = S.select(metrics.PREDICTIONS)
 BASELINE_CLASSES = S.fresh_model("model_class:model_baseline_class:ratio")
 RSS = 'kind="rss"'
+PEAK_RSS = 'kind="peak_rss"'
 WINDOW = 'window="$window"'
-SEEN = S.select(metrics.WINDOW_EVALUATED)
 FIRING = S.alerts()
 # TorchServe names a worker W-PORT-MODEL_VERSION and sets the gauge each time the worker loads its model.
 LOAD_TIME = selector("WorkerLoadTime", 'WorkerName=~"W-[0-9]+-${model_name}_.*"')
@@ -73,7 +71,7 @@ DASHBOARD = Dashboard(
     uid="torchvitals-model",
     title="TorchVitals / Model",
     description="One model on TorchServe: calls, latency by stage, predictions, memory and workers.",
-    alerts=FIRING,
+    annotations=S.annotations(),
     variables=S.variables(),
     question=Text(
         "Which question this answers",
@@ -144,16 +142,19 @@ DASHBOARD = Dashboard(
                     minimum=0,
                 ),
                 Graph(
-                    "Warm-ups and compilations",
-                    "First calls of a worker, and torch.compile compilations. Both are slow, are left out "
-                    "of the latencies and belong to the start of a worker; later ones mean restarts or "
-                    "changing input shapes.",
-                    lines(
-                        ("warm-up calls", f"sum(increase({S.select(metrics.WARMUP_REQUESTS)}[{RATE}]))"),
-                        ("compilations", f"sum(increase({S.select(metrics.COMPILATIONS)}[{RATE}]))"),
+                    "Oldest call that has not ended",
+                    "Age of the oldest call in each worker that has not answered yet, the longest first. A line "
+                    "that climbs with the clock is a call that hangs. The dashed line is the inflight_seconds limit.",
+                    (
+                        *ranked(
+                            f"max by ({WORKER}) {S.fresh(metrics.INFLIGHT)}",
+                            S.fresh_peak(metrics.INFLIGHT, WORKER),
+                            WORKER_NAME,
+                        ),
+                        S.threshold("inflight_seconds"),
                     ),
+                    unit="s",
                     minimum=0,
-                    bars=True,
                 ),
                 Graph(
                     "Anomalies",
@@ -214,6 +215,47 @@ DASHBOARD = Dashboard(
             ),
         ),
         Row(
+            "What calls wait for",
+            (
+                Graph(
+                    "Wait before the handler",
+                    "Mean and percentiles of the time between the proxy's X-Request-Start header and the handler: "
+                    "network, queue and batching. Empty without a proxy that sets the header.",
+                    (
+                        *_percentiles(S.select(metrics.QUEUE_DURATION.bucket)),
+                        Target(_mean(metrics.QUEUE_DURATION), "mean", "D"),
+                    ),
+                    unit="s",
+                    minimum=0,
+                    width=8,
+                ),
+                Graph(
+                    "Warm-ups and compilations",
+                    "First calls of a worker, and torch.compile compilations. Both are slow, are left out "
+                    "of the latencies and belong to the start of a worker; later ones mean restarts or "
+                    "changing input shapes.",
+                    lines(
+                        ("warm-up calls", f"sum(increase({S.select(metrics.WARMUP_REQUESTS)}[{RATE}]))"),
+                        ("compilations", f"sum(increase({S.select(metrics.COMPILATIONS)}[{RATE}]))"),
+                    ),
+                    minimum=0,
+                    bars=True,
+                    width=8,
+                ),
+                Graph(
+                    "Time lost to warm-ups and compilations",
+                    "How long callers waited in those calls, in seconds of waiting for each second of the clock.",
+                    lines(
+                        ("warm-up calls", rate(S.select(metrics.WARMUP_SECONDS))),
+                        ("calls that compiled", rate(S.select(metrics.COMPILATION_SECONDS))),
+                    ),
+                    unit="percentunit",
+                    minimum=0,
+                    width=8,
+                ),
+            ),
+        ),
+        Row(
             "Predictions",
             (
                 Graph(
@@ -231,7 +273,15 @@ DASHBOARD = Dashboard(
                     unit="percentunit",
                     minimum=0,
                     maximum=1,
-                    width=8,
+                ),
+                Graph(
+                    "Estimated accuracy",
+                    "Accuracy to expect of the window's predictions, from calibrated confidence, in the worker "
+                    "where it is lowest, and the accuracy on the baseline's labelled rows. Below the dashed line "
+                    "it dropped by more than the limit. Empty for a model whose baseline had no labels.",
+                    estimated_accuracy(S),
+                    unit="percentunit",
+                    maximum=1,
                 ),
                 Graph(
                     "Class mix",
@@ -248,7 +298,6 @@ DASHBOARD = Dashboard(
                     unit="percentunit",
                     minimum=0,
                     maximum=1,
-                    width=8,
                 ),
                 Bars(
                     "Class mix against the baseline",
@@ -263,7 +312,6 @@ DASHBOARD = Dashboard(
                     unit="percentunit",
                     minimum=0,
                     maximum=1,
-                    width=8,
                     category="Class",
                     columns=(
                         Column("class", "Class"),
@@ -293,13 +341,14 @@ DASHBOARD = Dashboard(
                 ),
                 Graph(
                     "Device memory",
-                    "Memory on the accelerator of the worker that uses most. Empty on a CPU. The dashed "
-                    "line is the memory_bytes limit on the peak.",
+                    "Memory on the accelerator of the worker that uses most. Inactive split memory is reserved in "
+                    "pieces that no tensor fits: fragmentation. Empty on a CPU. The dashed line is the "
+                    "memory_bytes limit on the peak.",
                     (
                         *lines(
                             *(
                                 (kind.replace("_", " "), f"max({_device_memory(kind)})")
-                                for kind in ("allocated", "reserved", "peak_allocated")
+                                for kind in ("allocated", "reserved", "peak_allocated", "inactive_split")
                             )
                         ),
                         S.threshold("memory_bytes"),
@@ -317,13 +366,25 @@ DASHBOARD = Dashboard(
                     ),
                     minimum=0,
                     bars=True,
-                    width=24,
+                    height=6,
+                ),
+                Graph(
+                    "Retries of the allocator",
+                    "Times that the allocator had to give memory back before it could serve a request, by device. "
+                    "They slow calls down, and come before running out of memory.",
+                    ranked(
+                        f"sum by (device) (increase({S.select(metrics.ALLOCATION_RETRIES)}[{RATE}]))",
+                        total(S.select(metrics.ALLOCATION_RETRIES), "device"),
+                        "{{device}}",
+                    ),
+                    minimum=0,
+                    bars=True,
                     height=6,
                 ),
             ),
         ),
         Row(
-            "Workers and the monitor",
+            "Workers",
             (
                 Table(
                     "Workers",
@@ -331,6 +392,7 @@ DASHBOARD = Dashboard(
                     columns(
                         f"max by ({RUNTIME}) {S.fresh(metrics.RUNTIME_INFO)}",
                         f"max by ({WORKER}) {S.fresh(metrics.MEMORY, RSS)}",
+                        f"max by ({WORKER}) {S.fresh(metrics.MEMORY, PEAK_RSS)}",
                         f"max by ({WORKER}) {S.fresh(metrics.WINDOW_SAMPLES, WINDOW)}",
                         f"1000 * max by ({WORKER}) {S.fresh(metrics.WINDOW_EVALUATED)}",
                     ),
@@ -344,25 +406,11 @@ DASHBOARD = Dashboard(
                         Column("torch_version", "PyTorch"),
                         Column("Value #A", "Info", hidden=True),
                         Column("Value #B", "Memory", "bytes"),
-                        Column("Value #C", "Rows in the window", "none", 0),
-                        Column("Value #D", "Evaluated", "dateTimeFromNow"),
+                        Column("Value #C", "Peak memory", "bytes"),
+                        Column("Value #D", "Rows in the window", "none", 0),
+                        Column("Value #E", "Evaluated", "dateTimeFromNow"),
                     ),
                     height=6,
-                ),
-                Graph(
-                    "Since the last evaluation",
-                    "Time since each worker last evaluated its window, the longest first. Over the dashed "
-                    "line its gauges count as dead. A worker leaves after an hour.",
-                    (
-                        *ranked(
-                            f"(time() - max by ({WORKER}) ({SEEN}) < {FORGOTTEN_SECONDS})",
-                            f"max by ({WORKER}) (timestamp({SEEN} @ end()) - {SEEN} @ end() < {FORGOTTEN_SECONDS})",
-                            WORKER_NAME,
-                        ),
-                        fixed_threshold(FRESH_SECONDS),
-                    ),
-                    unit="s",
-                    minimum=0,
                 ),
                 Graph(
                     "Worker restarts",
@@ -375,29 +423,8 @@ DASHBOARD = Dashboard(
                     ),
                     minimum=0,
                     bars=True,
-                ),
-                Graph(
-                    "Cost of the monitor",
-                    "CPU time that the monitor uses for each call of the handler, by phase.",
-                    ranked(
-                        _share(rate(S.select(metrics.MONITOR_SECONDS), "phase"), rate(REQUESTS)),
-                        total(S.select(metrics.MONITOR_SECONDS), "phase"),
-                        "{{phase}}",
-                    ),
-                    unit="s",
-                    minimum=0,
-                    stacked=True,
-                ),
-                Graph(
-                    "Errors and dropped rows of the monitor",
-                    "Errors inside the monitor, and rows or values that it could not take, in a second. "
-                    "Both should be zero; predictions are never affected.",
-                    lines(
-                        ("errors", rate(S.select(metrics.MONITOR_ERRORS))),
-                        ("dropped", rate(S.select(metrics.MONITOR_DROPPED))),
-                    ),
-                    unit="cps",
-                    minimum=0,
+                    width=24,
+                    height=6,
                 ),
             ),
         ),

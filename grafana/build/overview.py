@@ -4,16 +4,13 @@ from __future__ import annotations
 
 from grafana.build import palette
 from grafana.build.promql import (
-    FORGOTTEN_SECONDS,
     FRESH,
-    FRESH_SECONDS,
     MODEL,
     RANGE,
     RATE,
     THRESHOLDS,
     Scope,
     columns,
-    fixed_threshold,
     lines,
     peak,
     quantile,
@@ -37,7 +34,6 @@ P95 = S.select("model_stage:model_stage_duration_seconds:p95_rate5m", 'stage="ha
 LATENCY_LIMIT = S.fresh_model(THRESHOLDS, 'signal="latency_p95_seconds"')
 DRIFTED = S.select("model:model_drifted_features_ratio:max", 'window=~"$window"')
 RSS = S.select("model_device:model_memory_bytes:max", 'kind="rss"')
-SEEN = S.select(metrics.WINDOW_EVALUATED)
 FIRING = S.alerts()
 
 # TorchServe counts these itself, under the model's name and a version of its own.
@@ -56,7 +52,7 @@ PER_SECOND = f"sum by ({MODEL}) (rate({{}}[{RATE}]))"
 
 ALL_CLEAR = (Step(None, palette.OK), Step(1, palette.ALARM))
 
-KEPT = ("datasource", "job", "instance")
+KEPT = ("datasource", "job", "instance", "feature")
 ONE_MODEL = "&".join(
     (
         "${__url_time_range}",
@@ -86,7 +82,7 @@ DASHBOARD = Dashboard(
     uid="torchvitals-overview",
     title="TorchVitals / Overview",
     description="All models on TorchServe at a glance: alerts, traffic, latency, drift, memory and the machine.",
-    alerts=FIRING,
+    annotations=S.annotations(),
     variables=S.variables(),
     question=Text(
         "Which question this answers",
@@ -94,7 +90,8 @@ DASHBOARD = Dashboard(
         content=(
             "## Is every model healthy, and if not, which one and why?\n"
             "Read from top to bottom: what is wrong, then requests, predictions and the machine. "
-            "A name in the table of models opens its own dashboard, its drift column the drift dashboard. "
+            "A name in the table of models opens its own dashboard, its drift column the drift dashboard, its "
+            "workers the health of the monitoring. "
             "Graphs show the five largest over the chosen time; a dashed line is a threshold."
         ),
     ),
@@ -162,7 +159,7 @@ DASHBOARD = Dashboard(
                         f"max by ({MODEL}) ({DRIFTED})",
                         f"max by ({MODEL}) ({RSS})",
                         f"sum by ({MODEL}) ({S.select('model:model_monitor:fresh_workers')})",
-                        f"count by ({MODEL}) ({FIRING})",
+                        f"count by ({MODEL}) ({S.alerts_of_models()})",
                     ),
                     columns=(
                         Column("model_name", "Model", link=f"/d/torchvitals-model?{ONE_MODEL}"),
@@ -186,6 +183,7 @@ DASHBOARD = Dashboard(
                             "Living workers",
                             "none",
                             steps=(Step(None, palette.ALARM), Step(1, palette.OK)),
+                            link=f"/d/torchvitals-health?{ONE_MODEL}",
                         ),
                     ),
                     sort_by=("Firing alerts", "p95 against its limit"),
@@ -234,11 +232,15 @@ DASHBOARD = Dashboard(
                 ),
                 Graph(
                     "Errors",
-                    "Share of calls that raised an error in a stage of the handler.",
-                    ranked(
-                        ratio(rate(ERRORS, MODEL), rate(REQUESTS, MODEL)),
-                        f"({ratio(total(ERRORS, MODEL), total(REQUESTS, MODEL))})",
-                        NAME,
+                    "Share of calls that raised an error in a stage of the handler. The dashed line is the lowest "
+                    "limit of the chosen models.",
+                    (
+                        *ranked(
+                            ratio(rate(ERRORS, MODEL), rate(REQUESTS, MODEL)),
+                            f"({ratio(total(ERRORS, MODEL), total(REQUESTS, MODEL))})",
+                            NAME,
+                        ),
+                        S.threshold("error_ratio", operation="min"),
                     ),
                     unit="percentunit",
                     minimum=0,
@@ -339,52 +341,6 @@ DASHBOARD = Dashboard(
                     "Use of each GPU, measured by TorchServe. Empty on a machine without one.",
                     "GPUUtilization",
                     gpu=True,
-                ),
-            ),
-        ),
-        Row(
-            "The monitor itself",
-            (
-                Graph(
-                    "Since the last evaluation",
-                    "Time since any worker of the model last evaluated its window. It stays below the flush "
-                    "interval while the monitor lives; over the dashed line its gauges count as dead. A "
-                    "model leaves after an hour.",
-                    (
-                        *ranked(
-                            f"(time() - max by ({MODEL}) ({SEEN}) < {FORGOTTEN_SECONDS})",
-                            f"min by ({MODEL}) (timestamp({SEEN} @ end()) - {SEEN} @ end() < {FORGOTTEN_SECONDS})",
-                            NAME,
-                        ),
-                        fixed_threshold(FRESH_SECONDS),
-                    ),
-                    unit="s",
-                    minimum=0,
-                    width=8,
-                ),
-                Graph(
-                    "Cost",
-                    "CPU time that the monitor uses for each call of the handler.",
-                    ranked(
-                        ratio(rate(S.select(metrics.MONITOR_SECONDS), MODEL), rate(REQUESTS, MODEL)),
-                        f"({ratio(total(S.select(metrics.MONITOR_SECONDS), MODEL), total(REQUESTS, MODEL))})",
-                        NAME,
-                    ),
-                    unit="s",
-                    minimum=0,
-                    width=8,
-                ),
-                Graph(
-                    "Errors and dropped rows",
-                    "Errors inside the monitor, and rows or values that it could not take, in a second. "
-                    "Both should be zero; predictions are never affected.",
-                    lines(
-                        ("errors", rate(S.select(metrics.MONITOR_ERRORS))),
-                        ("dropped", rate(S.select(metrics.MONITOR_DROPPED))),
-                    ),
-                    unit="cps",
-                    minimum=0,
-                    width=8,
                 ),
             ),
         ),

@@ -8,13 +8,14 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from grafana.build.spec import THRESHOLD_REF, Target, Variable
+from grafana.build import palette
+from grafana.build.spec import THRESHOLD_REF, Annotation, Target, Variable
 from torchvitals import metrics
 
 RATE = "$__rate_interval"
 RANGE = "$__range"
 LINES = 5
-REFS = "ABCDEFGHIJ"
+REFS = "ABCDEFGHIJKLM"
 
 FRESH = "worker:model_monitor:fresh"
 THRESHOLDS = "model_signal:model_threshold:max"
@@ -27,6 +28,11 @@ FORGOTTEN_SECONDS = 3600
 # As in worker:model_monitor:fresh.
 FRESH_SECONDS = 30
 
+# It fires always, to show that alerts arrive.
+NOT_WATCHDOG = 'alertname!="Watchdog"'
+# What was there within this time before is no news, so that a server that was away does not count as a deployment.
+NEWS = "1d"
+
 
 @dataclass(frozen=True)
 class Scope:
@@ -34,15 +40,16 @@ class Scope:
 
     many_models: bool
     many_versions: bool
+    version: str = "model_version"
 
     @property
     def model_matchers(self) -> tuple[str, str]:
         """Matchers for the labels that all of our series carry."""
-        name = 'model_name=~"$model_name"' if self.many_models else 'model_name="$model_name"'
-        version = (
-            'model_version=~"$model_version"' if self.many_versions else 'model_version="$model_version"'
-        )
-        return name, version
+        return self._name_matcher, f'model_version{"=~" if self.many_versions else "="}"${self.version}"'
+
+    @property
+    def _name_matcher(self) -> str:
+        return f'model_name{"=~" if self.many_models else "="}"$model_name"'
 
     def select(self, metric: metrics.Metric | str, *matchers: str) -> str:
         """Select the series of a metric, or of a recording rule, for the chosen models."""
@@ -66,28 +73,70 @@ class Scope:
 
     def alerts(self) -> str:
         """Select firing alerts. Alerts about a whole server carry no model and are in the overview alone."""
-        return selector("ALERTS", 'alertstate="firing"', self._alert_model)
+        return selector("ALERTS", 'alertstate="firing"', NOT_WATCHDOG, self._alert_model)
+
+    def alerts_of_models(self) -> str:
+        """Select firing alerts that name a model."""
+        return selector("ALERTS", 'alertstate="firing"', NOT_WATCHDOG, self._name_matcher)
 
     def alerts_since(self) -> str:
         """When each firing alert became active, in Unix seconds."""
-        return (
-            f"({selector('ALERTS_FOR_STATE', self._alert_model)} and ignoring (alertstate) {self.alerts()})"
-        )
+        active = selector("ALERTS_FOR_STATE", NOT_WATCHDOG, self._alert_model)
+        return f"({active} and ignoring (alertstate) {self.alerts()})"
 
     @property
     def _alert_model(self) -> str:
         return 'model_name=~"$model_name|"' if self.many_models else 'model_name="$model_name"'
+
+    def annotations(self) -> tuple[Annotation, ...]:
+        """Return what is marked across the graphs: alerts, and what was deployed, of any version."""
+        seen = selector(metrics.WINDOW_EVALUATED.name, self._name_matcher)
+        info = selector(metrics.BASELINE_INFO.name, self._name_matcher)
+        baseline = f"{MODEL}, baseline_version, baseline_sha256"
+        # A version's first baseline comes with it and is no news of its own.
+        known = f"and on ({MODEL}) count by ({MODEL}) (last_over_time({seen}[{NEWS}] offset $__interval))"
+        return (
+            Annotation(
+                "Firing alerts",
+                self.alerts(),
+                palette.ALARM,
+                "{{alertname}}",
+                "{{severity}} {{model_name}} {{model_version}}",
+                "severity",
+            ),
+            Annotation(
+                "New versions",
+                _appeared(seen, MODEL),
+                palette.BLUE,
+                "{{model_name}} {{model_version}} is served",
+                "A version that was not there before.",
+                "model_version",
+            ),
+            Annotation(
+                "New baselines",
+                f"{_appeared(info, baseline)} {known}",
+                palette.BROWN,
+                "{{model_name}} {{model_version}}: baseline {{baseline_version}}",
+                "A baseline that was not there before: sha256 {{baseline_sha256}}",
+                "baseline_version",
+            ),
+        )
 
     def threshold(self, signal: str, *, operation: str = "max") -> Target:
         """Draw the threshold of the chosen models for one signal."""
         limits = self.fresh_model(THRESHOLDS, f'signal="{signal}"')
         return Target(f"{operation}({limits})", "Threshold", THRESHOLD_REF)
 
-    def variables(self) -> tuple[Variable, ...]:
-        """Return the variables that every dashboard has, each narrowed by the ones before it."""
+    def variables(
+        self, *own: Variable, uses_window: bool = True, version_label: str = "Version"
+    ) -> tuple[Variable, ...]:
+        """Return the variables that every dashboard has, each narrowed by the ones before it.
+
+        ``own`` is what this dashboard adds; without a feature among it, the feature is kept for the others unseen.
+        """
         sign = metrics.WINDOW_EVALUATED.name
         name, version = self.model_matchers
-        return (
+        common = (
             Variable("job", "Job", "Scrape job of TorchServe.", f"label_values({sign}, job)", multi=True),
             Variable(
                 "instance",
@@ -105,10 +154,11 @@ class Scope:
             ),
             Variable(
                 "model_version",
-                "Version",
+                version_label,
                 "Version in the model's archive.",
                 f"label_values({selector(sign, name)}, model_version)",
                 multi=self.many_versions,
+                order="version",
             ),
             Variable(
                 "window",
@@ -116,8 +166,22 @@ class Scope:
                 "Rows in the rolling window that drift is judged on.",
                 f"label_values({selector(metrics.WINDOW_SAMPLES.name, name, version)}, window)",
                 multi=self.many_models,
-                numeric=True,
+                order="number",
+                hidden=not uses_window,
             ),
+        )
+        chosen = () if any(variable.name == "feature" for variable in own) else (self.feature(hidden=True),)
+        return (*common, *own, *chosen)
+
+    def feature(self, *, hidden: bool = False) -> Variable:
+        """Return the variable of the chosen feature."""
+        return Variable(
+            "feature",
+            "Feature",
+            "The feature whose distribution is shown.",
+            f"label_values({self.select(metrics.BASELINE_BIN_RATIO)}, feature)",
+            multi=False,
+            hidden=hidden,
         )
 
 
@@ -175,6 +239,17 @@ def ranked(value: str, size: str, legend: str) -> tuple[Target, ...]:
     return tuple(targets)
 
 
+def estimated_accuracy(scope: Scope) -> tuple[Target, ...]:
+    """Draw the lowest estimated accuracy, the baseline's, and as threshold the drop below it that the model allows."""
+    baseline = scope.fresh(metrics.BASELINE_ACCURACY)
+    drop = scope.fresh_model(THRESHOLDS, 'signal="estimated_accuracy_drop"')
+    estimated = scope.fresh(metrics.ESTIMATED_ACCURACY, 'window="$window"')
+    return (
+        *lines(("estimated", f"min({estimated})"), ("baseline", f"max({baseline})")),
+        Target(f"max({baseline}) - max({drop})", "Threshold", THRESHOLD_REF),
+    )
+
+
 def lines(*named: tuple[str, str]) -> tuple[Target, ...]:
     """One target for each (name, expression), at most five."""
     return tuple(Target(expr, name, REFS[index]) for index, (name, expr) in enumerate(named))
@@ -183,6 +258,12 @@ def lines(*named: tuple[str, str]) -> tuple[Target, ...]:
 def columns(*exprs: str) -> tuple[Target, ...]:
     """One target for each column of a table."""
     return tuple(Target(expr, "", REFS[index]) for index, expr in enumerate(exprs))
+
+
+def _appeared(series: str, by: str) -> str:
+    """Give a point where a label set was not there a step before; an annotation asks step by step."""
+    before = f"last_over_time({series}[{NEWS}] offset $__interval)"
+    return f"count by ({by}) ({series}) unless count by ({by}) ({before})"
 
 
 def _by(labels: str) -> str:

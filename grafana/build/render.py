@@ -38,6 +38,8 @@ LINKS = (
     ("Overview", "torchvitals-overview"),
     ("Model", "torchvitals-model"),
     ("Drift", "torchvitals-drift"),
+    ("Versions", "torchvitals-versions"),
+    ("Monitoring health", "torchvitals-health"),
 )
 
 _PROMETHEUS = common_models.DataSourceRef(type_val="prometheus", uid="${datasource}")
@@ -68,10 +70,11 @@ def _dashboard(source: spec.Dashboard) -> builders.Dashboard:
         .time(source.time_from, "now")
         .timezone("browser")
         .refresh("30s")
-        .annotation(_alerts(source.alerts))
         .with_variable(_datasource_variable())
     )
     board._internal.schema_version = SCHEMA_VERSION
+    for annotation in source.annotations:
+        board.annotation(_annotation(annotation))
     for variable in source.variables:
         board.with_variable(_variable(variable))
     for title, uid in LINKS:
@@ -101,19 +104,19 @@ def _dashboard(source: spec.Dashboard) -> builders.Dashboard:
     return board
 
 
-def _alerts(expr: str) -> builders.AnnotationQuery:
+def _annotation(source: spec.Annotation) -> builders.AnnotationQuery:
     # Both places: Grafana moved the expression from the annotation into its target.
     return (
         builders.AnnotationQuery()
-        .name("Firing alerts")
+        .name(source.name)
         .datasource(_PROMETHEUS)
         .enable(True)
-        .icon_color(palette.ALARM)
-        .expr(expr)
-        .target(prometheus.Dataquery().expr(expr).ref_id("Anno").range())
-        .title_format("{{alertname}}")
-        .text_format("{{severity}} {{model_name}} {{model_version}}")
-        .tag_keys("severity")
+        .icon_color(source.colour)
+        .expr(source.expr)
+        .target(prometheus.Dataquery().expr(source.expr).ref_id("Anno").range())
+        .title_format(source.title)
+        .text_format(source.text)
+        .tag_keys(source.tags)
     )
 
 
@@ -128,7 +131,6 @@ def _datasource_variable() -> builders.DatasourceVariable:
 
 
 def _variable(source: spec.Variable) -> builders.QueryVariable:
-    order = models.VariableSort.NUMERICAL_ASC if source.numeric else models.VariableSort.ALPHABETICAL_ASC
     variable = (
         builders.QueryVariable(source.name)
         .label(source.label)
@@ -137,10 +139,12 @@ def _variable(source: spec.Variable) -> builders.QueryVariable:
         .query({"qryType": 1, "query": source.query, "refId": "PrometheusVariableQueryEditor-VariableQuery"})
         .definition(source.query)
         .refresh(models.VariableRefresh.ON_TIME_RANGE_CHANGED)
-        .sort(order)
+        .sort(_ORDERS[source.order])
         .multi(source.multi)
         .include_all(source.multi)
     )
+    if source.hidden:
+        variable.hide(models.VariableHide.HIDE_VARIABLE)
     if source.multi:
         variable.all_value(".+").current(models.VariableOption(text=["All"], value=["$__all"], selected=True))
     return variable
@@ -430,6 +434,13 @@ def _threshold_line() -> list[models.DynamicConfigValue]:
 def _property(name: str, value: object) -> models.DynamicConfigValue:
     return models.DynamicConfigValue(id_val=name, value=value)
 
+
+_ORDERS: dict[spec.Order, models.VariableSort] = {
+    "text": models.VariableSort.ALPHABETICAL_ASC,
+    "number": models.VariableSort.NUMERICAL_ASC,
+    "version": models.VariableSort.NATURAL_ASC,
+    "newest": models.VariableSort.NATURAL_DESC,
+}
 
 _KINDS: dict[type[spec.Panel], Callable[[Any], Any]] = {
     spec.Text: _text,

@@ -3,11 +3,15 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Literal
 
 GRID_WIDTH = 24
 
 # The target that draws a threshold. Its line is dashed and does not count as one of the five.
 THRESHOLD_REF = "T"
+
+# `version` puts 1.10 after 1.9, `newest` before it.
+Order = Literal["text", "number", "version", "newest"]
 
 
 @dataclass(frozen=True)
@@ -131,25 +135,42 @@ class Row:
 
 @dataclass(frozen=True)
 class Variable:
-    """A query variable. ``multi`` also offers All, as the pattern ``.+``."""
+    """A query variable. ``multi`` also offers All, as the pattern ``.+``.
+
+    The first option is taken where none is chosen; ``order`` decides which that is. A ``hidden`` one narrows nothing on
+    its dashboard: it keeps the choice for the dashboards that the links lead to.
+    """
 
     name: str
     label: str
     description: str
     query: str
     multi: bool
-    numeric: bool = False
+    order: Order = "text"
+    hidden: bool = False
+
+
+@dataclass(frozen=True)
+class Annotation:
+    """Marks across all graphs, one for each series that ``expr`` has; ``title`` and ``text`` are legend formats."""
+
+    name: str
+    expr: str
+    colour: str
+    title: str
+    text: str
+    tags: str
 
 
 @dataclass(frozen=True)
 class Dashboard:
-    """A whole dashboard. ``alerts`` is the query whose result is drawn as annotations."""
+    """A whole dashboard."""
 
     uid: str
     title: str
     description: str
     question: Text
-    alerts: str
+    annotations: tuple[Annotation, ...]
     variables: tuple[Variable, ...]
     rows: tuple[Row, ...]
     time_from: str = "now-1h"

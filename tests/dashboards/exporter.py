@@ -19,17 +19,28 @@ from prometheus_client.registry import Collector
 
 from torchvitals import metrics
 
-MODELS = (("flight_delay", "1.0"), ("fraud.v2", "2.1"))
+# A canary of flight_delay is served beside its stable version.
+CANARY = ("flight_delay", "1.10")
+MODELS = (("flight_delay", "1.9"), CANARY, ("fraud.v2", "2.1"))
+NAMES = tuple(dict.fromkeys(name for name, _ in MODELS))
+# This one gets a second baseline while it is served; TorchServe goes on exporting the first.
+REBASED = ("fraud.v2", "2.1")
+REBASED_SECONDS = 6
 WORKERS = ("9000", "9001")
 # It stopped ten minutes ago; TorchServe goes on exporting what it last said.
 DEAD_WORKER = "9009"
 DEAD_SECONDS = 600
+# Its last flushes, as Prometheus saw them.
+DYING_SECONDS = 8
 DEAD_VALUE = 1e15
 
 FEATURES = (
     *(("input", name) for name in ("temp", "dewp", "humid", "wind_speed", "hour", "distance", "carrier")),
+    ("input", "row_distance"),
     ("output", "predicted_class"),
     ("output", "confidence"),
+    ("output", "entropy"),
+    ("output", "margin"),
 )
 DRIFTED = {"temp", "dewp", "predicted_class"}
 # Limits learned from the training data; the drifted features are beyond theirs.
@@ -46,9 +57,14 @@ THRESHOLDS = {
     "kl_divergence": 0.5,
     "psi": 0.1,
     "mean_shift_sigmas": 3.0,
+    "error_ratio": 0.06,
+    "inflight_seconds": 30.0,
+    "latency_regression_ratio": 1.5,
+    "estimated_accuracy_drop": 0.05,
     "confidence": 0.5,
     "class_share": 0.9,
 }
+FIRST_SHA, SECOND_SHA = "0123abcd", "4567cdef"
 VALUES = {
     "outcome": ("ok", "error"),
     "stage": metrics.STAGES,
@@ -62,11 +78,20 @@ VALUES = {
     "phase": ("flush", "capture"),
     "signal": tuple(THRESHOLDS),
     "baseline_version": ("3",),
-    "baseline_sha256": ("0123abcd",),
+    "baseline_sha256": (FIRST_SHA, SECOND_SHA),
     "precision": ("fp32",),
     "torch_version": ("2.4.1",),
     "compiled": ("false",),
-    "kind": ("allocated", "reserved", "peak_allocated", "rss", "device_used", "device_total"),
+    "kind": (
+        "allocated",
+        "reserved",
+        "peak_allocated",
+        "inactive_split",
+        "rss",
+        "peak_rss",
+        "device_used",
+        "device_total",
+    ),
 }
 ANOMALY_KINDS = ("high_latency", "low_confidence", "high_memory", "imbalanced_output")
 # In a second, for each model.
@@ -80,7 +105,7 @@ COUNTERS = (
     ("Requests5XX", {"Level": "Host", "Hostname": "host-a"}, 1.0),
     *(
         (name, {"model_name": model, "model_version": "default", "hostname": "host-a"}, growth)
-        for model, _ in MODELS
+        for model in NAMES
         for name, growth in (
             ("ts_inference_requests_total", CALLS),
             ("ts_inference_latency_microseconds", 9000.0 * CALLS),
@@ -110,6 +135,7 @@ class Exporter(Collector):
 
     def __init__(self) -> None:
         self._start = time.time()
+        self._first_scrape: float | None = None
         self._server: WSGIServer | None = None
         self._thread: threading.Thread | None = None
 
@@ -136,25 +162,36 @@ class Exporter(Collector):
 
     def collect(self) -> Iterator[Family]:
         """Give all series as they are now."""
-        elapsed = time.time() - self._start
+        now = time.time()
+        elapsed = now - self._start
+        if self._first_scrape is None and self._server is not None:
+            self._first_scrape = now
+        is_rebased = self._first_scrape is not None and now - self._first_scrape >= REBASED_SECONDS
         for metric in metrics.flat():
             family = Family(metric.name, metric.help, "unknown")
             for model, version in MODELS:
+                common = {"model_name": model, "model_version": version, "Hostname": "host-a"}
                 for labels in label_sets(metric):
-                    common = {"model_name": model, "model_version": version, "Hostname": "host-a"}
-                    family.add_sample(metric.name, common | labels, self._value(metric, labels, elapsed))
+                    if labels.get("baseline_sha256") == SECOND_SHA and not (
+                        is_rebased and (model, version) == REBASED
+                    ):
+                        continue
+                    value = self._value(metric, labels, elapsed, is_canary=(model, version) == CANARY)
+                    family.add_sample(metric.name, common | labels, value)
             yield family
         for name, labels, growth in COUNTERS:
             yield _single(name, labels, growth * elapsed)
         for name, labels, value in GAUGES:
             yield _single(name, labels, value)
 
-    def _value(self, metric: metrics.Metric, labels: dict[str, str], elapsed: float) -> float:
+    def _value(
+        self, metric: metrics.Metric, labels: dict[str, str], elapsed: float, *, is_canary: bool
+    ) -> float:
         if metric.type == "counter":
-            return growth(metric, labels) * elapsed
+            return growth(metric, labels, is_canary=is_canary) * elapsed
         dead = labels.get("worker") == DEAD_WORKER
         if metric is metrics.WINDOW_EVALUATED:
-            return self._start - DEAD_SECONDS if dead else time.time()
+            return self._start - DEAD_SECONDS + min(elapsed, DYING_SECONDS) if dead else time.time()
         if dead:
             return DEAD_VALUE
         return _gauge(metric, labels, self._start)
@@ -200,17 +237,19 @@ def _histogram(metric: metrics.Metric) -> metrics.Histogram:
     )
 
 
-def growth(metric: metrics.Metric, labels: dict[str, str]) -> float:
-    """Growth of a counter in a second."""
+def growth(metric: metrics.Metric, labels: dict[str, str], *, is_canary: bool = False) -> float:
+    """Growth of a counter in a second. The canary fails twice as often, is slower, and predicts all classes alike."""
     if "outcome" in labels:
-        return CALLS * (ERROR_SHARE if labels["outcome"] == "error" else 1 - ERROR_SHARE)
+        failing = ERROR_SHARE * (2 if is_canary else 1)
+        return CALLS * (failing if labels["outcome"] == "error" else 1 - failing)
     if "le" in labels:
         bounds = _histogram(metric).le_values
-        return CALLS * (bounds.index(labels["le"]) + 1) / len(bounds)
+        below = (bounds.index(labels["le"]) + 1) / len(bounds)
+        return CALLS * (below**2 if is_canary else below)
     if metric.name.endswith("_sum"):
         return CALLS * 0.6
     if "class" in labels:
-        return CALLS / 2.0 ** CLASSES.index(labels["class"])
+        return CALLS if is_canary else CALLS / 2.0 ** CLASSES.index(labels["class"])
     if metric.unit == "s":
         return 1e-4
     return CALLS if not labels else CALLS / (1 + sum(map(ord, "".join(labels.values()))) % 7)
@@ -223,6 +262,10 @@ SAME = {
     metrics.MISSING_RATIO.name: 0.0,
     metrics.BASELINE_SAMPLES.name: 1000.0,
     metrics.WINDOW_SAMPLES.name: 1000.0,
+    metrics.INFLIGHT.name: 0.02,
+    metrics.ESTIMATED_ACCURACY.name: 0.88,
+    metrics.BASELINE_ACCURACY.name: 0.91,
+    metrics.SAMPLED_RATIO.name: 0.75,
 }
 
 

@@ -9,37 +9,44 @@ Variables take the value that Grafana gives them on first load: All where a vari
 from __future__ import annotations
 
 import json
-import math
-import re
 import time
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-import httpx
+from torchvitals_report import Prometheus, QueryError, Span
+from torchvitals_report.templating import LABEL_VALUES, VARIABLE, Value, macros, natural, substitute
+
+__all__ = [
+    "FOLDER",
+    "LABEL_VALUES",
+    "VARIABLE",
+    "QueryError",
+    "evaluate",
+    "load",
+    "names",
+    "panels_of",
+    "substitute",
+]
 
 FOLDER = Path(__file__).resolve().parents[2] / "grafana" / "dashboards"
-
-# $name, ${name}, ${name:format} and [[name]], as in Grafana's template service.
-VARIABLE = re.compile(r"\$\{(?P<braced>\w+)(?::(?P<format>\w+))?\}|\$(?P<plain>\w+)|\[\[(?P<square>\w+)\]\]")
-LABEL_VALUES = re.compile(r"^label_values\((?:(?P<selector>.+), *)?(?P<label>\w+)\)$", re.DOTALL)
-
-Value = str | list[str]
-
-
-class QueryError(Exception):
-    """Prometheus refused a query, or a query names a variable that does not exist."""
+# Grafana asks for about as many points as a panel has pixels.
+POINTS = 1000
 
 
 @dataclass(frozen=True)
 class TargetResult:
-    """What one query returned. ``seconds`` is the slower of its instant and its range evaluation."""
+    """What one query returned: each series with its last value and the times of its points.
+
+    ``seconds`` is the slower of its instant and its range evaluation.
+    """
 
     ref_id: str
     expr: str
     labels: tuple[dict[str, str], ...]
     values: tuple[float, ...]
+    times: tuple[tuple[float, ...], ...]
     seconds: float
 
     @property
@@ -85,12 +92,12 @@ class VariableResult:
 
 @dataclass(frozen=True)
 class DashboardResult:
-    """All panels that have queries, all query variables, and the query of the annotations."""
+    """All panels that have queries, all query variables, and the annotations by name."""
 
     title: str
     panels: tuple[PanelResult, ...]
     variables: tuple[VariableResult, ...]
-    annotations: tuple[TargetResult, ...]
+    annotations: Mapping[str, TargetResult]
 
     def panel(self, title: str) -> PanelResult:
         """Return the panel with this title."""
@@ -135,8 +142,9 @@ def evaluate(
     unknown.
     """
     end = time.time() if at is None else at
-    with httpx.Client(base_url=prometheus_url, timeout=30) as client:
-        prometheus = _Prometheus(client, end - range_seconds, end, scrape_interval_seconds)
+    span = Span(end - range_seconds, end, scrape_interval_seconds)
+    with Prometheus(prometheus_url) as client:
+        prometheus = _Queries(client, span)
         taken: dict[str, Value] = {}
         resolved = []
         for variable in dashboard["templating"]["list"]:
@@ -156,66 +164,32 @@ def evaluate(
             for panel in panels_of(dashboard)
             if panel.get("targets")
         )
-        annotations = tuple(
-            prometheus.target(annotation["target"], taken) for annotation in dashboard["annotations"]["list"]
-        )
+        annotations = {
+            annotation["name"]: prometheus.target(annotation["target"], taken)
+            for annotation in dashboard["annotations"]["list"]
+        }
+        if client.warnings:
+            raise QueryError(f"Prometheus warned: {client.warnings}")
     return DashboardResult(dashboard["title"], panels, tuple(resolved), annotations)
 
 
-def substitute(text: str, values: Mapping[str, Value]) -> str:
-    """Replace variables and macros as Grafana's Prometheus data source does; raise QueryError for an unknown one."""
+class _Queries:
+    """Evaluates over one time range, as Grafana would, and takes the time."""
 
-    def replacement(match: re.Match[str]) -> str:
-        name = match["braced"] or match["plain"] or match["square"]
-        if name not in values:
-            raise QueryError(f"query names the variable '{name}', which does not exist: {text}")
-        value = values[name]
-        if isinstance(value, list):
-            escaped = [_escape_pattern(option) for option in value]
-            return escaped[0] if len(escaped) == 1 else f"({'|'.join(escaped)})"
-        return re.escape(value) if match["format"] == "regex" else value
-
-    return VARIABLE.sub(replacement, text)
-
-
-def macros(range_seconds: float, step_seconds: float, scrape_interval_seconds: float) -> dict[str, Value]:
-    """Return the values of Grafana's time macros (public/…/prometheus: $__rate_interval is at least four scrapes)."""
-    rate = max(step_seconds + scrape_interval_seconds, 4 * scrape_interval_seconds)
-    return {
-        "__interval": _duration(step_seconds),
-        "__interval_ms": str(round(step_seconds * 1000)),
-        "__rate_interval": _duration(rate),
-        "__range": _duration(range_seconds),
-        "__range_s": str(round(range_seconds)),
-        "__range_ms": str(round(range_seconds * 1000)),
-    }
-
-
-class _Prometheus:
-    """Queries one Prometheus over one time range."""
-
-    def __init__(
-        self, client: httpx.Client, start: float, end: float, scrape_interval_seconds: float
-    ) -> None:
-        self._client = client
-        self._start, self._end = start, end
-        # Grafana asks for about as many points as a panel has pixels, and never finer than the scrape interval.
-        self._step = max(scrape_interval_seconds, math.ceil((end - start) / 1000))
-        self._macros = macros(end - start, self._step, scrape_interval_seconds)
+    def __init__(self, client: Prometheus, span: Span) -> None:
+        self._client, self._span = client, span
+        self._step = span.step(POINTS)
+        self._macros = macros(span, self._step)
 
     def variable(
         self, variable: Mapping[str, Any], taken: Mapping[str, Value], override: Value | None
     ) -> VariableResult:
+        begin = time.perf_counter()
         query = substitute(variable["query"]["query"], {**taken, **self._macros})
-        match = LABEL_VALUES.match(query)
-        if match is None:
-            raise QueryError(f"variable '{variable['name']}' is no label_values query: {query}")
-        params: dict[str, Any] = {"start": self._start, "end": self._end}
-        if match["selector"]:
-            params["match[]"] = match["selector"]
-        found, seconds = self._get(f"/api/v1/label/{match['label']}/values", params, query)
-        key = float if variable["sort"] == 3 else str
-        options = tuple(sorted(found, key=key))
+        found = self._client.label_values(query, self._span)
+        seconds = time.perf_counter() - begin
+        descending = variable["sort"] == 8
+        options = tuple(sorted(found, key=float if variable["sort"] == 3 else natural, reverse=descending))
         if override is not None:
             value = override
         elif variable["includeAll"]:
@@ -227,52 +201,25 @@ class _Prometheus:
     def target(self, target: Mapping[str, Any], taken: Mapping[str, Value]) -> TargetResult:
         """Evaluate a query both ways; the labels and last values come from the way that the panel asks for."""
         expr = substitute(target["expr"], {**taken, **self._macros})
-        instant, instant_seconds = self._get("/api/v1/query", {"query": expr, "time": self._end}, expr)
-        ranged, range_seconds = self._get(
-            "/api/v1/query_range",
-            {"query": expr, "start": self._start, "end": self._end, "step": self._step},
-            expr,
-        )
+        begin = time.perf_counter()
+        instant = self._client.instant(expr, self._span.end)
+        middle = time.perf_counter()
+        ranged = self._client.ranged(expr, self._span, self._step)
+        seconds = max(middle - begin, time.perf_counter() - middle)
         if target.get("instant"):
-            found = [(series["metric"], series["value"]) for series in _series(instant)]
+            found = [(series["metric"], [series["value"]]) for series in instant]
         else:
-            found = [
-                (series["metric"], points[-1])
-                for series in ranged["result"]
-                if (points := [point for point in series["values"] if point[1] != "NaN"])
-            ]
-        found = [(metric, point) for metric, point in found if point[1] != "NaN"]
+            found = [(series["metric"], series["values"]) for series in ranged]
+        numbers = [
+            (metric, [(float(at), float(value)) for at, value in points if value != "NaN"])
+            for metric, points in found
+        ]
+        shown = [(metric, points) for metric, points in numbers if points]
         return TargetResult(
             ref_id=target["refId"],
             expr=expr,
-            labels=tuple(metric for metric, _ in found),
-            values=tuple(float(point[1]) for _, point in found),
-            seconds=max(instant_seconds, range_seconds),
+            labels=tuple(metric for metric, _ in shown),
+            values=tuple(points[-1][1] for _, points in shown),
+            times=tuple(tuple(at for at, _ in points) for _, points in shown),
+            seconds=seconds,
         )
-
-    def _get(self, path: str, params: Mapping[str, Any], query: str) -> tuple[Any, float]:
-        begin = time.perf_counter()
-        response = self._client.get(path, params=params)
-        seconds = time.perf_counter() - begin
-        body = response.json()
-        if body["status"] != "success":
-            raise QueryError(f"Prometheus refused the query: {body.get('error')}: {query}")
-        if body.get("warnings"):
-            raise QueryError(f"Prometheus warned about the query: {body['warnings']}: {query}")
-        return body["data"], seconds
-
-
-def _series(instant: Mapping[str, Any]) -> list[dict[str, Any]]:
-    if instant["resultType"] == "scalar":
-        return [{"metric": {}, "value": instant["result"]}]
-    result: list[dict[str, Any]] = instant["result"]
-    return result
-
-
-def _escape_pattern(value: str) -> str:
-    r"""Escape for a regular expression in a PromQL string: each backslash twice, as Grafana does."""
-    return re.sub(r"[$^*{}\[\]'+?.()|]", r"\\\\\g<0>", value.replace("\\", "\\\\\\\\"))
-
-
-def _duration(seconds: float) -> str:
-    return f"{round(seconds * 1000)}ms"

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import subprocess
 import sys
 from pathlib import Path
@@ -10,13 +11,27 @@ import pytest
 
 from grafana import build
 from grafana.build import __main__ as command
+from torchvitals_report import definitions
 
 ROOT = Path(__file__).resolve().parents[2]
 
 
 def test_committed_files_equal_generated() -> None:
-    committed = {path.name: path.read_text(encoding="utf-8") for path in build.FOLDER.glob("*.json")}
+    committed = {
+        path: path.read_text(encoding="utf-8")
+        for folder in (build.FOLDER, build.PACKAGED)
+        for path in folder.glob("*.json")
+    }
     assert committed == build.generate(), "run 'python -m grafana.build' and commit the result"
+
+
+def test_the_report_brings_the_same_dashboards() -> None:
+    packaged = {
+        dashboard.uid: definitions.load(dashboard.uid.split("-")[1]) for dashboard in build.DASHBOARDS
+    }
+    assert [f"torchvitals-{name}" for name in definitions.NAMES] == list(packaged)
+    for uid, dashboard in packaged.items():
+        assert dashboard == json.loads((build.FOLDER / f"{uid}.json").read_text(encoding="utf-8"))
 
 
 def test_check_passes_as_a_command() -> None:
@@ -26,22 +41,27 @@ def test_check_passes_as_a_command() -> None:
 def test_check_names_each_file_that_differs(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    for name, text in build.generate().items():
-        (tmp_path / name).write_text(text, encoding="utf-8")
-    changed = tmp_path / "torchvitals-model.json"
+    for path, text in build.generate(tmp_path).items():
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_text(text, encoding="utf-8")
+    folder = tmp_path / "grafana" / "dashboards"
+    changed = folder / "torchvitals-model.json"
     changed.write_text(
         changed.read_text(encoding="utf-8").replace('"refresh": "30s"', '"refresh": "1s"'), encoding="utf-8"
     )
-    (tmp_path / "stray.json").write_text("{}", encoding="utf-8")
-    monkeypatch.setattr(command, "FOLDER", tmp_path)
+    (folder / "stray.json").write_text("{}", encoding="utf-8")
+    packaged = tmp_path / "report" / "torchvitals_report" / "dashboards" / "torchvitals-health.json"
+    packaged.unlink()
     monkeypatch.setattr(sys, "argv", ["grafana.build", "--check"])
 
-    assert command.main() == 1
+    assert command.main(tmp_path) == 1
     said = capsys.readouterr().err
-    assert "torchvitals-model.json differs" in said
-    assert "stray.json differs" in said
+    assert "grafana/dashboards/torchvitals-model.json differs" in said
+    assert "grafana/dashboards/stray.json differs" in said
+    assert "report/torchvitals_report/dashboards/torchvitals-health.json differs" in said
     assert "torchvitals-drift.json" not in said
 
     monkeypatch.setattr(sys, "argv", ["grafana.build"])
-    assert command.main() == 0
-    assert {path.name: path.read_text(encoding="utf-8") for path in tmp_path.iterdir()} == build.generate()
+    assert command.main(tmp_path) == 0
+    written = {path: path.read_text(encoding="utf-8") for path in tmp_path.rglob("*.json")}
+    assert written == build.generate(tmp_path)

@@ -2,114 +2,37 @@
 
 from __future__ import annotations
 
-import shutil
-import socket
-import subprocess
 import time
 from collections.abc import Iterator
-from pathlib import Path
-from typing import Any
 
-import httpx
 import pytest
-import yaml
 from scipy.stats import entropy
 
 from tests.dashboards import exporter
+from tests.dashboards.live import SCRAPES, prometheus_over_exporter
 from tests.dashboards.queries import (
     DashboardResult,
     QueryError,
     evaluate,
     load,
-    macros,
     names,
     panels_of,
     substitute,
 )
 from torchvitals import metrics
+from torchvitals_report import Span
+from torchvitals_report.templating import macros
 
-ROOT = Path(__file__).resolve().parents[2]
-PROMETHEUS = shutil.which("prometheus")
-
-SCRAPES = 15
 SLOWEST_SECONDS = 1.0
 # Panels that rightly have no data here, by title, with the reason. The exporter says everything, so there is none.
 NO_DATA: dict[str, str] = {}
+MANY_MODELS = {"torchvitals-overview", "torchvitals-health"}
 
 
 @pytest.fixture(scope="module")
 def prometheus_url(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
-    if PROMETHEUS is None:
-        pytest.skip("needs the program 'prometheus' (Debian package prometheus)")
-    folder = tmp_path_factory.mktemp("prometheus")
-    with exporter.Exporter() as source, socket.socket() as free:
-        free.bind(("127.0.0.1", 0))
-        port = free.getsockname()[1]
-        free.close()
-        (folder / "rules.yml").write_text(yaml.safe_dump(_frequent_rules()), encoding="utf-8")
-        (folder / "alerts.yml").write_text(yaml.safe_dump(_immediate_alerts()), encoding="utf-8")
-        config = {
-            "global": {"scrape_interval": "1s", "scrape_timeout": "1s", "evaluation_interval": "1s"},
-            "rule_files": [str(folder / "rules.yml"), str(folder / "alerts.yml")],
-            "scrape_configs": [{"job_name": "torchserve", "static_configs": [{"targets": [source.address]}]}],
-        }
-        (folder / "prometheus.yml").write_text(yaml.safe_dump(config), encoding="utf-8")
-        with (folder / "prometheus.log").open("w", encoding="utf-8") as log:
-            process = subprocess.Popen(
-                [
-                    PROMETHEUS,
-                    f"--config.file={folder / 'prometheus.yml'}",
-                    f"--storage.tsdb.path={folder / 'data'}",
-                    f"--web.listen-address=127.0.0.1:{port}",
-                ],
-                stdout=log,
-                stderr=subprocess.STDOUT,
-            )
-            try:
-                _wait_for_scrapes(f"http://127.0.0.1:{port}", process, folder / "prometheus.log")
-                yield f"http://127.0.0.1:{port}"
-            finally:
-                process.terminate()
-                process.wait(timeout=30)
-
-
-def _frequent_rules() -> dict[str, Any]:
-    """Return the real recording rules, all at the test's interval: the fleet's are minutes apart."""
-    rules: dict[str, Any] = yaml.safe_load((ROOT / "prometheus" / "rules.yml").read_text(encoding="utf-8"))
-    for group in rules["groups"]:
-        group.pop("interval", None)
-    return rules
-
-
-def _immediate_alerts() -> dict[str, Any]:
-    """Return the real alerts without their waiting time, which is longer than this test."""
-    alerts: dict[str, Any] = yaml.safe_load((ROOT / "prometheus" / "alerts.yml").read_text(encoding="utf-8"))
-    for group in alerts["groups"]:
-        for rule in group["rules"]:
-            rule.pop("for", None)
-    return alerts
-
-
-def _wait_for_scrapes(url: str, process: subprocess.Popen[bytes], log: Path) -> None:
-    deadline = time.monotonic() + 60
-    while time.monotonic() < deadline:
-        if process.poll() is not None:
-            pytest.fail(
-                f"prometheus ended with status {process.returncode}:\n{log.read_text(encoding='utf-8')}"
-            )
-        try:
-            answer = httpx.get(f"{url}/api/v1/query", params={"query": "count_over_time(up[5m])"}, timeout=5)
-        except httpx.TransportError:
-            time.sleep(0.2)  # not listening yet
-            continue
-        if answer.status_code == httpx.codes.SERVICE_UNAVAILABLE:
-            time.sleep(0.2)  # listening, but still opening its storage
-            continue
-        found = answer.raise_for_status().json()["data"]["result"]
-        if any(float(series["value"][1]) >= SCRAPES for series in found):
-            return
-        time.sleep(0.5)
-    pytest.fail(f"prometheus did not scrape {SCRAPES} times in a minute:\n{log.read_text(encoding='utf-8')}")
+    with prometheus_over_exporter(tmp_path_factory.mktemp("prometheus")) as url:
+        yield url
 
 
 @pytest.fixture(scope="module")
@@ -133,6 +56,16 @@ def model(results: dict[str, DashboardResult]) -> DashboardResult:
 @pytest.fixture
 def drift(results: dict[str, DashboardResult]) -> DashboardResult:
     return results["torchvitals-drift"]
+
+
+@pytest.fixture
+def versions(results: dict[str, DashboardResult]) -> DashboardResult:
+    return results["torchvitals-versions"]
+
+
+@pytest.fixture
+def health(results: dict[str, DashboardResult]) -> DashboardResult:
+    return results["torchvitals-health"]
 
 
 @pytest.mark.parametrize("name", names())
@@ -175,10 +108,29 @@ def test_a_graph_has_at_most_five_lines(results: dict[str, DashboardResult], nam
 
 @pytest.mark.parametrize("name", names())
 def test_alerts_are_annotations(results: dict[str, DashboardResult], name: str) -> None:
-    [annotation] = results[name].annotations
-    assert {"ModelInputDrift", "ModelPredictionDrift"} <= {
-        labels["alertname"] for labels in annotation.labels
-    }
+    found = {labels["alertname"] for labels in results[name].annotations["Firing alerts"].labels}
+    assert {"ModelInputDrift", "ModelPredictionDrift"} <= found
+    assert "Watchdog" not in found
+
+
+@pytest.mark.parametrize("name", names())
+def test_deployments_are_annotations(prometheus_url: str, name: str) -> None:
+    """Each appears once, for one step; what was there before is no news."""
+    result = evaluate(
+        load(name),
+        prometheus_url,
+        range_seconds=60,
+        scrape_interval_seconds=1,
+        variables={"model_name": ["fraud.v2"] if name in MANY_MODELS else "fraud.v2"},
+    )
+    [version] = result.annotations["New versions"].labels
+    [baseline] = result.annotations["New baselines"].labels
+    assert version == {"model_name": "fraud.v2", "model_version": "2.1"}
+    assert baseline["baseline_sha256"] == exporter.SECOND_SHA
+    [[served]] = result.annotations["New versions"].times
+    [[replaced]] = result.annotations["New baselines"].times
+    # A scrape and a step of an evaluation lie between what happens and where it is marked.
+    assert abs(replaced - served - exporter.REBASED_SECONDS) <= 3
 
 
 def test_variables(drift: DashboardResult) -> None:
@@ -187,7 +139,8 @@ def test_variables(drift: DashboardResult) -> None:
     assert found["job"].value == ".+"
     assert found["model_name"].options == ("flight_delay", "fraud.v2")
     assert found["model_name"].value == "flight_delay"
-    assert found["model_version"].options == ("1.0",)
+    assert found["model_version"].options == ("1.9", "1.10")
+    assert found["model_version"].value == "1.9"
     assert found["window"].options == ("1000",)
     assert set(found["feature"].options) == {feature for _, feature in exporter.FEATURES}
 
@@ -209,7 +162,7 @@ def test_equal_series_have_a_rank_each(drift: DashboardResult) -> None:
 
 
 def test_dead_worker_is_not_shown(
-    model: DashboardResult, drift: DashboardResult, overview: DashboardResult
+    results: dict[str, DashboardResult], model: DashboardResult, health: DashboardResult
 ) -> None:
     workers = {
         labels["worker"]
@@ -217,25 +170,28 @@ def test_dead_worker_is_not_shown(
         for labels in target.labels
     }
     assert workers == set(exporter.WORKERS)
-    assert model.panel("Living workers").targets[0].values == (len(exporter.WORKERS),)
-    for result in (model, drift, overview):
+    assert model.panel("Living workers").targets[0].values == (len(exporter.WORKERS) * 2,)
+    for result in results.values():
         for panel in result.panels:
             for target in panel.targets:
                 assert exporter.DEAD_VALUE not in target.values, f"{panel.title} {target.ref_id}"
     # It is shown where its silence is the message.
     ages = {
         labels["worker"]: value
-        for target in model.panel("Since the last evaluation").targets[:-1]
+        for target in health.panel("Since the last flush").targets[:-1]
         for labels, value in zip(target.labels, target.values)
     }
-    assert set(ages) == {*exporter.WORKERS, exporter.DEAD_WORKER}
-    assert ages[exporter.DEAD_WORKER] > exporter.DEAD_SECONDS
-    assert max(ages[worker] for worker in exporter.WORKERS) < 30
+    assert exporter.DEAD_WORKER in ages
+    assert ages[exporter.DEAD_WORKER] > exporter.DEAD_SECONDS - exporter.DYING_SECONDS
+    assert max((age for worker, age in ages.items() if worker in exporter.WORKERS), default=0) < 30
+    assert health.panel("Silent workers").targets[0].values == (len(exporter.MODELS),)
+    assert health.panel("Living workers").targets[0].values == (len(exporter.WORKERS) * len(exporter.MODELS),)
 
 
 def test_values(overview: DashboardResult, model: DashboardResult, drift: DashboardResult) -> None:
     calls = len(exporter.MODELS) * exporter.CALLS
-    assert list(model.panel("Errors").targets[0].values) == pytest.approx([exporter.ERROR_SHARE])
+    # The canary takes half of the calls, and fails twice as often.
+    assert list(model.panel("Errors").targets[0].values) == pytest.approx([1.5 * exporter.ERROR_SHARE])
     assert list(overview.panel("Calls").targets[0].values) == pytest.approx([calls], rel=0.05)
     assert list(overview.panel("Wait in the queue").targets[0].values) == pytest.approx([150e-6])
     [since] = overview.panel("Alerts").targets
@@ -294,7 +250,64 @@ def test_table_columns_join_on_the_same_labels(
         {(labels["worker"], labels["model_version"]) for labels in target.labels}
         for target in workers.targets
     ]
-    assert keys == [{(worker, "1.0") for worker in exporter.WORKERS}] * 4
+    served = {(worker, version) for worker in exporter.WORKERS for version in ("1.9", "1.10")}
+    assert keys == [served] * 5
+
+
+def test_canary_stands_beside_stable(versions: DashboardResult) -> None:
+    found = {variable.name: variable.value for variable in versions.variables}
+    assert (found["model_version"], found["canary_version"]) == ("1.9", "1.10")
+    stable, canary = versions.panel("Errors").targets[:2]
+    assert list(stable.values + canary.values) == pytest.approx(
+        [exporter.ERROR_SHARE, 2 * exporter.ERROR_SHARE]
+    )
+    assert list(versions.panel("More errors than stable").targets[0].values) == pytest.approx(
+        [exporter.ERROR_SHARE]
+    )
+    assert list(versions.panel("Share of traffic").targets[0].values) == pytest.approx([0.5])
+    [slower] = versions.panel("p95 latency against stable").targets[0].values
+    assert slower > 1
+    # 4, 2 and 1 of 7 against a third each.
+    [differing] = versions.panel("Predictions that differ in class").targets[0].values
+    assert differing == pytest.approx(4 / 7 - 1 / 3)
+    rows = [
+        {labels["model_version"] for labels in target.labels}
+        for target in versions.panel("Both versions").targets
+    ]
+    assert rows == [{"1.9", "1.10"}] * 11
+    for target in versions.panel("Class mix").targets:
+        assert sum(target.values) == pytest.approx(1)
+
+
+def test_health_shows_what_is_delivered(health: DashboardResult) -> None:
+    sent, failed = health.panel("Deliveries by integration").targets
+    assert [labels["integration"] for labels in sent.labels] == ["webhook"]
+    assert failed.labels == sent.labels
+    # Both began at different scrapes, and increase() extrapolates.
+    assert list(failed.values) == pytest.approx(list(sent.values), rel=0.3)
+    assert health.panel("Failed notifications").targets[0].values[0] > 0
+    built = health.panel("Models").targets[0].labels
+    assert {labels["baseline_sha256"] for labels in built} == {exporter.FIRST_SHA, exporter.SECOND_SHA}
+    series = dict(
+        zip(
+            [
+                (labels["model_name"], labels["model_version"])
+                for labels in health.panel("Models").target("E").labels
+            ],
+            health.panel("Models").target("E").values,
+        )
+    )
+    assert set(series) == set(exporter.MODELS)
+    assert min(series.values()) > len(exporter.FEATURES) * len(exporter.WORKERS) * 9
+
+
+def test_limits_of_features_are_in_the_table(drift: DashboardResult) -> None:
+    features = drift.panel("Features")
+    assert set(features.target("D").values) == {exporter.LIMITS["kl_divergence"]}
+    assert set(features.target("F").values) == {exporter.LIMITS["wasserstein_distance"]}
+    [farthest] = drift.panel("Farthest as a multiple of its limit").target("A").values
+    largest = max(features.target("C").values)
+    assert farthest == pytest.approx(largest / exporter.LIMITS["kl_divergence"])
 
 
 def test_chosen_values_narrow_the_queries(prometheus_url: str) -> None:
@@ -314,7 +327,7 @@ def test_chosen_values_narrow_the_queries(prometheus_url: str) -> None:
         scrape_interval_seconds=1,
         variables={"model_name": ["fraud.v2", "flight_delay"]},
     )
-    assert len(both.panel("Models").targets[0].labels) == 2
+    assert len(both.panel("Models").targets[0].labels) == len(exporter.MODELS)
 
 
 def test_refused_query_is_an_error(prometheus_url: str) -> None:
@@ -325,7 +338,7 @@ def test_refused_query_is_an_error(prometheus_url: str) -> None:
 
 
 def test_substitute() -> None:
-    values = macros(3600, 15, 15) | {"one": "a.b", "many": ["a.b", "c"], "single": ["a.b"]}
+    values = macros(Span(0, 3600, 15), 15) | {"one": "a.b", "many": ["a.b", "c"], "single": ["a.b"]}
     assert substitute("x[$__rate_interval]", values) == "x[60000ms]"
     assert substitute("x[$__range]", values) == "x[3600000ms]"
     assert substitute('{a="$one", b=~"${one:regex}"}', values) == r'{a="a.b", b=~"a\.b"}'

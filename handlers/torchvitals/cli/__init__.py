@@ -5,6 +5,7 @@ from __future__ import annotations
 import typer
 
 from . import baseline, metrics
+from .report import report
 
 app = typer.Typer(
     name="torchvitals",
@@ -14,3 +15,4 @@ app = typer.Typer(
 )
 app.add_typer(baseline.app, name="baseline")
 app.add_typer(metrics.app, name="metrics")
+app.command()(report)

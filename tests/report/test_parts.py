@@ -1,0 +1,149 @@
+"""The parts of the report that need no server: units, spans, tables, bars of a histogram."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+from torchvitals_report import ReportError, Span, charts, parse_duration, parse_moment, tables
+from torchvitals_report.collect import Event, Panel, Series, Target
+from torchvitals_report.templating import legend, natural
+from torchvitals_report.units import show
+
+
+@pytest.mark.parametrize(
+    ("value", "unit", "decimals", "shown"),
+    [
+        (0.00012, "s", None, "120 µs"),
+        (0.25, "s", None, "250 ms"),
+        (90.0, "s", None, "1.5 min"),
+        (0.0, "s", None, "0 s"),
+        (-0.004, "s", None, "-4 ms"),
+        (0.0575, "percentunit", 1, "5.8 %"),
+        (41.0, "percent", None, "41 %"),
+        (500_000_000.0, "bytes", None, "477 MiB"),
+        (0.0, "bytes", None, "0 B"),
+        (1234.0, "none", None, "1,234"),
+        (1234.0, "short", None, "1.23 K"),
+        (12.0, "reqps", None, "12 /s"),
+        (0.000012, "sci", 1, "1.2e-05"),
+        (3.14159, "none", 2, "3.14"),
+        (0.0004, "none", None, "0.0004"),
+    ],
+)
+def test_units(value: float, unit: str, decimals: int | None, shown: str) -> None:
+    assert show(value, unit, decimals) == shown
+
+
+@pytest.mark.parametrize(
+    ("before", "shown"),
+    [(0, "now"), (1, "1 second ago"), (45, "45 seconds ago"), (3600, "1 hour ago"), (86400 * 2.2, "2 days ago"),
+     (86400 * 400, "1 year ago"), (-7200, "in 2 hours")],
+)  # fmt: skip
+def test_moments(before: float, shown: str) -> None:
+    now = 1_700_000_000.0
+    assert show(1000 * (now - before), "dateTimeFromNow", now=now) == shown
+
+
+def test_durations_and_moments() -> None:
+    assert parse_duration("1d12h") == 36 * 3600
+    assert parse_duration("90s") == 90
+    assert parse_moment("1970-01-02T00:00") == 86400
+    assert parse_moment("1970-01-02T00:00:00Z") == 86400
+    assert parse_moment("1970-01-02T02:00:00+02:00") == 86400
+    for wrong in ("", "1", "h", "1y", "1h ", "-1h"):
+        with pytest.raises(ReportError, match="is no duration"):
+            parse_duration(wrong)
+
+
+def test_steps() -> None:
+    assert Span(0, 3600, 15).step() == 15
+    assert Span(0, 7 * 86400, 15).step() == 2520
+    assert Span(0, 3600, 15).step(96) == 38
+
+
+def test_natural_order() -> None:
+    assert sorted(["1.10", "1.9", "1.9-rc2", "v2"], key=natural) == ["1.9", "1.9-rc2", "1.10", "v2"]
+
+
+def test_legend() -> None:
+    assert legend("{{feature}}: {{ reason }}{{nothing}}", {"feature": "a", "reason": "b"}) == "a: b"
+
+
+def _panel(targets: tuple[Target, ...], **source: Any) -> Panel:
+    defaults = {"fieldConfig": {"defaults": {"unit": "none"}, "overrides": []}, "options": {}}
+    return Panel("t", "d", "table", 12, 8, {**defaults, **source}, targets)
+
+
+def _target(ref: str, *series: tuple[dict[str, str], float]) -> Target:
+    return Target(ref, 1, tuple(Series(labels, "", ((0.0, float(value)),)) for labels, value in series))
+
+
+def test_queries_are_joined_on_the_labels_they_share() -> None:
+    organize = {
+        "excludeByName": {"Time": True, "Value #A": True},
+        "indexByName": {"worker": 0, "device": 1, "Value #A": 2, "Value #B": 3},
+        "renameByName": {"worker": "Worker", "device": "Device", "Value #B": "Memory"},
+    }
+    panel = _panel(
+        (
+            _target("A", ({"worker": "1", "device": "cpu"}, 1), ({"worker": "2", "device": "gpu"}, 1)),
+            _target("B", ({"worker": "2"}, 20), ({"worker": "1"}, 10), ({"worker": "3"}, 30)),
+        ),
+        transformations=[{"id": "organize", "options": organize}],
+        options={"sortBy": [{"displayName": "Memory", "desc": True}]},
+    )
+    assert tables.rows_of(panel) == [
+        {"Worker": "3", "Device": None, "Memory": 30.0},
+        {"Worker": "2", "Device": "gpu", "Memory": 20.0},
+        {"Worker": "1", "Device": "cpu", "Memory": 10.0},
+    ]
+
+
+def test_colours_follow_the_thresholds() -> None:
+    steps = {"steps": [{"value": None, "color": "green"}, {"value": 1, "color": "red"}]}
+    assert [tables.colour_of(steps, value) for value in (-5.0, 0.99, 1.0)] == ["green", "green", "red"]
+    assert tables.colour_of(None, 1.0) == ""
+
+
+def test_buckets_are_told_apart() -> None:
+    buckets = Target(
+        "A",
+        10,
+        tuple(
+            Series({"le": le}, le, ((100.0, value), (110.0, 2 * value)))
+            for le, value in (("+Inf", 7.0), ("0.1", 3.0), ("0.5", 7.0))
+        ),
+    )
+    assert charts._cells(buckets) == [
+        (100.0, 0.1, 3.0),
+        (110.0, 0.1, 6.0),
+        (100.0, 0.5, 4.0),
+        (110.0, 0.5, 8.0),
+    ]
+
+
+def test_equal_states_are_joined_and_gaps_are_not() -> None:
+    series = Series({}, "a", ((0.0, 0.0), (10.0, 0.0), (20.0, 1.0), (60.0, 1.0)))
+    assert charts._intervals(series, 10) == [(0.0, 20.0, 0.0), (20.0, 30.0, 1.0), (60.0, 70.0, 1.0)]
+
+
+def test_a_line_is_not_drawn_across_a_gap() -> None:
+    series = Series({}, "a", ((0.0, 1.0), (10.0, 2.0), (50.0, 3.0)))
+    rows = charts._rows(series, 10, charts.scale("none", 3), "0", filled=True)
+    assert [(row["t"], row["value"]) for row in rows] == [(0, 1), (10_000, 2), (20_000, None), (50_000, 3)]
+
+
+def test_alerts_at_the_same_time_are_one_shade() -> None:
+    def event(kind: str, start: float, end: float) -> Event:
+        return Event(kind, "", "", "#123456", start, end)
+
+    events = (
+        event("Firing alerts", 0, 10),
+        event("New versions", 3, 3),
+        event("Firing alerts", 5, 20),
+        event("Firing alerts", 30, 40),
+    )
+    shades = [(row["t"], row["u"]) for row in charts._firing(events)]
+    assert shades == [(0, 20_000), (30_000, 40_000)]
