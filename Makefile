@@ -9,7 +9,7 @@ SHELL := /bin/bash
 VENV := .venv/bin
 export PATH := $(CURDIR)/.venv/bin:$(CURDIR)/.tools/bin:$(PATH)
 
-.PHONY: help setup demo test test-unit test-compose lint format generate bench bench-drift clean
+.PHONY: help setup demo test test-unit test-compose lint format generate bench bench-hotpath bench-drift bench-gpu clean
 
 help:
 	@sed -n 's/^# \(make .*\)/\1/p' Makefile
@@ -50,7 +50,16 @@ generate: setup
 
 # What monitoring costs a live server (about 8 minutes; needs wrk), and what drift detectors find.
 bench: setup
+	$(VENV)/python -m benchmarks.hotpath
 	$(VENV)/python -m benchmarks.server
+
+# What one request, one flush and one verdict cost, without a server.
+bench-hotpath: setup
+	$(VENV)/python -m benchmarks.hotpath
+
+# The same on a CUDA device: timing by events against waiting.
+bench-gpu: setup
+	$(VENV)/python -m benchmarks.gpu
 
 bench-drift: setup
 	$(VENV)/python -m benchmarks.drift

@@ -2,15 +2,15 @@
 
     make bench          (python -m benchmarks.server --rounds 10 --seconds 8)
 
-All variants are served by one TorchServe, one worker each, and loaded in turns, in another order each round, so that
-what else the machine does strikes all alike. The load is wrk's, over kept connections. Ratios of one round are
-compared, and their median is the result.
+All variants are served by one TorchServe with our settings, one worker each, and the plain handler once more by a
+second TorchServe with its own defaults. They are loaded in turns, in another order each round, so that what else the
+machine does strikes all alike. The load is wrk's, over kept connections. Ratios of one round are compared, and their
+median is the result.
 """
 
 from __future__ import annotations
 
 import json
-import platform
 import random
 import re
 import shutil
@@ -18,8 +18,6 @@ import statistics
 import subprocess
 from dataclasses import asdict, dataclass
 from datetime import datetime, timezone
-from importlib.metadata import version
-from pathlib import Path
 from typing import Optional
 
 import httpx
@@ -28,12 +26,15 @@ import typer
 from rich.console import Console
 from rich.table import Table
 
-from benchmarks.variants import ROOT, VARIANTS, package
+from benchmarks.defaults import DefaultServer, default_server
+from benchmarks.machine import RESULTS as FOLDER
+from benchmarks.machine import ROOT, machine
+from benchmarks.variants import DEFAULTS, VARIANTS, package
 from examples.flight_delay import train
 from stack import Stack
 
 RUN = ROOT / ".run" / "bench"
-RESULTS = ROOT / "benchmarks" / "results" / "server.json"
+RESULTS = FOLDER / "server.json"
 BODY = {
     "hour": 17,
     "minute": 45,
@@ -90,7 +91,7 @@ def cpu_seconds(process: psutil.Process) -> float:
     return float(times.user + times.system)
 
 
-def measure(stack: Stack, name: str, *, seconds: int, connections: int) -> Load:
+def measure(stack: Stack | DefaultServer, name: str, *, seconds: int, connections: int) -> Load:
     """Load one variant for a while."""
     described = httpx.get(f"{stack.management_url}/models/{name}").raise_for_status().json()[0]
     worker = psutil.Process(described["workers"][0]["pid"])
@@ -102,9 +103,9 @@ def measure(stack: Stack, name: str, *, seconds: int, connections: int) -> Load:
     return Load(requests, rate, p50, p99, used[0] / requests, used[1] / requests)
 
 
-def ratios(rounds: list[dict[str, Load]], field: str, name: str) -> list[float]:
-    """Return a field of one variant over that of the plain handler, round by round."""
-    return [getattr(loads[name], field) / getattr(loads["plain"], field) for loads in rounds]
+def ratios(rounds: list[dict[str, Load]], field: str, name: str, other: str = "plain") -> list[float]:
+    """Return a field of one variant over that of another, round by round."""
+    return [getattr(loads[name], field) / getattr(loads[other], field) for loads in rounds]
 
 
 def table(rounds: list[dict[str, Load]]) -> Table:
@@ -125,7 +126,7 @@ def table(rounds: list[dict[str, Load]]) -> Table:
         "×",
     ):
         result.add_column(heading, justify="left" if heading == "variant" else "right")
-    for variant in VARIANTS:
+    for variant in (*VARIANTS, DEFAULTS):
         loads = [loads[variant.name] for loads in rounds]
 
         def middle(field: str, scale: float = 1.0, loads: list[Load] = loads) -> str:
@@ -144,15 +145,21 @@ def table(rounds: list[dict[str, Load]]) -> Table:
     return result
 
 
-def machine() -> dict[str, str]:
-    """Say where this ran."""
-    model = re.search(r"model name\s*:\s*(.*)", Path("/proc/cpuinfo").read_text())
-    return {
-        "processor": model.group(1) if model else platform.processor(),
-        "cores": str(psutil.cpu_count()),
-        "python": platform.python_version(),
-        **{name: version(name) for name in ("torch", "torchserve", "numpy")},
-    }
+def budgets(rounds: list[dict[str, Load]]) -> Table:
+    """Return what the whole server may cost, and what it does."""
+    result = Table(title="Budgets of the whole server, median over rounds")
+    for heading in ("what", "budget", "measured", ""):
+        result.add_column(heading, justify="left" if heading in ("what", "") else "right")
+    for title, field, other, sign, limit in (
+        ("worker CPU a request, monitored ÷ plain", "worker_cpu_seconds", "plain", "≤", 0.80),
+        ("throughput, monitored ÷ plain", "throughput", "plain", "≥", 1.10),
+        ("throughput, our settings monitored ÷ defaults unmonitored", "throughput", DEFAULTS.name, "≥", 1.30),
+        ("p99 under load, monitored ÷ plain", "p99_seconds", "plain", "≤", 1.05),
+    ):
+        value = statistics.median(ratios(rounds, field, "monitored", other))
+        held = value <= limit if sign == "≤" else value >= limit
+        result.add_row(title, f"{sign} {limit:.2f}", f"{value:.2f}", "holds" if held else "fails")
+    return result
 
 
 def main(
@@ -172,18 +179,27 @@ def main(
     models = {variant.name: package(variant, store) for variant in VARIANTS}
     order = random.Random(seed)
     measured: list[dict[str, Load]] = []
-    with Stack(RUN / "stack", model_store=store, models=models, workers=1) as stack:
+    with (
+        Stack(RUN / "stack", model_store=store, models=models, workers=1) as stack,
+        default_server(
+            RUN / "defaults", store=store, model=DEFAULTS.name, archive=models["plain"], seconds=180
+        ) as defaults,
+    ):
         stack.wait_ready(180)
-        for variant in VARIANTS:
-            measure(stack, variant.name, seconds=3, connections=connections)
+        servers = {variant.name: stack for variant in VARIANTS} | {DEFAULTS.name: defaults}
+        for name, server in servers.items():
+            measure(server, name, seconds=3, connections=connections)
         for number in range(rounds):
-            names = [variant.name for variant in VARIANTS]
-            order.shuffle(names)
+            names = order.sample(list(servers), len(servers))
             measured.append(
-                {name: measure(stack, name, seconds=seconds, connections=connections) for name in names}
+                {
+                    name: measure(servers[name], name, seconds=seconds, connections=connections)
+                    for name in names
+                }
             )
             console.print(f"round {number + 1} of {rounds}", highlight=False)
     console.print(table(measured))
+    console.print(budgets(measured))
     RESULTS.parent.mkdir(parents=True, exist_ok=True)
     content = {
         "date": datetime.now(timezone.utc).isoformat(timespec="seconds"),

@@ -63,6 +63,9 @@ VARIANTS = (
     Variant("emitting", "five metrics emitted a request", EMITTING, {}),
 )
 
+# The plain archive once more, on a TorchServe with its own default settings and logging (benchmarks/defaults.py).
+DEFAULTS = Variant("defaults", "plain BaseHandler, TorchServe's defaults", PLAIN, {})
+
 
 def package(variant: Variant, store: Path) -> str:
     """Write the archive of a variant into `store`; return its file name."""

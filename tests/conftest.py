@@ -83,7 +83,8 @@ def flights(tmp_path_factory: pytest.TempPathFactory) -> Flights:
     frame, heldout = (pd.read_parquet(folder / f"{name}.parquet") for name in ("train", "heldout"))
     with torch.inference_mode():
         logits, others = (
-            model(torch.tensor(rows[list(COLUMNS)].to_numpy(dtype="float32"))).numpy() for rows in (frame, heldout)
+            model(torch.tensor(rows[list(COLUMNS)].to_numpy(dtype="float32"))).numpy()
+            for rows in (frame, heldout)
         )
     baseline = Baseline.fit(
         frame[list(COLUMNS)],

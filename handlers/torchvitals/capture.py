@@ -48,7 +48,8 @@ def capture(value: Any) -> Optional[Captured]:
     Raises TooLargeError over MAX_ROW_VALUES values a row. Nothing waits for the device.
     """
     if isinstance(value, torch.Tensor):
-        if value.numel() <= FEW_VALUES and value.ndim == 2 and value.shape[0] == 1 and not value.is_cuda:
+        shape = value.shape
+        if len(shape) == 2 and shape[0] == 1 and shape[1] <= FEW_VALUES and not value.is_cuda:
             row: list[float] = value.tolist()[0]
             return row
         return _capture_tensor(value)

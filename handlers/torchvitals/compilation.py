@@ -12,4 +12,9 @@ def compiled_graphs() -> int:
     costs seconds and memory in a worker that does not use it.
     """
     module = sys.modules.get("torch._dynamo.utils")
-    return int(module.counters["stats"]["unique_graphs"]) if module is not None else 0
+    if module is None:
+        return 0
+    # TorchServe's own BaseHandler imports the compiler, so that this is the common way: `get` looks a missing count up
+    # in C, `[...]` in Python.
+    stats = module.counters.get("stats")
+    return int(stats.get("unique_graphs", 0)) if stats else 0

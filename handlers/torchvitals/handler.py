@@ -201,10 +201,10 @@ def _failed(context: Any, requests: int) -> int:
     """Count the requests of a batch that the handler answered with an error status."""
     failed = 0
     try:
-        for index in range(requests):
-            if context.get_response_status(index)[0] >= ERROR_STATUS:
+        for request in context.request_processor[:requests]:
+            if request.get_response_status_code() >= ERROR_STATUS:
                 failed += 1
-    except (AttributeError, IndexError, TypeError):
+    except (AttributeError, TypeError):
         return 0
     return failed
 

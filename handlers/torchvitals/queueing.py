@@ -26,18 +26,17 @@ def request_starts(context: Any) -> Optional[Starts]:
 
     Never raises.
     """
+    starts: Optional[Starts] = None
     try:
-        headers = [
-            header
-            for request in context.request_processor
-            for header in (
-                request.get_request_property(HEADER) or request.get_request_property(LOWER_HEADER),
-            )
-            if header
-        ]
+        for request in context.request_processor:
+            properties = request.get_request_properties()
+            header = properties.get(HEADER) or properties.get(LOWER_HEADER)
+            if header:
+                starts = starts or (time.time(), [])
+                starts[1].append(header)
     except Exception:
         return None  # No TorchServe context, or a handler's own: there is no header to find.
-    return (time.time(), headers) if headers else None
+    return starts
 
 
 def queue_seconds(header: Any, now: float) -> Optional[float]:

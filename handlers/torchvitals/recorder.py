@@ -64,7 +64,7 @@ class Recorder:
         """Copy what inference is given; the first of several runs in a call counts."""
         if not self._capture_inputs or call.inputs is not None:
             return
-        if self.reduce_inputs is None and _small(value):
+        if self.reduce_inputs is None and isinstance(value, torch.Tensor) and _small_rows(value.shape):
             call.inputs = self._captured(call, value)
         elif self.sampler.admits():
             began = self.sampler.clock()
@@ -122,9 +122,5 @@ class Recorder:
         return None
 
 
-def _small(value: Any) -> bool:
-    """Tell whether `value` is a tensor that takes no time to copy, in as little time."""
-    if not isinstance(value, torch.Tensor):
-        return False
-    count = value.numel()
-    return count <= SMALL_ROW_VALUES or (value.ndim > 0 and count <= SMALL_ROW_VALUES * len(value))
+def _small_rows(shape: torch.Size) -> bool:
+    return (len(shape) == 2 and shape[1] <= SMALL_ROW_VALUES) or shape.numel() <= SMALL_ROW_VALUES

@@ -28,8 +28,9 @@ def send(stack, frame, count, **options):
     assert (result.requests, result.failed) == (count, 0)
 
 
-def post(stack, body):
-    return httpx.post(predictions(stack), content=body, headers={"Content-Type": "application/json"})
+def post(stack, body, **headers):
+    headers = {"Content-Type": "application/json", **headers}
+    return httpx.post(predictions(stack), content=body, headers=headers)
 
 
 def requests_seen(series):
@@ -82,7 +83,27 @@ def test_both_workers_have_gauges_of_their_own(warm, flights):
 
 def test_every_metric_of_a_cpu_model_reaches_the_page(warm):
     shown = {name for name, _ in scrape(warm)}
-    assert {metric.name for metric in m.flat()} - shown == set()
+    assert {metric.name for metric in m.flat()} - shown == {m.ALLOCATION_RETRIES.name}
+
+
+def test_the_wait_behind_a_proxy_reaches_the_page(warm, flights):
+    """The front end passes headers on as they were spelled; requests without one add nothing."""
+    before = settled(warm, lambda series: False, seconds=2)
+    body = bodies(flights.frame("heldout").dropna().head(1))[0]
+    for spelling in ("X-Request-Start", "x-request-start"):
+        sent = f"t={time.time() - 2:.3f}"
+        assert post(warm, body, **{spelling: sent}).status_code == 200
+    assert post(warm, body, **{"X-Request-Start": "yesterday"}).status_code == 200
+    assert post(warm, body).status_code == 200
+    after = settled(warm, lambda series: requests_seen(series) - requests_seen(before) >= 4)
+
+    def grown(metric, **labels):
+        return total(after, metric, **labels) - total(before, metric, **labels)
+
+    assert grown(m.QUEUE_DURATION.count.name) == 2
+    assert grown(m.QUEUE_DURATION.bucket.name, le="1") == 0
+    assert 4 <= grown(m.QUEUE_DURATION.sum.name) <= 20
+    assert total(after, m.INFLIGHT.name) == 0
 
 
 def test_torchserves_own_metrics_are_still_there(warm, flights):

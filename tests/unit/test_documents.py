@@ -162,7 +162,11 @@ def test_it_is_described_on_the_request_path_however_long(of_tokens, of_texts, p
     long = np.tile(tokenised(paragraphs[1][:100], vocabulary), 40)
     for baseline, given in ((of_tokens, torch.from_numpy(long)), (of_texts, paragraphs[1][:100])):
         publisher = MemoryPublisher()
-        monitor = Monitor(MonitoringConfig(flush_interval=10, window=100, overhead_budget=None), publisher, baseline=baseline)
+        monitor = Monitor(
+            MonitoringConfig(flush_interval=10, window=100, overhead_budget=None),
+            publisher,
+            baseline=baseline,
+        )
         call = monitor.recorder.begin()
         monitor.recorder.inputs(call, {"input_ids": given})
         assert call.inputs.shape == (100, 2)

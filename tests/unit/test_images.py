@@ -66,7 +66,10 @@ def test_images_are_reduced_on_the_request_path(baseline, digits):
     large = torch.nn.functional.interpolate(torch.from_numpy(digits[0]), size=(64, 64))
     learned = Baseline.fit(large.numpy(), name="large")
     monitor = Monitor(
-        MonitoringConfig(flush_interval=10, window=200, overhead_budget=None), publisher, baseline=learned, worker="9000"
+        MonitoringConfig(flush_interval=10, window=200, overhead_budget=None),
+        publisher,
+        baseline=learned,
+        worker="9000",
     )
     for fault in (large[:200], large[200:300] + 4, large[300:400] + 4):
         call = monitor.recorder.begin()

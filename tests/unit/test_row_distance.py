@@ -216,6 +216,8 @@ def test_they_are_exported():
     monitor.recorder.inputs(call, correlated(rng, 500, -0.8))
     monitor.recorder.finish(call, requests=500, failed=0)
     monitor.flush()
-    found = {labels[1]: value for (name, labels), value in publisher.series.items() if name == m.ROW_SHARE.name}
+    found = {
+        labels[1]: value for (name, labels), value in publisher.series.items() if name == m.ROW_SHARE.name
+    }
     assert len(found) == 10
     assert found["f0"] + found["f1"] > 0.5
