@@ -30,7 +30,7 @@ from stack.ports import Ports
 pytestmark = [pytest.mark.server, pytest.mark.timeout(600)]
 
 FIRST = 7_000
-WINDOW = 2_000
+WINDOW = 4_000
 LABELS = {
     "alertname": "ModelRetrainNeeded",
     "severity": "warning",

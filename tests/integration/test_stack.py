@@ -152,7 +152,7 @@ def test_prometheus_has_the_production_rules_and_finds_alertmanager(stack: Stack
     groups = httpx.get(f"{stack.prometheus_url}/api/v1/rules", timeout=10).json()["data"]["groups"]
     (alerts,) = [group["rules"] for group in groups if group["name"] == "torchvitals-alerts"]
     production = yaml.safe_load((ROOT / "prometheus" / "alerts.yml").read_text())["groups"][0]["rules"]
-    seconds = {rule["alert"]: render.milliseconds(rule["for"]) / 1000 for rule in production}
+    seconds = {rule["alert"]: render.milliseconds(rule.get("for", "0s")) / 1000 for rule in production}
     assert {rule["name"]: rule["duration"] for rule in alerts} == seconds
     found = httpx.get(f"{stack.prometheus_url}/api/v1/alertmanagers", timeout=10).json()
     urls = [manager["url"] for manager in found["data"]["activeAlertmanagers"]]
