@@ -9,6 +9,7 @@ import msgspec
 
 from .errors import ConfigurationError
 from .inputs import InputKind
+from .inputs.row_distance import NAME as ROW_DISTANCE
 
 if TYPE_CHECKING:
     from .baseline import Baseline
@@ -58,7 +59,7 @@ class Features(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=
             if self.outputs is not None and feature.name not in self.outputs
         }
         if baseline.rows is not None and not self.row_distance:
-            unwanted.add(("input", baseline.features[len(baseline.column_features)].name))
+            unwanted.add(("input", ROW_DISTANCE))
         named = {
             (feature.source, feature.name) for feature in baseline.features if feature.name in self.ignore
         }

@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 import os
 import tempfile
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any, Optional
 
@@ -37,7 +38,9 @@ class BaselineLearner:
         self.rows = rows
         self.name = name
         self.features = features or Features()
+        # What images come, told by the first batch, and what makes their features.
         self._images: Optional[Images] = None
+        self._reduce_images: Callable[[Any], Any]
         self.version = version + SUFFIX
         self.path = folder / f"{name}-{version}{SUFFIX}.json"
         self._inputs: list[NDArray[Any]] = []
@@ -50,8 +53,12 @@ class BaselineLearner:
             return np.array(batch, dtype=object)
         if getattr(batch, "ndim", 0) != IMAGE_DIMENSIONS or self.features.inputs not in (None, "images"):
             return value
-        self._images = self._images or Images(channels=batch.shape[1])
-        return reducer(self._images)(batch)
+        if self._images is None:
+            images = Images(channels=batch.shape[1])
+            # Before `_images`, by which another thread sees that it is there.
+            self._reduce_images = reducer(images)
+            self._images = images
+        return self._reduce_images(batch)
 
     def add(self, inputs: list[NDArray[Any]], outputs: list[NDArray[Any]]) -> None:
         """Take in (n, d) inputs and (n, k) outputs; only rows as wide as the first ones count, but for token ids."""
