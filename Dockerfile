@@ -1,4 +1,5 @@
-# TorchServe with TorchVitals, and (target `receiver`) the demo's notification receiver.
+# TorchServe with TorchVitals, and (targets `receiver` and `retraining`) the demo's notification receiver and the service
+# that starts retraining.
 #
 #   docker build -t torchvitals-torchserve .
 #   docker build -t torchvitals-torchserve --build-arg TORCH_INDEX_URL= .      with CUDA
@@ -23,6 +24,26 @@ ENTRYPOINT ["python", "-m", "stack.receiver"]
 CMD ["--host", "0.0.0.0", "--port", "9099", "--file", "/var/lib/receiver/notifications.jsonl"]
 HEALTHCHECK --interval=10s --timeout=5s --start-period=20s --retries=3 \
     CMD ["python", "-c", "import urllib.request as r; r.urlopen('http://127.0.0.1:9099/health', timeout=4)"]
+
+
+# Takes Alertmanager's webhook and starts what retrains a model. Where that is a program, build an image FROM this one.
+FROM ${PYTHON_IMAGE} AS retraining
+ENV PYTHONDONTWRITEBYTECODE=1 PYTHONUNBUFFERED=1
+WORKDIR /opt/torchvitals
+COPY constraints.txt retraining/requirements.txt ./
+RUN pip install --no-cache-dir --root-user-action=ignore -c constraints.txt -r requirements.txt
+COPY retraining retraining
+COPY deploy/compose/start_retraining.py ./
+RUN groupadd --gid 10001 retraining \
+    && useradd --uid 10001 --gid 10001 --no-create-home retraining \
+    && install -d -o retraining -g retraining -m 0700 /var/lib/retraining \
+    && install -d -o retraining -g retraining /run/retraining
+USER retraining
+EXPOSE 9095
+ENTRYPOINT ["python", "/opt/torchvitals/start_retraining.py"]
+CMD ["--config", "/etc/retraining/retraining.yml"]
+HEALTHCHECK --interval=10s --timeout=5s --start-period=20s --retries=3 \
+    CMD ["python", "-c", "import urllib.request as r; r.urlopen('http://127.0.0.1:9095/healthz', timeout=4)"]
 
 
 # Everything that a worker imports, in a folder of its own, so that pip and its caches stay behind.

@@ -15,6 +15,8 @@ Positive = Annotated[float, msgspec.Meta(gt=0)]
 Share = Annotated[float, msgspec.Meta(gt=0, le=1)]
 Count = Annotated[int, msgspec.Meta(ge=0)]
 Rows = Annotated[int, msgspec.Meta(ge=10, le=1_000_000)]
+# Exported in the place of a model's thresholds when all of them are null.
+NO_SIGNAL = "none"
 
 
 class Thresholds(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
@@ -23,6 +25,8 @@ class Thresholds(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_onl
     Durations in seconds, memory in bytes, shifts in baseline standard deviations, divergences in nats.
     error_ratio: share of requests. latency_regression_ratio: p95 now over p95 at the same hour a day before.
     estimated_accuracy_drop: below the baseline's own accuracy. inflight_seconds: age of a call that does not end.
+    device_memory_ratio: share of a GPU in use by all its processes. invalid_ratio: share of a feature's values beyond
+    what its training data had. monitor_errors: of the monitor itself, in ten minutes.
     """
 
     latency_p95_seconds: Optional[Positive] = 0.5
@@ -38,11 +42,16 @@ class Thresholds(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_onl
     estimated_accuracy_drop: Optional[Share] = 0.05
     confidence: Optional[Share] = 0.5
     class_share: Optional[Share] = 0.9
+    device_memory_ratio: Optional[Share] = 0.9
+    invalid_ratio: Optional[Share] = 0.1
+    baseline_age_seconds: Optional[Positive] = 180 * 86400.0
+    monitor_errors: Optional[Annotated[int, msgspec.Meta(ge=1)]] = 5
 
     def exported(self) -> dict[str, float]:
-        """Return the thresholds that are on, by signal."""
+        """Return the thresholds that are on, by signal; {NO_SIGNAL: 0} where none is."""
         values = msgspec.structs.asdict(self)
-        return {signal: value for signal, value in values.items() if value is not None}
+        # prometheus/rules.yml gives the defaults to a model that exports no threshold at all.
+        return {signal: value for signal, value in values.items() if value is not None} or {NO_SIGNAL: 0.0}
 
 
 class MonitoringConfig(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):

@@ -38,13 +38,14 @@ pytestmark = [pytest.mark.compose, pytest.mark.timeout(2400)]
 
 ROOT = Path(__file__).resolve().parents[2]
 PROGRAMS = (["docker", "compose"], ["docker-compose"])
-BUILT = ("torchserve", "receiver")
+BUILT = ("torchserve", "receiver", "retraining")
 PORTS = (
     "INFERENCE_PORT",
     "MANAGEMENT_PORT",
     "PROMETHEUS_PORT",
     "ALERTMANAGER_PORT",
     "RECEIVER_PORT",
+    "RETRAINING_PORT",
     "GRAFANA_PORT",
 )
 MODEL = "flight_delay"
@@ -55,6 +56,8 @@ HEALTHY_SECONDS = 240.0
 SCRAPED_SECONDS = 40.0
 # A scrape (15 s), `for` (1 m), an evaluation (15 s), Alertmanager's group_wait (15 s), and as much again.
 ALERT_SECONDS = 210.0
+# Alertmanager's group_wait (15 s) and as much again.
+NOTIFIED_SECONDS = 30.0
 
 
 @dataclass(frozen=True)
@@ -158,6 +161,11 @@ def image_requirements() -> list[str]:
         *project["project"]["optional-dependencies"]["serve"],
         "starlette",
         "uvicorn",
+        *(
+            line
+            for line in (ROOT / "retraining/requirements.txt").read_text().splitlines()
+            if not line.startswith("#")
+        ),
     ]
 
 
@@ -324,7 +332,9 @@ def test_every_compose_program_accepts_the_file(the_engine: Engine) -> None:
     gpu = ["-f", str(ROOT / "deploy/compose/gpu.yml")]
     for program in programs:
         services = yaml.safe_load(run([*program, *files, "config"], dict(os.environ)))["services"]
-        assert set(services) == {"torchserve", "prometheus", "alertmanager", "receiver", "grafana"}, program
+        assert set(services) == {
+            "torchserve", "prometheus", "alertmanager", "receiver", "retraining", "grafana",
+        }, program  # fmt: skip
         with_gpu = yaml.safe_load(run([*program, *files, *gpu, "config"], dict(os.environ)))["services"]
         [device] = with_gpu["torchserve"]["deploy"]["resources"]["reservations"]["devices"]
         assert (device["driver"], device["capabilities"]) == ("nvidia", ["gpu"]), program
@@ -388,7 +398,7 @@ def test_predictions_are_served_and_counted_in_prometheus(compose: Compose) -> N
 
 def test_prometheus_has_every_target_rule_and_its_alertmanager(compose: Compose) -> None:
     wait_for("targets that are up", SCRAPED_SECONDS, lambda: query(compose, "min(up)") == 1, compose=compose)
-    assert query(compose, "count(up)") == 3
+    assert query(compose, "count(up)") == 4
     api = f"{compose.url('PROMETHEUS_PORT')}/api/v1"
     groups = httpx.get(f"{api}/rules", timeout=10).raise_for_status().json()["data"]["groups"]
     loaded = {rule["name"] for group in groups for rule in group["rules"]}
@@ -417,17 +427,77 @@ def test_grafana_has_the_dashboards_and_reaches_prometheus(compose: Compose) -> 
         assert answer.raise_for_status().json()["data"]["result"][0]["value"][1] == "1"
 
 
+def received(compose: Compose, alertname: str) -> list[dict[str, Any]]:
+    """Return what the receiver got of one alert."""
+    answer = httpx.get(f"{compose.url('RECEIVER_PORT')}/alerts", timeout=10).raise_for_status().json()
+    return [alert for alert in answer if alert["labels"]["alertname"] == alertname]
+
+
+def decisions(compose: Compose) -> list[dict[str, Any]]:
+    """Return the retraining service's record, which its token opens."""
+    token = compose("exec", "-T", "retraining", "cat", "/run/retraining/token").strip()
+    answer = httpx.get(
+        f"{compose.url('RETRAINING_PORT')}/decisions",
+        headers={"Authorization": f"Bearer {token}"},
+        timeout=10,
+    )
+    found: list[dict[str, Any]] = answer.raise_for_status().json()
+    return found
+
+
+def test_an_alert_that_asks_for_retraining_is_decided_and_starts_nothing(compose: Compose) -> None:
+    address = f"{compose.url('RETRAINING_PORT')}/alerts"
+    assert httpx.post(address, json={}, timeout=10).status_code == 401
+    assert decisions(compose) == []
+    labels = {
+        "alertname": "ModelRetrainNeeded", "action": "retrain", "severity": "warning", "cause": "retrain",
+        "model_name": MODEL, "model_version": "1.0",
+    }  # fmt: skip
+    httpx.post(
+        f"{compose.url('ALERTMANAGER_PORT')}/api/v2/alerts",
+        json=[{"labels": labels, "annotations": {"summary": "from the test"}}],
+        timeout=10,
+    ).raise_for_status()
+    [decision] = wait_for(
+        "decision about the alert", NOTIFIED_SECONDS, lambda: decisions(compose), compose=compose
+    )
+    assert (decision["model_name"], decision["verdict"]) == (MODEL, "dry_run")
+    assert decision["alerts"][0]["labels"] == labels
+    assert decision["tries"] == []
+    # People are told of it as well, and Prometheus counts it.
+    wait_for(
+        "ModelRetrainNeeded at the receiver",
+        NOTIFIED_SECONDS,
+        lambda: received(compose, "ModelRetrainNeeded"),
+        compose=compose,
+    )
+    counted = f'retraining_decisions_total{{model_name="{MODEL}",verdict="dry_run"}}'
+    wait_for("decision in Prometheus", SCRAPED_SECONDS, lambda: query(compose, counted) == 1, compose=compose)
+
+
+def test_what_the_retraining_service_knows_outlives_its_container(compose: Compose) -> None:
+    before, identity = decisions(compose), compose.containers()["retraining"]["Id"]
+    token = compose("exec", "-T", "retraining", "cat", "/run/retraining/token")
+    compose("rm", "--stop", "--force", "retraining")
+    compose("up", "-d", "--no-build", "--no-deps", "retraining")
+    wait_for("healthy services", HEALTHY_SECONDS, lambda: all_healthy(compose), compose=compose)
+    assert compose.containers()["retraining"]["Id"] != identity
+    assert compose("exec", "-T", "retraining", "cat", "/run/retraining/token") == token
+    assert decisions(compose) == before != []
+
+
 def test_torchserve_stops_cleanly_and_its_end_reaches_the_receiver(compose: Compose) -> None:
     started = time.monotonic()
     compose("stop", "--timeout", "30", "torchserve")
     assert time.monotonic() - started < 20, "TorchServe did not end by itself"
     assert compose.containers()["torchserve"]["State"]["ExitCode"] == 0
 
-    def arrived() -> list[dict[str, Any]]:
-        answer = httpx.get(f"{compose.url('RECEIVER_PORT')}/alerts", timeout=10).raise_for_status().json()
-        return [alert for alert in answer if alert["labels"]["alertname"] == "TorchServeDown"]
-
-    alert = wait_for("TorchServeDown at the receiver", ALERT_SECONDS, arrived, compose=compose)[0]
+    alert = wait_for(
+        "TorchServeDown at the receiver",
+        ALERT_SECONDS,
+        lambda: received(compose, "TorchServeDown"),
+        compose=compose,
+    )[0]
     assert alert["status"] == "firing"
     assert alert["labels"]["instance"] == "torchserve:8082"
     assert alert["labels"]["severity"] == "critical"

@@ -7,12 +7,18 @@ import importlib.util
 import json
 import re
 import socket
+import stat
+import subprocess
+import sys
 from pathlib import Path
 from types import ModuleType
 from typing import Any
 
 import pytest
 import yaml
+from packaging.requirements import Requirement
+
+from retraining.config import Config, UrlAction
 
 ROOT = Path(__file__).resolve().parents[2]
 PINNED = re.compile(r"[\w./-]+:v?\d+\.\d+[\w.-]*")
@@ -29,6 +35,7 @@ def load(path: str) -> ModuleType:
 
 render = load("deploy/compose/render.py")
 healthcheck = load("deploy/compose/healthcheck.py")
+start_retraining = load("deploy/compose/start_retraining.py")
 
 
 @pytest.fixture(scope="module")
@@ -54,6 +61,108 @@ def test_rendering_refuses_an_address_that_it_does_not_know(
         render.render("prometheus/prometheus.yml")
 
 
+@pytest.mark.parametrize(
+    ("replaced", "by", "message"),
+    [
+        (
+            "    #: webhook_configs:\n    #:   - url: http://retraining.",
+            "    # webhook: http://retraining.",
+            "commented",
+        ),
+        ("  - name: retraining\n", "  - name: retrain\n", "name: retraining' 0 times"),
+        ("secrets/retraining-token", "secrets/token", "retraining-token' 0 times"),
+    ],
+)
+def test_rendering_refuses_a_source_whose_retraining_service_it_does_not_find(
+    replaced: str, by: str, message: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    source = "alertmanager/alertmanager.yml"
+    text = (ROOT / source).read_text()
+    assert text.count(replaced) == 1
+    (tmp_path / "alertmanager").mkdir()
+    (tmp_path / source).write_text(text.replace(replaced, by))
+    monkeypatch.setattr(render, "ROOT", tmp_path)
+    with pytest.raises(ValueError, match=message):
+        render.render(source)
+
+
+def test_prometheus_and_alertmanager_know_the_retraining_service_and_its_token(
+    services: dict[str, Any],
+) -> None:
+    prometheus = yaml.safe_load((ROOT / "deploy/compose/prometheus.yml").read_text())
+    jobs = {job["job_name"]: job["static_configs"] for job in prometheus["scrape_configs"]}
+    assert jobs["retraining"] == [{"targets": ["retraining:9095"]}]
+    alertmanager = yaml.safe_load((ROOT / "deploy/compose/alertmanager.yml").read_text())
+    [receiver] = [each for each in alertmanager["receivers"] if each["name"] == "retraining"]
+    [webhook] = receiver["webhook_configs"]
+    assert webhook["url"] == "http://retraining:9095/alerts"
+    token = Path(webhook["http_config"]["authorization"]["credentials_file"])
+    # One volume, which the service writes and Alertmanager reads, and nobody else has.
+    mounts = {name: service.get("volumes", []) for name, service in services.items()}
+    holders = {
+        name: [m for m in found if m.startswith("retraining-token:")] for name, found in mounts.items()
+    }
+    assert {name: found for name, found in holders.items() if found} == {
+        "alertmanager": [f"retraining-token:{token.parent}:ro"],
+        "retraining": [f"retraining-token:{token.parent}"],
+    }
+    assert token == start_retraining.TOKEN
+    # Nobody is kept waiting for a notification because retraining does not start.
+    assert "retraining" not in services["alertmanager"]["depends_on"]
+
+
+def test_the_retraining_service_starts_nothing_as_it_stands() -> None:
+    config = Config.model_validate(yaml.safe_load((ROOT / "deploy/compose/retraining.yml").read_text()))
+    assert config.dry_run
+    assert set(config.models) == {"flight_delay"}
+    # A second lock: were dry_run taken away and nothing else, no host would answer.
+    action = config.action_of("flight_delay")
+    assert isinstance(action, UrlAction)
+    assert action.url.host == "trainer.example.org"
+    assert (str(config.token_file), config.port) == (str(start_retraining.TOKEN), 9095)
+    assert str(config.state_directory) == "/var/lib/retraining"
+
+
+def test_the_retraining_container_makes_a_token_once_and_becomes_the_service(tmp_path: Path) -> None:
+    token = tmp_path / "token"
+    config = yaml.safe_load((ROOT / "deploy/compose/retraining.yml").read_text())
+    file = tmp_path / "retraining.yml"
+    file.write_text(yaml.safe_dump({**config, "token_file": str(token), "state_directory": str(tmp_path)}))
+    made = []
+    for _ in range(2):
+        code = f"import start_retraining as s; s.TOKEN = s.Path({str(token)!r}); s.main()"
+        done = subprocess.run(
+            [sys.executable, "-c", code, "--config", str(file), "--check"],
+            cwd=ROOT, env={"PYTHONPATH": f"{ROOT / 'deploy/compose'}:{ROOT}"},
+            capture_output=True, text=True, check=False,
+        )  # fmt: skip
+        assert (done.returncode, done.stdout.strip()) == (0, f"{file} is good: flight_delay"), done.stderr
+        made.append(token.read_text())
+    assert made[0] == made[1]
+    assert len(made[0].strip()) >= 40
+    assert stat.S_IMODE(token.stat().st_mode) == 0o644
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["retraining.yml", "token"]
+    start_retraining.provide_token(tmp_path / "other")
+    assert (tmp_path / "other").read_text() != made[0]
+
+
+def test_what_the_retraining_image_installs_is_pinned_and_is_what_the_service_imports() -> None:
+    lines = (ROOT / "retraining/requirements.txt").read_text().splitlines()
+    wanted = {Requirement(line).name for line in lines if not line.startswith("#")}
+    pins = (line.partition("#")[0].strip() for line in (ROOT / "constraints.txt").read_text().splitlines())
+    assert wanted <= {Requirement(pin).name for pin in pins if pin}
+    imported = {
+        name
+        for file in (ROOT / "retraining").glob("*.py")
+        for name in re.findall(r"^(?:from|import) (\w+)", file.read_text(), re.MULTILINE)
+    }
+    modules = {"prometheus-client": "prometheus_client", "pyyaml": "yaml"}
+    # starlette is fastapi's own.
+    assert {modules.get(name, name) for name in wanted} == imported - set(sys.stdlib_module_names) - {
+        "starlette"
+    }
+
+
 def test_rendered_addresses_are_services_and_their_ports(services: dict[str, Any]) -> None:
     targets = {
         target
@@ -62,7 +171,7 @@ def test_rendered_addresses_are_services_and_their_ports(services: dict[str, Any
         if not target.startswith("127.")
     }
     assert {target.split(":")[0] for target in targets} <= set(services)
-    assert targets == {"torchserve:8082", "alertmanager:9093", "receiver:9099"}
+    assert targets == {"torchserve:8082", "alertmanager:9093", "receiver:9099", "retraining:9095"}
 
 
 def test_images_are_pinned(services: dict[str, Any]) -> None:
@@ -74,7 +183,7 @@ def test_images_are_pinned(services: dict[str, Any]) -> None:
 
 def test_every_port_is_published_on_loopback_and_metrics_is_not(services: dict[str, Any]) -> None:
     ports = [port for service in services.values() for port in service.get("ports", [])]
-    assert len(ports) == 6
+    assert len(ports) == 7
     assert [port for port in ports if not re.fullmatch(r"127\.0\.0\.1:\$\{\w+_PORT:-\d+\}:\d+", port)] == []
     assert [port for port in ports if port.endswith(":8082")] == []
 

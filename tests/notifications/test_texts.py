@@ -177,6 +177,24 @@ def test_the_links_of_each_alert_lead_somewhere(rule: dict[str, Any]) -> None:
     assert heading in {found.lower() for found in headings}
 
 
+PERCENTAGE = re.compile(r"\{\{ (?P<value>[^{}]*?) \| humanizePercentage \}\}")
+
+
+@pytest.mark.parametrize(
+    "rule", [rule for rule in rules() if "humanizePercentage" in str(rule)], ids=lambda rule: rule["alert"]
+)
+def test_a_measured_share_is_rounded_and_a_limit_is_as_it_was_written(rule: dict[str, Any]) -> None:
+    for text in (rule["annotations"]["summary"], rule["annotations"]["description"]):
+        found = list(PERCENTAGE.finditer(text))
+        assert len(found) == text.count("humanizePercentage")
+        for share in found:
+            asked = re.findall(r"printf `([^`]*)` \S+ \| query", text[: share.start()])
+            limit = share["value"] == ".Value" and asked[-1].startswith(
+                "max(model_signal:model_threshold:max{"
+            )
+            assert limit or re.match(r'printf "%\.(2f|3g)" ', share["value"]), share[0]
+
+
 @pytest.mark.parametrize(
     ("grafana_url", "dashboard", "linked"),
     [

@@ -231,6 +231,9 @@ def test_the_named_case_asks_for_every_alert_that_fires() -> None:
         asked = test["promql_expr_test"]
         assert {case["expr"] for case in asked} == {everything}
         assert [case["exp_samples"] for case in asked if case["eval_time"] in ("1h", "4h", "8h")] == [[]] * 3
+    series = [series["series"] for series in tests[0]["input_series"]]
+    limits = {found for name in series for found in re.findall(r'^model_threshold\{.*signal="(\w+)"', name)}
+    assert limits >= {rule["labels"]["signal"] for rule in RECORDING if rule["record"].endswith(":default")}
     fired = {
         match
         for case in tests[0]["promql_expr_test"]

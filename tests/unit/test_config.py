@@ -1,9 +1,10 @@
 """The configuration, and its errors."""
 
+import msgspec
 import pytest
 
 from torchvitals import ConfigurationError, MonitoringConfig, Thresholds
-from torchvitals.config import read_config
+from torchvitals.config import NO_SIGNAL, read_config
 
 
 def section(**values):
@@ -25,6 +26,15 @@ def test_values_are_read():
     assert config.thresholds.exported()["kl_divergence"] == 1.0
 
 
+def test_all_thresholds_at_null_are_told_from_none_that_are_exported():
+    signals = [field.name for field in msgspec.structs.fields(Thresholds)]
+    off = read_config(section(thresholds=dict.fromkeys(signals))).thresholds
+    assert off.exported() == {NO_SIGNAL: 0.0}
+    assert NO_SIGNAL not in signals
+    one = read_config(section(thresholds={**dict.fromkeys(signals), "psi": 0.2})).thresholds
+    assert one.exported() == {"psi": 0.2}
+
+
 @pytest.mark.parametrize(
     ("values", "message"),
     [
@@ -44,6 +54,18 @@ def test_values_are_read():
         (
             {"thresholds": {"confidence": 2}},
             "my.yaml: handler.monitoring.thresholds.confidence: expected `float` <= 1",
+        ),
+        (
+            {"thresholds": {"device_memory_ratio": 90}},
+            "my.yaml: handler.monitoring.thresholds.device_memory_ratio: expected `float` <= 1",
+        ),
+        (
+            {"thresholds": {"monitor_errors": 0}},
+            "my.yaml: handler.monitoring.thresholds.monitor_errors: expected `int` >= 1",
+        ),
+        (
+            {"thresholds": {"baseline_age_seconds": "180d"}},
+            "my.yaml: handler.monitoring.thresholds.baseline_age_seconds: expected `float | null`, got `str`",
         ),
     ],
 )
