@@ -390,7 +390,8 @@ DASHBOARD = Dashboard(
                     "Workers",
                     "How each living worker runs the model, and when its monitor last evaluated the window.",
                     columns(
-                        f"max by ({RUNTIME}) {S.fresh(metrics.RUNTIME_INFO)}",
+                        # 0 is how the worker ran the model before.
+                        f"max by ({RUNTIME}) {S.fresh(metrics.RUNTIME_INFO)} == 1",
                         f"max by ({WORKER}) {S.fresh(metrics.MEMORY, RSS)}",
                         f"max by ({WORKER}) {S.fresh(metrics.MEMORY, PEAK_RSS)}",
                         f"max by ({WORKER}) {S.fresh(metrics.WINDOW_SAMPLES, WINDOW)}",

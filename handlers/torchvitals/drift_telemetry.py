@@ -125,6 +125,7 @@ class DriftTelemetry:
                 name: replace(drift, drifted=_key(drift) in steady) for name, drift in report.features.items()
             }
             self._reports[size] = replace(report, features=features)
+            pause()
         self._stale = False
 
     def publish(self, publisher: Publisher) -> None:

@@ -12,13 +12,12 @@ import time
 from pathlib import Path
 from typing import Any, Optional
 
-import torch
 from ts.torch_handler.base_handler import BaseHandler
 from ts.utils.util import list_classes_from_module
 
 from .baseline import Baseline
+from .calls import Call
 from .config import MonitoringConfig, read_config
-from .devices import device_name
 from .errors import BaselineError, ConfigurationError, TorchVitalsError
 from .instrument import instrument_stages
 from .learning import BaselineLearner
@@ -26,6 +25,7 @@ from .monitor import Monitor
 from .publishers.torchserve import CoalescingMetrics, TorchServePublisher
 from .queueing import request_starts
 from .request_lines import leave_out_request_lines
+from .runtime import Runtime
 
 ERROR_STATUS = 400
 HEARD_SECONDS = 0.5
@@ -88,6 +88,7 @@ def _load(handler: MonitoredHandler, initialize: Any, context: Any) -> None:
     else:
         initialize(context)
     device = getattr(served, "device", None)
+    runtime = Runtime(getattr(served, "model", None), device)
     monitor = Monitor(
         config,
         TorchServePublisher(context.metrics, model_name=name, model_version=version),
@@ -95,11 +96,12 @@ def _load(handler: MonitoredHandler, initialize: Any, context: Any) -> None:
         learner=learner if baseline is None else None,
         device=device,
         worker=worker_identity(sys.argv),
-        runtime=_runtime(getattr(served, "model", None), device),
+        runtime=runtime,
     )
     if config.quiet:
         leave_out_request_lines()
     instrument_stages(served, monitor.recorder, monitor.clock)
+    runtime.watch(served)
     monitor.start()
     handler.monitor = monitor
 
@@ -113,15 +115,22 @@ def _handle(handler: MonitoredHandler, handle: Any, data: Any, context: Any) -> 
         return handle(data, context)
     recorder = monitor.recorder
     call = recorder.begin()
-    call.starts = request_starts(context)
     try:
         result = handle(data, context)
     except BaseException as error:
+        _note_starts(call, context)
         recorder.fail(call, requests=_length(data), error=error)
         raise
+    _note_starts(call, context)
     requests = _length(data)
     recorder.finish(call, requests=requests, failed=_failed(context, requests))
     return result
+
+
+def _note_starts(call: Call, context: Any) -> None:
+    starts = request_starts(context)
+    if starts is not None:
+        call.starts, call.ended = starts, time.time()
 
 
 def worker_identity(arguments: list[str]) -> str:
@@ -207,12 +216,3 @@ def _failed(context: Any, requests: int) -> int:
     except (AttributeError, TypeError):
         return 0
     return failed
-
-
-def _runtime(model: Any, device: Any) -> tuple[str, str, str, str]:
-    """Return device, precision, torch version and whether the model is compiled, as labels."""
-    parameters = model.parameters() if isinstance(model, torch.nn.Module) else iter(())
-    dtypes = {str(p.dtype).replace("torch.", "") for p in parameters if p.is_floating_point()}
-    precision = "+".join(sorted(dtypes)) or "unknown"
-    compiled = type(model).__name__ == "OptimizedModule"
-    return (device_name(device), precision, torch.__version__, str(compiled).lower())

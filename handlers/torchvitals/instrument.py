@@ -7,9 +7,9 @@ from collections.abc import Callable
 from time import perf_counter_ns
 from typing import Any
 
-from .calls import MEASURED
+from .calls import MEASURED, STAGE_FIELDS
 from .recorder import Recorder
-from .timing import StageClock
+from .timing import Span, StageClock
 
 Function = Callable[..., Any]
 
@@ -31,11 +31,11 @@ def _measured(method: Function, stage: str, index: int, recorder: Recorder, cloc
         timed = _timed_by(clock, method, index, recorder)
         return _observed(timed, recorder) if stage == "inference" else timed
     if stage == "inference":
-        return _observed_by_host(method, index, recorder)
-    return _timed_by_host(method, index, recorder)
+        return _observed_by_host(method, STAGE_FIELDS[index], recorder)
+    return _timed_by_host(method, STAGE_FIELDS[index], recorder)
 
 
-def _timed_by_host(method: Function, index: int, recorder: Recorder) -> Function:
+def _timed_by_host(method: Function, field: str, recorder: Recorder) -> Function:
     @functools.wraps(method)
     def stage(*args: Any, **kwargs: Any) -> Any:
         call = recorder.current()
@@ -45,12 +45,12 @@ def _timed_by_host(method: Function, index: int, recorder: Recorder) -> Function
         try:
             return method(*args, **kwargs)
         finally:
-            call.stage_ns[index] += perf_counter_ns() - started
+            setattr(call, field, getattr(call, field) + perf_counter_ns() - started)
 
     return stage
 
 
-def _observed_by_host(inference: Function, index: int, recorder: Recorder) -> Function:
+def _observed_by_host(inference: Function, field: str, recorder: Recorder) -> Function:
     """Do what `_observed` and `_timed_by_host` do one after the other, in one function for the sake of speed."""
 
     @functools.wraps(inference)
@@ -64,7 +64,7 @@ def _observed_by_host(inference: Function, index: int, recorder: Recorder) -> Fu
         try:
             result = inference(*args, **kwargs)
         finally:
-            call.stage_ns[index] += perf_counter_ns() - started
+            setattr(call, field, getattr(call, field) + perf_counter_ns() - started)
         recorder.outputs(call, result)
         return result
 
@@ -72,6 +72,8 @@ def _observed_by_host(inference: Function, index: int, recorder: Recorder) -> Fu
 
 
 def _timed_by(clock: StageClock, method: Function, index: int, recorder: Recorder) -> Function:
+    field = STAGE_FIELDS[index]
+
     @functools.wraps(method)
     def stage(*args: Any, **kwargs: Any) -> Any:
         call = recorder.current()
@@ -84,10 +86,9 @@ def _timed_by(clock: StageClock, method: Function, index: int, recorder: Recorde
             clock.settle()
             return result
         finally:
-            call.stage_ns[index] += perf_counter_ns() - started
+            setattr(call, field, getattr(call, field) + perf_counter_ns() - started)
             if begin is not None:
-                call.events = call.events or []
-                call.events.append((index, begin, clock.mark()))
+                call.span = Span(index, begin, clock.mark(), call.span)
 
     return stage
 

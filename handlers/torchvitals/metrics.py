@@ -265,7 +265,8 @@ RUNTIME_INFO = Metric(
     "model_runtime_info",
     "gauge",
     "info",
-    "How a worker runs the model; always 1.",
+    "How a worker runs the model: 1 now, 0 for what was before. Precision: `autocast_bfloat16` and the like where its "
+    "first runs were under torch.autocast, else the types of its parameters.",
     ("worker", "device", "precision", "torch_version", "compiled"),
 )
 MONITOR_ERRORS = Metric(

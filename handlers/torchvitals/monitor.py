@@ -21,17 +21,20 @@ from .inputs import reducer
 from .learning import BaselineLearner
 from .memory import MemorySample, MemorySampler
 from .overhead import LargeInputSampler
-from .pacing import Pacer
+from .pacing import RESTS_WHILE_PUBLISHING, Pacer
 from .prediction_telemetry import PredictionTelemetry
 from .publisher import PacedPublisher, Publisher
 from .recorder import Recorder
 from .rows import joined
+from .runtime import RuntimeLabels
 from .telemetry import CallTelemetry
 from .timing import EventClock, stage_clock
 
 # Calls handled together: with fewer, NumPy's cost a step is most of it; with more, a step at 100 features would hold
 # requests up for more than a millisecond.
 SLICE_CALLS = 128
+# Calls are taken in this often, whatever the flush interval: few wait, and no flush has thousands to go through.
+TAKE_IN_SECONDS = 0.5
 LOG_EVERY_SECONDS = 60.0
 PHASES = ("capture", "timing", "calls", "inputs", "outputs", "drift", "memory", "publish")
 DROPS = ("queue_full", "input_too_large")
@@ -44,7 +47,7 @@ class Monitor:
 
     learner: makes the baseline from rows served, where there is no file. device: the torch device the model runs
     on, or None. worker: the label of this worker's gauges.
-    runtime: values of `model_runtime_info` after `worker`.
+    runtime: called at each flush for the values of `model_runtime_info` after `worker`.
     """
 
     def __init__(
@@ -56,7 +59,7 @@ class Monitor:
         learner: Optional[BaselineLearner] = None,
         device: Any = None,
         worker: str = "0",
-        runtime: Optional[tuple[str, str, str, str]] = None,
+        runtime: Optional[Callable[[], RuntimeLabels]] = None,
     ) -> None:
         self.config = config
         self.clock = stage_clock(config.timing, device, self.count_error)
@@ -81,9 +84,12 @@ class Monitor:
         self._worker = worker
         self._device = device_name(device)
         self._runtime = runtime
+        self._shown_runtime: Optional[RuntimeLabels] = None
         self._errors: Counter[str] = Counter()
         self._dropped: Counter[str] = Counter()
         self._out_of_memory = 0
+        # CPU time of this thread that is not published yet.
+        self._seconds = 0.0
         self._logged_at: dict[str, float] = {}
         self._stop = threading.Event()
         self._flushing = threading.Lock()
@@ -117,12 +123,8 @@ class Monitor:
         """Take in all finished calls, judge the windows, and publish."""
         with self._flushing:
             began = time.thread_time()
-            pause = Pacer().pause
-            calls = self.recorder.take()
-            for start in range(0, len(calls), SLICE_CALLS):
-                self._take_in(calls[start : start + SLICE_CALLS], pause)
-                pause()
-            self._guarded("timing", self.calls.read_device_clock)
+            self._take_in_all(Pacer().pause)
+            pause = Pacer(RESTS_WHILE_PUBLISHING).pause
             if self._learner is not None:
                 self._guarded("drift", self._learn)
             if self.drift is not None:
@@ -130,7 +132,23 @@ class Monitor:
             self._guarded("memory", self._sample_memory)
             publisher = PacedPublisher(self._publisher, pause)
             self._guarded("publish", self._publish, publisher)
-            self._guarded("publish", self._publish_own, publisher, began)
+            self._guarded("publish", self._publish_runtime, publisher)
+            self._guarded("publish", self._publish_own, publisher, self._seconds + time.thread_time() - began)
+            self._seconds = 0.0
+
+    def take_in(self) -> None:
+        """Take in all finished calls, to be judged and published at the next flush."""
+        with self._flushing:
+            began = time.thread_time()
+            self._take_in_all(Pacer().pause)
+            self._seconds += time.thread_time() - began
+
+    def _take_in_all(self, pause: Callable[[], None]) -> None:
+        calls = self.recorder.take()
+        for start in range(0, len(calls), SLICE_CALLS):
+            self._take_in(calls[start : start + SLICE_CALLS], pause)
+            pause()
+        self._guarded("timing", self.calls.read_device_clock)
 
     def _drift_from(self, baseline: Baseline, worker: str) -> DriftTelemetry:
         config = self.config
@@ -157,8 +175,13 @@ class Monitor:
             self.drift, self._learner = drift, None
 
     def _run(self) -> None:
-        while not self._stop.wait(self.config.flush_interval):
-            self.flush()
+        due = time.monotonic() + self.config.flush_interval
+        while not self._stop.wait(max(0.0, min(TAKE_IN_SECONDS, due - time.monotonic()))):
+            if time.monotonic() < due:
+                self.take_in()
+            else:
+                self.flush()
+                due = time.monotonic() + self.config.flush_interval
 
     def _guarded(self, phase: str, function: Any, *args: Any) -> None:
         try:
@@ -207,8 +230,7 @@ class Monitor:
         publisher.increase(m.MONITOR_SECONDS, ("flush",), 0)
         for signal, value in self.config.thresholds.exported().items():
             publisher.set(m.THRESHOLD, (signal,), value)
-        if self._runtime is not None:
-            publisher.set(m.RUNTIME_INFO, (self._worker, *self._runtime), 1)
+        self._guarded("publish", self._publish_runtime, publisher)
         publisher.set(m.INFLIGHT, (self._worker,), 0)
         publisher.set(m.SAMPLED_RATIO, (self._worker,), 1)
         if self._sampler.on_device:
@@ -233,7 +255,18 @@ class Monitor:
             publisher.increase(m.OUT_OF_MEMORY, (self._device,), self._out_of_memory)
             self._out_of_memory = 0
 
-    def _publish_own(self, publisher: Publisher, began: float) -> None:
+    def _publish_runtime(self, publisher: Publisher) -> None:
+        """Say how the worker runs the model; a series cannot be taken back, so what was true before becomes 0."""
+        if self._runtime is None:
+            return
+        runtime, shown = self._runtime(), self._shown_runtime
+        if runtime != shown:
+            if shown is not None:
+                publisher.set(m.RUNTIME_INFO, (self._worker, *shown), 0)
+            publisher.set(m.RUNTIME_INFO, (self._worker, *runtime), 1)
+            self._shown_runtime = runtime
+
+    def _publish_own(self, publisher: Publisher, seconds: float) -> None:
         dropped, self.recorder.dropped = self.recorder.dropped, 0
         self._dropped["queue_full"] += dropped
         errors, self._errors = self._errors, Counter()
@@ -245,7 +278,7 @@ class Monitor:
         self._dropped.clear()
         publisher.set(m.INFLIGHT, (self._worker,), self.recorder.oldest_seconds())
         publisher.set(m.SAMPLED_RATIO, (self._worker,), self.recorder.sampler.adapt())
-        publisher.increase(m.MONITOR_SECONDS, ("flush",), time.thread_time() - began)
+        publisher.increase(m.MONITOR_SECONDS, ("flush",), seconds)
         publisher.set(m.WINDOW_EVALUATED, (self._worker,), time.time())
         publisher.flush()
 

@@ -14,6 +14,7 @@ from .instrument import instrument_stages
 from .monitor import Monitor
 from .publisher import Publisher
 from .publishers.memory import MemoryPublisher
+from .runtime import Runtime
 
 
 class MonitoredModel:
@@ -34,8 +35,12 @@ class MonitoredModel:
         self.model = model
         self.config = config or MonitoringConfig()
         device = _device_of(model)
-        self.monitor = Monitor(self.config, publisher or MemoryPublisher(), baseline=baseline, device=device)
+        runtime = Runtime(model, device)
+        self.monitor = Monitor(
+            self.config, publisher or MemoryPublisher(), baseline=baseline, device=device, runtime=runtime
+        )
         instrument_stages(self, self.monitor.recorder, self.monitor.clock)
+        runtime.watch(self)
         self.monitor.start()
 
     def inference(self, inputs: Any) -> Any:

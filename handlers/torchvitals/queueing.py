@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import time
+from collections.abc import Iterator
 from typing import Any, Optional
 
 # TorchServe passes a header on as it was spelled by whoever sent it (frontend: util/codec/ModelRequestEncoder.java).
@@ -17,26 +17,27 @@ MAX_QUEUE_SECONDS = 3600.0
 # Times since 1970 from here on are not in seconds, milliseconds, microseconds.
 UNITS = ((1e17, 1e9), (1e14, 1e6), (1e11, 1e3))
 
-# The wall clock when the call began, and the headers of its requests.
-Starts = tuple[float, list[str]]
 
-
-def request_starts(context: Any) -> Optional[Starts]:
-    """Return the start headers of a call's requests, unread, for the flush thread; None where there is none.
-
-    Never raises.
-    """
-    starts: Optional[Starts] = None
+def request_starts(context: Any) -> Optional[str]:
+    """Return the start headers of a call's requests, unread, one a line; None where there is none. Never raises."""
+    starts: Optional[str] = None
     try:
         for request in context.request_processor:
             properties = request.get_request_properties()
             header = properties.get(HEADER) or properties.get(LOWER_HEADER)
             if header:
-                starts = starts or (time.time(), [])
-                starts[1].append(header)
+                starts = header if starts is None else f"{starts}\n{header}"
     except Exception:
         return None  # No TorchServe context, or a handler's own: there is no header to find.
     return starts
+
+
+def queue_seconds_of(starts: str, now: float) -> Iterator[float]:
+    """Give what `queue_seconds` makes of each of the headers that `request_starts` found, nonsense left out."""
+    for header in starts.split("\n"):
+        seconds = queue_seconds(header, now)
+        if seconds is not None:
+            yield seconds
 
 
 def queue_seconds(header: Any, now: float) -> Optional[float]:

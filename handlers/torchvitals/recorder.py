@@ -85,7 +85,6 @@ class Recorder:
     def fail(self, call: Call, *, requests: int, error: BaseException) -> None:
         """End a call that raised."""
         call.requests = call.failed = requests
-        call.ok = False
         call.out_of_memory = isinstance(error, MemoryError) or type(error).__name__ == "OutOfMemoryError"
         self._put(call)
 

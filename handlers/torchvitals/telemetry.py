@@ -3,22 +3,29 @@
 from __future__ import annotations
 
 from collections import defaultdict, deque
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from operator import attrgetter
 
 import numpy as np
 from numpy.typing import NDArray
 
 from . import metrics as m
-from .calls import MEASURED, Call
+from .calls import MEASURED, STAGE_FIELDS, Call
 from .config import Thresholds
 from .histograms import HistogramCounter
 from .publisher import Publisher
-from .queueing import queue_seconds
+from .queueing import queue_seconds_of
 from .recorder import MAX_WAITING_CALLS
 from .timing import StageClock
 
 HOST, DEVICE = "host", "device"
 RECENT_CALLS = 1000
+
+Field = Callable[[Call], int]
+HANDLE_NS: Field = attrgetter("handle_ns")
+REQUESTS: Field = attrgetter("requests")
+FAILED: Field = attrgetter("failed")
+STAGES_NS: dict[str, Field] = {stage: attrgetter(field) for stage, field in zip(MEASURED, STAGE_FIELDS)}
 
 
 class CallTelemetry:
@@ -52,31 +59,31 @@ class CallTelemetry:
 
     def add(self, calls: list[Call]) -> None:
         """Take in finished calls."""
-        clean = [call for call in calls if call.clean]
-        handle = np.array([call.handle_ns for call in clean], dtype=np.float64) / 1e9
+        clean = [call for call in calls if not (call.warmup or call.compiled)]
+        handle = _numbers(clean, HANDLE_NS) / 1e9
         self._durations["handle", HOST].observe(handle)
         self._recent.extend(handle[-RECENT_CALLS:].tolist())
         self.total_calls += len(calls)
-        for index, stage in enumerate(MEASURED):
-            spent = np.array([call.stage_ns[index] for call in clean], dtype=np.float64)
+        for stage, nanoseconds in STAGES_NS.items():
+            spent = _numbers(clean, nanoseconds)
             self._durations[stage, HOST].observe(spent[spent > 0] / 1e9)
-        self._batches.observe(np.array([call.requests for call in calls], dtype=np.float64))
-        failed = sum(call.failed for call in calls)
+        sizes = _numbers(calls, REQUESTS)
+        self._batches.observe(sizes)
+        failed = sum(map(FAILED, calls))
         self._counts[m.REQUESTS, ("error",)] += failed
-        self._counts[m.REQUESTS, ("ok",)] += sum(call.requests for call in calls) - failed
+        self._counts[m.REQUESTS, ("ok",)] += int(sizes.sum()) - failed
         if len(clean) < len(calls):
             self._add_unclean(calls)
         waits = [
             seconds
             for call in calls
             if call.starts is not None
-            for seconds in (queue_seconds(header, call.starts[0]) for header in call.starts[1])
-            if seconds is not None
+            for seconds in queue_seconds_of(call.starts, call.ended - call.handle_ns / 1e9)
         ]
         self._queued.observe(np.array(waits, dtype=np.float64))
         if self._slow_seconds is not None:
             self._counts[m.ANOMALIES, ("high_latency",)] += int((handle > self._slow_seconds).sum())
-        self._unread += [call for call in calls if call.events]
+        self._unread += [call for call in calls if call.span is not None]
 
     def _add_unclean(self, calls: list[Call]) -> None:
         """Count warm-up and compilation; a call that is both counts, with its time, as both."""
@@ -97,7 +104,7 @@ class CallTelemetry:
         """Take in the device's times of calls that it has finished."""
         later = []
         for call in self._unread:
-            spans = self._clock.read(call.events or [])
+            spans = self._clock.read(call.span)
             if spans is None:
                 later.append(call)
             elif call.clean:
@@ -117,3 +124,7 @@ class CallTelemetry:
             if amount:
                 publisher.increase(metric, labels, amount)
         self._counts.clear()
+
+
+def _numbers(calls: list[Call], field: Field) -> NDArray[np.float64]:
+    return np.fromiter(map(field, calls), dtype=np.float64, count=len(calls))

@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any, Optional, Protocol
 
+import msgspec
+
 
 class Event(Protocol):
     """What we use of torch.cuda.Event."""
@@ -41,8 +43,16 @@ class EventPool:
         self._free.extend(events)
 
 
-# Stage index, mark at its start, mark at its end (None if that failed).
-Span = tuple[int, Event, Optional[Event]]
+class Span(msgspec.Struct, gc=False, eq=False):
+    """One run of a stage on the device; why it is no list of tuples, calls.py says.
+
+    stage: its index. end: None if marking it failed. before: the span of the same call that came before.
+    """
+
+    stage: int
+    begin: Event
+    end: Optional[Event]
+    before: Optional[Span]
 
 
 class StageClock:
@@ -57,8 +67,8 @@ class StageClock:
     def settle(self) -> None:
         """Wait for the device, where that was asked for."""
 
-    def read(self, spans: list[Span]) -> Optional[list[tuple[int, float]]]:
-        """Return (stage, device seconds) of a call's spans; None while the device is not there yet."""
+    def read(self, last: Optional[Span]) -> Optional[list[tuple[int, float]]]:
+        """Return (stage, device seconds) of a call's spans, by its last one; None while the device is not there yet."""
         return []
 
 
@@ -79,9 +89,13 @@ class EventClock(StageClock):
             self._on_error("timing")
             return None
 
-    def read(self, spans: list[Span]) -> Optional[list[tuple[int, float]]]:
+    def read(self, last: Optional[Span]) -> Optional[list[tuple[int, float]]]:
         """Read the spans once the device has passed them all, and reuse their events."""
-        whole = [(stage, begin, end) for stage, begin, end in spans if end is not None]
+        whole: list[tuple[int, Event, Event]] = []
+        while last is not None:
+            if last.end is not None:
+                whole.insert(0, (last.stage, last.begin, last.end))
+            last = last.before
         if not all(end.query() for _, _, end in whole):
             return None
         seconds = [(stage, begin.elapsed_time(end) / 1e3) for stage, begin, end in whole]

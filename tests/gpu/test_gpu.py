@@ -13,6 +13,7 @@ from torchvitals import metrics as m
 from torchvitals.capture import DeviceCopy
 from torchvitals.instrument import instrument_stages
 from torchvitals.publishers.memory import MemoryPublisher
+from torchvitals.runtime import WATCHED_RUNS, Runtime
 
 pytestmark = [
     pytest.mark.gpu,
@@ -73,21 +74,22 @@ class Handler:
         return self.postprocess(self.inference(self.preprocess(data)))
 
 
-def monitor_of(device, **options):
+def monitor_of(device, runtime=None, **options):
     monitor = Monitor(
         MonitoringConfig(**{"warmup": 0, "flush_interval": 10, **options}),
         MemoryPublisher(),
         device=device,
         worker="9000",
+        runtime=runtime,
     )
     monitor.recorder._capture_inputs = True
     return monitor
 
 
-def watched(device, work, **options):
-    """Return a monitor, and a function that serves one call under it without ending its flush."""
-    monitor = monitor_of(device, **options)
-    handler = Handler(device, work)
+def watched(device, work, *, of=Handler, runtime=None, **options):
+    """Return a monitor, a handler, and a function that serves one call under it without ending its flush."""
+    monitor = monitor_of(device, runtime, **options)
+    handler = of(device, work)
     instrument_stages(handler, monitor.recorder, monitor.clock)
 
     def serve(data, run=handler.handle):
@@ -109,7 +111,7 @@ def settle(monitor, serve, data):
 def device_seconds(monitor, call):
     """Return a call's seconds on the device, by stage."""
     torch.cuda.synchronize()
-    spans = monitor.clock.read(call.events)
+    spans = monitor.clock.read(call.span)
     assert spans is not None
     return dict(spans)
 
@@ -133,7 +135,7 @@ def test_events_and_sync_agree(device, cycles):
     by_events, _, serve = watched(device, sleeping(cycles))
     events = statistics.median(device_seconds(by_events, serve([[1.0]])[0])[1] for _ in range(TURNS))
     _, _, serve = watched(device, sleeping(cycles), timing="sync")
-    sync = statistics.median(serve([[1.0]])[0].stage_ns[1] / 1e9 for _ in range(TURNS))
+    sync = statistics.median(serve([[1.0]])[0].inference_ns / 1e9 for _ in range(TURNS))
     assert events == pytest.approx(sync, rel=WITHIN)
 
 
@@ -142,7 +144,7 @@ def test_with_events_a_request_does_not_wait_for_the_device(device, cycles):
     settle(monitor, serve, [[1.0]])
     call, _ = serve([[1.0]], run=lambda data: handler.inference(handler.preprocess(data)))
     assert call.handle_ns / 1e9 < KERNEL_SECONDS / 2
-    assert monitor.clock.read(call.events) is None, "the kernel cannot have ended yet"
+    assert monitor.clock.read(call.span) is None, "the kernel cannot have ended yet"
     assert device_seconds(monitor, call)[1] == pytest.approx(KERNEL_SECONDS, rel=5 * WITHIN)
 
 
@@ -150,7 +152,7 @@ def test_a_postprocess_that_waits_for_the_device_shows_it_on_the_host_alone(devi
     monitor, _, serve = watched(device, sleeping(cycles))
     call, result = serve([[1.0, 2.0]])
     assert result == [[2.0, 4.0]]
-    assert call.stage_ns[2] / 1e9 > KERNEL_SECONDS / 2
+    assert call.postprocess_ns / 1e9 > KERNEL_SECONDS / 2
     on_device = device_seconds(monitor, call)
     assert on_device[1] == pytest.approx(KERNEL_SECONDS, rel=5 * WITHIN)
     assert on_device[2] < KERNEL_SECONDS / 2
@@ -190,6 +192,27 @@ def test_the_replay_of_a_cuda_graph_is_timed(device, cycles):
     call, result = serve([[1.0, 2.0]])
     assert result == [[2.0, 4.0]]
     assert device_seconds(monitor, call)[1] == pytest.approx(KERNEL_SECONDS, rel=5 * WITHIN)
+
+
+def test_a_handlers_own_asynchronous_copy_is_timed_on_the_device(device, cycles):
+    """The copy waits behind a kernel, and the host for neither."""
+
+    class Asynchronous(Handler):
+        def preprocess(self, data):
+            rows = torch.tensor(data, pin_memory=True)
+            torch.cuda._sleep(cycles)
+            return rows.to(self.device, non_blocking=True)
+
+    monitor, handler, serve = watched(device, lambda data: data * 2, of=Asynchronous)
+    settle(monitor, serve, [[0.0, 0.0]])
+    call, result = serve([[1.0, 2.0]], run=lambda data: handler.inference(handler.preprocess(data)))
+    assert call.preprocess_ns / 1e9 < KERNEL_SECONDS / 2
+    on_device = device_seconds(monitor, call)
+    assert on_device[0] == pytest.approx(KERNEL_SECONDS, rel=5 * WITHIN)
+    assert on_device[1] < KERNEL_SECONDS / 2
+    (taken,) = monitor.recorder.take()
+    assert taken.inputs.array().tolist() == [[1.0, 2.0]]
+    assert taken.outputs.array().tolist() == result.tolist() == [[2.0, 4.0]]
 
 
 def test_copies_arrive_with_the_values_that_the_model_was_given(device, cycles):
@@ -288,6 +311,74 @@ def test_the_scores_of_a_model_under_autocast_are_read(device):
     monitor.flush()
     assert monitor._publisher.total(m.PREDICTIONS) == 1
     assert monitor._publisher.total(m.MONITOR_ERRORS) == 0
+
+
+# By what is recorded: the type of the weights, and of autocast where the handler's inference uses it.
+PRECISIONS = {
+    "float32": (torch.float32, None),
+    "bfloat16": (torch.bfloat16, None),
+    "autocast_bfloat16": (torch.float32, torch.bfloat16),
+    "autocast_float16": (torch.float32, torch.float16),
+}
+
+
+def shown_precisions(monitor, device, *, compiled="false"):
+    """Return what the monitor has published of the worker's precision, by its name."""
+    series = {
+        labels: value
+        for (name, labels), value in monitor._publisher.series.items()
+        if name == m.RUNTIME_INFO.name
+    }
+    for worker, where, _, version, how in series:
+        assert (worker, where, version, how) == ("9000", f"cuda{device.index}", torch.__version__, compiled)
+    return {precision: value for (_, _, precision, _, _), value in series.items()}
+
+
+def in_precision(model, weights, autocast):
+    """Return what a handler's inference does to run a model in one of PRECISIONS."""
+
+    def work(data):
+        enabled = autocast is not None
+        with torch.inference_mode(), torch.autocast("cuda", dtype=autocast or torch.float16, enabled=enabled):
+            result = model(data.to(weights))
+        assert result.dtype is (autocast or weights)
+        return result
+
+    return work
+
+
+@pytest.mark.parametrize("kind", ["plain", "traced"])
+@pytest.mark.parametrize("precision", PRECISIONS)
+def test_the_precision_is_recorded(device, precision, kind):
+    weights, autocast = PRECISIONS[precision]
+    model = torch.nn.Linear(4, 3).to(device, weights).eval()
+    if kind == "traced":
+        model = torch.jit.trace(model, torch.zeros(1, 4, device=device, dtype=weights))
+    monitor, _, serve = watched(
+        device, in_precision(model, weights, autocast), runtime=Runtime(model, device)
+    )
+    monitor.flush()
+    loaded = str(weights).replace("torch.", "")
+    assert shown_precisions(monitor, device) == {loaded: 1}
+    serve([[1.0, 2.0, 3.0, 4.0]])
+    torch.cuda.synchronize()
+    monitor.flush()
+    assert shown_precisions(monitor, device) == {loaded: 0, precision: 1}
+    assert monitor._publisher.total(m.MONITOR_ERRORS) == 0
+
+
+@pytest.mark.filterwarnings("ignore")  # the compiler's advice, which depends on the device
+def test_autocast_around_a_compiled_model_is_recorded_and_compiles_nothing_more(device):
+    pytest.importorskip("triton", reason="torch.compile needs triton on a GPU")
+    model = torch.compile(torch.nn.Linear(4, 3).to(device), dynamic=False)
+    runtime = Runtime(model, device)
+    work = in_precision(model, torch.float32, torch.bfloat16)
+    monitor, _, serve = watched(device, work, runtime=runtime)
+    compiled = [serve([[1.0, 2.0, 3.0, 4.0]])[0].compiled for _ in range(WATCHED_RUNS + 2)]
+    assert compiled == [1] + [0] * (WATCHED_RUNS + 1)
+    torch.cuda.synchronize()
+    monitor.flush()
+    assert shown_precisions(monitor, device, compiled="true") == {"autocast_bfloat16": 1}
 
 
 @pytest.mark.filterwarnings("ignore")  # the compiler's advice, which depends on the device

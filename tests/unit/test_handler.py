@@ -78,7 +78,7 @@ def publisher(monkeypatch):
 @pytest.fixture
 def load(monkeypatch, publisher):
     services = []
-    monkeypatch.setattr(logging.getLogger(), "filters", [])
+    monkeypatch.setattr(logging.getLogger(), "info", logging.getLogger().info)
 
     def load_archive(folder, handler="my_handler"):
         monkeypatch.syspath_prepend(folder)

@@ -2,7 +2,7 @@
 
 import pytest
 
-from torchvitals.pacing import RESTS_PER_SLICE, SLICE_SECONDS, Pacer
+from torchvitals.pacing import RESTS_PER_SLICE, RESTS_WHILE_PUBLISHING, SLICE_SECONDS, Pacer
 
 
 class Work:
@@ -23,7 +23,7 @@ def test_a_slice_of_work_is_followed_by_a_longer_rest(work):
     for _ in range(1000):
         work.worked += 20e-6
         pacer.pause()
-    assert len(work.rests) == pytest.approx(0.02 / SLICE_SECONDS, abs=2)
+    assert len(work.rests) == pytest.approx(0.02 / SLICE_SECONDS, abs=5)
     assert sum(work.rests) == pytest.approx(RESTS_PER_SLICE * work.worked, rel=0.05)
 
 
@@ -33,6 +33,13 @@ def test_a_piece_that_could_not_be_cut_is_rested_for_in_full(work):
     pacer.pause()
     pacer.pause()
     assert work.rests == [pytest.approx(0.04)]
+
+
+def test_rests_are_as_long_as_asked_for(work):
+    pacer = Pacer(RESTS_WHILE_PUBLISHING, clock=lambda: work.worked, sleep=work.rests.append)
+    work.worked = 0.01
+    pacer.pause()
+    assert work.rests == [pytest.approx(0.01 * RESTS_WHILE_PUBLISHING)]
 
 
 def test_little_work_needs_no_rest(work):

@@ -3,7 +3,7 @@
 import pytest
 from ts.context import Context, RequestProcessor
 
-from torchvitals.queueing import queue_seconds, request_starts
+from torchvitals.queueing import queue_seconds, queue_seconds_of, request_starts
 
 NOW = 1_700_000_010.0
 
@@ -49,9 +49,13 @@ def test_headers_of_a_batch_are_found_in_both_spellings():
     context = context_of(
         {"X-Request-Start": "t=1"}, {"x-request-start": "t=2"}, {"Accept": "*/*"}, {"X-Request-Start": ""}
     )
-    when, headers = request_starts(context)
-    assert headers == ["t=1", "t=2"]
-    assert when > 1_700_000_000
+    assert request_starts(context) == "t=1\nt=2"
+
+
+def test_nonsense_among_the_headers_of_a_batch_is_left_out():
+    assert list(queue_seconds_of("t=1700000009.5\nnonsense\n1700000009750", NOW)) == pytest.approx(
+        [0.5, 0.25]
+    )
 
 
 @pytest.mark.parametrize(

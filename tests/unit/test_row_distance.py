@@ -207,6 +207,25 @@ def test_shares_are_the_terms_of_the_squared_distance():
     assert learned.shares(rows[:0]).tolist() == [0.0] * 10
 
 
+def test_a_column_that_shortens_the_distance_has_no_share_and_the_others_add_up_to_one():
+    rng = np.random.default_rng(14)
+    baseline = Baseline.fit(correlated(rng, 20_000, 0.8))
+    # f0 moved, and f1 with it, though not as far as it did in training: that makes such rows less unusual.
+    rows = correlated(rng, 2000, 0.8) + np.array([5, 2] + [0] * 8)
+    terms = baseline.rows.shares(rows)
+    assert terms[0] > 1
+    assert terms[1] < -0.1
+    monitor = DriftMonitor(baseline, window=2000)
+    monitor.update(rows)
+    shares = monitor.report().row_shares
+    assert next(iter(shares)) == "f0"
+    assert shares["f1"] == 0
+    assert sum(shares.values()) == pytest.approx(1)
+    assert min(shares.values()) >= 0
+    # What lengthens the distance keeps its proportions.
+    assert shares["f5"] / shares["f0"] == pytest.approx(terms[5] / terms[0], rel=1e-3)
+
+
 def test_they_are_exported():
     rng = np.random.default_rng(13)
     publisher = MemoryPublisher()

@@ -2,14 +2,23 @@
 
 import re
 
+import numpy as np
 import pytest
+import torch
 import yaml
+from ts.metrics.caching_metric import CachingMetric
 from ts.metrics.dimension import Dimension
 from ts.metrics.metric_cache_yaml_impl import MetricsCacheYamlImpl
 from ts.metrics.metric_type_enum import MetricTypes
 
 from torchvitals import metrics as m
-from torchvitals.publishers.torchserve import CoalescingMetrics, TorchServePublisher, safe_label, safe_number
+from torchvitals.publishers.torchserve import (
+    WHOLE_WRITE_BYTES,
+    CoalescingMetrics,
+    TorchServePublisher,
+    safe_label,
+    safe_number,
+)
 
 # frontend: metrics/Metric.java
 LINE = re.compile(
@@ -31,7 +40,10 @@ def lines(caplog):
     caplog.set_level("INFO")
 
     def emitted():
-        found = [r.getMessage() for r in caplog.records if r.getMessage().startswith("[METRICS]")]
+        written = [
+            record.getMessage() for record in caplog.records if record.getMessage().startswith("[METRICS]")
+        ]
+        found = [line for text in written for line in text.split("\n")]
         caplog.clear()
         parsed = [LINE.fullmatch(line[len("[METRICS]") :]) for line in found]
         assert all(parsed), found
@@ -52,6 +64,7 @@ def test_every_declared_metric_is_a_line_that_torchserve_parses(cache, lines):
     for metric in m.flat():
         labels = tuple(f"value {index}" for index in range(len(metric.labels)))
         (publisher.increase if metric.type == "counter" else publisher.set)(metric, labels, 1.5)
+    publisher.flush()
     found = lines()
     assert [name for name, *_ in found] == [metric.name for metric in m.flat()]
     for (_, value, labels, kind), metric in zip(found, m.flat(), strict=True):
@@ -83,7 +96,9 @@ def test_torchserves_own_metrics_are_all_kept():
 
 @pytest.mark.parametrize("value", ["a,b", "cuda:0", "x\n[METRICS]forged.unit:1|#a:b", "p|q", "#", "[x]", ""])
 def test_no_label_value_breaks_or_forges_a_line(cache, lines, value):
-    publisher_of(cache).increase(m.PREDICTIONS, (value,), 1)
+    publisher = publisher_of(cache)
+    publisher.increase(m.PREDICTIONS, (value,), 1)
+    publisher.flush()
     ((name, _, labels, _),) = lines()
     assert name == "model_predictions_total"
     assert labels["class"] == safe_label(value)
@@ -93,7 +108,9 @@ def test_no_label_value_breaks_or_forges_a_line(cache, lines, value):
     "value", [1e20, 1e300, 1.5e16, float("inf"), float("-inf"), 1e-12, -3.25, 0.1 + 0.2, 5]
 )
 def test_every_number_has_a_text_that_torchserve_parses(cache, lines, value):
-    publisher_of(cache).set(m.THRESHOLD, ("kl_divergence",), value)
+    publisher = publisher_of(cache)
+    publisher.set(m.THRESHOLD, ("kl_divergence",), value)
+    publisher.flush()
     ((_, got, _, _),) = lines()
     assert got == pytest.approx(safe_number(value))
 
@@ -104,7 +121,9 @@ def test_nan_is_refused(cache):
 
 
 def test_a_timestamp_keeps_its_seconds(cache, lines):
-    publisher_of(cache).set(m.WINDOW_EVALUATED, ("9000",), 1_790_000_123.456)
+    publisher = publisher_of(cache)
+    publisher.set(m.WINDOW_EVALUATED, ("9000",), 1_790_000_123.456)
+    publisher.flush()
     assert lines()[0][1] == pytest.approx(1_790_000_123.456, abs=0.01)
 
 
@@ -112,7 +131,42 @@ def test_a_gauge_is_sent_only_when_it_changed(cache, lines):
     publisher = publisher_of(cache)
     for value in (1, 1, 2, 2, 1):
         publisher.set(m.WINDOW_SAMPLES, ("1000", "9000"), value)
+    publisher.flush()
     assert [value for _, value, *_ in lines()] == [1, 2, 1]
+
+
+def test_our_lines_are_those_that_torchserve_would_write(cache, caplog, monkeypatch):
+    caplog.set_level("INFO")
+    monkeypatch.setattr("time.time", lambda: 1_790_000_123.0)
+    publisher = publisher_of(cache)
+    publisher.set(m.WINDOW_SAMPLES, ("1000", "9000"), 12)
+    publisher.increase(m.REQUESTS, ("ok",), 0.5)
+    publisher.flush()
+    labels = {"model_name": "fraud", "model_version": "1.0"}
+    for metric, values, kind, value in (
+        (m.WINDOW_SAMPLES, {**labels, "window": "1000", "worker": "9000"}, MetricTypes.GAUGE, 12),
+        (m.REQUESTS, {**labels, "outcome": "ok"}, MetricTypes.COUNTER, 0.5),
+    ):
+        theirs = CachingMetric(metric.name, metric.unit, list(values), kind)
+        theirs.add_or_update(value, list(values.values()))
+    ours, *theirs = (record for record in caplog.records if record.name == CachingMetric.__module__)
+    assert ours.getMessage().split("\n") == [record.getMessage() for record in theirs]
+
+
+def test_lines_go_out_some_at_a_time_each_write_in_one_piece(cache, caplog):
+    caplog.set_level("INFO")
+    publisher = publisher_of(cache)
+    for index in range(500):
+        publisher.set(m.KL, ("input", f"column {index} ä", "1000", "9000"), index)
+    publisher.flush()
+    publisher.flush()
+    writes = [record.getMessage() for record in caplog.records]
+    assert max(len(text.encode()) + 1 for text in writes) <= WHOLE_WRITE_BYTES
+    assert len(writes) <= 40
+    lines = "\n".join(writes).split("\n")
+    assert [line.split("feature:")[1].split(",")[0] for line in lines] == [
+        f"column {n} ä" for n in range(500)
+    ]
 
 
 def test_a_metrics_yaml_without_ours_is_said(caplog, tmp_path):
@@ -157,6 +211,53 @@ def test_metrics_that_a_user_made_are_coalesced_too(cache, lines):
         (7.0, {"kind": "in"}),
         (6.0, {"kind": "out"}),
     ]
+
+
+@pytest.mark.parametrize(
+    ("values", "total"),
+    [
+        ([np.uint8(200)] * 2, 400),
+        ([np.float32(2**24), np.float32(1)], 2**24 + 1),
+        ([torch.tensor(200, dtype=torch.uint8)] * 2, 400),
+        ([9e15, 9e15], 18e15),
+        ([0.1] * 10, pytest.approx(1.0, rel=1e-15)),
+    ],
+    ids=["uint8", "float32", "tensor", "large", "tenths"],
+)
+def test_sums_are_exact_whatever_type_a_user_adds(cache, lines, values, total):
+    metrics = CoalescingMetrics(cache)
+    made = metrics.add_metric_to_cache("Pixels", "count", ["kind"], MetricTypes.COUNTER)
+    for value in values:
+        made.add_or_update(value, ["in"])
+    metrics.flush()
+    assert [value for _, value, *_ in lines()] == [total]
+
+
+@pytest.mark.parametrize("kind", [MetricTypes.COUNTER, MetricTypes.GAUGE])
+@pytest.mark.parametrize("lost", [float("nan"), float("inf"), "text", None])
+def test_a_value_that_torchserve_loses_is_lost_alone(cache, lines, caplog, kind, lost):
+    metrics = CoalescingMetrics(cache)
+    made = metrics.add_metric_to_cache("Level", "count", ["kind"], kind)
+    made.add_or_update(3, ["in"])
+    if kind is MetricTypes.COUNTER and not isinstance(lost, float):
+        with pytest.raises(TypeError):  # as without us
+            made.add_or_update(lost, ["in"])
+    else:
+        made.add_or_update(lost, ["in"])
+        assert f"Level.Count:{lost}|" in caplog.text
+    caplog.clear()
+    metrics.flush()
+    assert [value for _, value, *_ in lines()] == [3.0]
+
+
+def test_labels_that_cannot_be_held_go_to_torchserve_at_once(cache, caplog):
+    metrics = CoalescingMetrics(cache)
+    made = metrics.add_metric_to_cache("Tokens", "count", ["kind"], MetricTypes.COUNTER)
+    made.add_or_update(1, None)
+    assert "should correspond to Dimension names" in caplog.text
+    caplog.set_level("INFO")
+    made.add_or_update(1, [["in", "out"]])
+    assert "Tokens.Count:1|#kind:['in', 'out']|" in caplog.text
 
 
 def test_histogram_observations_pass_one_by_one(cache, lines):

@@ -8,7 +8,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 
-@lru_cache(maxsize=64)
+# Few: a window without missing values is always as long, and others are as many as there are numbers of missing values;
+# kept, those would make the memory of a worker grow for half an hour.
+@lru_cache(maxsize=8)
 def _steps(samples: int, points: int) -> tuple[NDArray[np.intp], NDArray[np.intp], NDArray[np.float64]]:
     """Where two quantile functions of `samples` and `points` equal steps are both constant, and how wide."""
     borders = np.union1d(np.arange(samples + 1) * points, np.arange(points + 1) * samples)
@@ -29,4 +31,5 @@ def wasserstein_distance(grid: NDArray[np.float64], values: NDArray[np.float64])
     if not len(values) or not len(grid):
         return 0.0
     value_index, grid_index, width = _steps(len(values), len(grid))
-    return float(np.abs(values[value_index] - grid[grid_index]) @ width)
+    # No scalar product: of long windows that would be shared out to threads (products.py).
+    return float((np.abs(values[value_index] - grid[grid_index]) * width).sum())

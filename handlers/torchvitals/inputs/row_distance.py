@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+from functools import cached_property
 from typing import Any
 
 import msgspec
 import numpy as np
 from numpy.typing import NDArray
+
+from ..products import product
 
 NAME = "row_distance"
 # Part of each column's variance that is added to it, so that columns that say the same do not divide by nothing.
@@ -18,7 +21,7 @@ ROWS_PER_COLUMN = 20
 FARTHEST = 20.0
 
 
-class RowDistance(msgspec.Struct, frozen=True, kw_only=True):
+class RowDistance(msgspec.Struct, frozen=True, kw_only=True, dict=True):
     """How the numeric columns go together in the training rows.
 
     columns: names of the d columns. mean, std: (d,) of each. whitening: (d, d), makes standardised training rows
@@ -44,8 +47,7 @@ class RowDistance(msgspec.Struct, frozen=True, kw_only=True):
         About the square root of d for a row like the training rows. Missing values count as the mean, infinite ones
         as far. Source: Mahalanobis, 1936; the covariance is regularised by a ridge of one thousandth.
         """
-        scaled = _standardised(rows, np.array(self.mean), np.array(self.std))
-        return np.asarray(np.linalg.norm(scaled @ np.array(self.whitening), axis=1))
+        return np.asarray(np.linalg.norm(product(self._standardised(rows), self._root), axis=1))
 
     def shares(self, rows: NDArray[np.floating[Any]]) -> NDArray[np.float64]:
         """Return the share that each column has in the squared distances of (n, d) rows, (d,); they add up to 1.
@@ -53,11 +55,26 @@ class RowDistance(msgspec.Struct, frozen=True, kw_only=True):
         1/d each, about, for rows like the training rows; a column that moved, or goes with the others in a new way, has
         more. Some may be a little below 0. All 0 without rows. Source: the terms of the quadratic form.
         """
-        scaled = _standardised(rows, np.array(self.mean), np.array(self.std))
-        root = np.array(self.whitening)
-        terms = (scaled * (scaled @ (root @ root))).sum(axis=0)
+        scaled = self._standardised(rows)
+        terms = (scaled * product(scaled, self._precision)).sum(axis=0)
         total = terms.sum()
         return np.asarray(terms / total if total > 0 else np.zeros(len(self.columns)))
+
+    # Arrays are made once: of a hundred columns that takes longer than measuring the rows of a flush.
+    @cached_property
+    def _root(self) -> NDArray[np.float64]:
+        return np.array(self.whitening)
+
+    @cached_property
+    def _precision(self) -> NDArray[np.float64]:
+        return product(self._root, self._root)
+
+    @cached_property
+    def _moments(self) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+        return np.array(self.mean), np.array(self.std)
+
+    def _standardised(self, rows: NDArray[np.floating[Any]]) -> NDArray[np.float64]:
+        return _standardised(rows, *self._moments)
 
 
 def learn_row_distance(rows: NDArray[np.float64], columns: list[str]) -> RowDistance:

@@ -5,10 +5,15 @@ from __future__ import annotations
 import logging
 import math
 import re
+import socket
+import sys
 import threading
+import time
 from typing import Any, Optional
 
+from ts.metrics import caching_metric
 from ts.metrics.caching_metric import CachingMetric
+from ts.metrics.dimension import Dimension
 from ts.metrics.metric_cache_errors import MetricsCacheKeyError
 from ts.metrics.metric_cache_yaml_impl import MetricsCacheYamlImpl
 from ts.metrics.metric_type_enum import MetricTypes
@@ -20,6 +25,9 @@ logger = logging.getLogger(__name__)
 # A comma or colon breaks the label set, | and # the line, a line break forges one (frontend: metrics/Metric.java).
 UNSAFE = re.compile(r"[,:|#\r\n\t\[\]]+")
 LARGEST_EXACT = 1e15
+LARGEST = sys.float_info.max
+# What a pipe takes in one piece, whatever else writes to it (PIPE_BUF of Linux).
+WHOLE_WRITE_BYTES = 4096
 
 
 def safe_label(value: str) -> str:
@@ -58,25 +66,40 @@ class CoalescedMetric(CachingMetric):  # type: ignore[misc]
 
     def add_or_update(self, value: float, dimension_values: list[Any] = [], request_id: str = "") -> None:  # noqa: B006
         """Hold the update back; what TorchServe would refuse goes to TorchServe, which says why."""
-        key = tuple(dimension_values)
-        if key not in self._known:
+        try:
+            key = tuple(dimension_values)
+            known = key in self._known
+        except TypeError:  # no list of values, or one of them is a list itself
+            super().add_or_update(value, dimension_values, request_id)
+            return
+        if not known:
             if self.metric_type == MetricTypes.HISTOGRAM or len(key) != len(self.dimension_names):
                 super().add_or_update(value, dimension_values, request_id)
                 return
             self._known.add(key)
         counter = self.metric_type == MetricTypes.COUNTER
-        if counter and value < 0:
+        number = value if type(value) is float or type(value) is int else _number(value)
+        if not (0.0 if counter else -LARGEST) <= number <= LARGEST:  # nan neither
             super().add_or_update(value, dimension_values, request_id)
             return
         with self._lock:
-            self._held[key] = self._held.get(key, 0) + value if counter else value
+            self._held[key] = self._held.get(key, 0) + number if counter else number
 
     def flush(self) -> None:
         """Emit what is held, one line a series."""
         with self._lock:
             held, self._held = self._held, {}
         for key, value in held.items():
-            super().add_or_update(value, list(key))
+            # As text, a larger float has an `e+`, which TorchServe's parser does not know.
+            super().add_or_update(value if abs(value) < LARGEST_EXACT else int(value), list(key))
+
+
+def _number(value: Any) -> float:
+    """Return a Python number, for sums of NumPy's and PyTorch's overflow or round as their own type does."""
+    try:
+        return float(value)
+    except (TypeError, ValueError):
+        return math.nan
 
 
 class CoalescingMetrics(MetricsCacheYamlImpl):  # type: ignore[misc]
@@ -126,15 +149,58 @@ class CoalescingMetrics(MetricsCacheYamlImpl):  # type: ignore[misc]
                     metric.flush()
 
 
+class LineBatch:
+    """Metric lines on their way to the front end, some twenty in one write.
+
+    TorchServe writes each by itself: a record for the log, a system call, and the front end's reader is woken up. A
+    model with a hundred features has two thousand lines a flush.
+    """
+
+    def __init__(self) -> None:
+        self._lines: list[str] = []
+        self._bytes = 0
+        self.hostname = socket.gethostname()
+
+    def add(self, line: str) -> None:
+        """Take a line; send those before it if they fill a write together."""
+        size = len(line.encode()) + 1
+        if self._bytes + size > WHOLE_WRITE_BYTES:
+            self.send()
+        self._lines.append(line)
+        self._bytes += size
+
+    def send(self) -> None:
+        """Write what is held, through the logger that TorchServe's own metrics use."""
+        lines, self._lines, self._bytes = self._lines, [], 0
+        if lines:
+            caching_metric.logger.info("\n".join(lines))
+
+
+class BatchedMetric(CachingMetric):  # type: ignore[misc]
+    """A metric of TorchServe's API that is ours alone; it gives its lines to a batch."""
+
+    def __init__(self, metric: Metric, batch: LineBatch) -> None:
+        super().__init__(metric.name, metric.unit, [*COMMON_LABELS, *metric.labels], MetricTypes(metric.type))
+        self._batch = batch
+
+    def emit_metrics(self, request_id: str, value: float, dimension_string: str) -> None:
+        """Write as ts/metrics/caching_metric.py does; there is no request that our lines belong to."""
+        self._batch.add(
+            f"[METRICS]{self.metric_name}.{self.unit}:{value}|#{dimension_string}|#type:{self.metric_type.name}|"
+            f"#hostname:{self._batch.hostname},{int(time.time())}"
+        )
+
+
 class TorchServePublisher:
-    """Emits through `context.metrics`; a gauge only when its value changed."""
+    """Emits through TorchServe's metrics API; a gauge only when its value changed. Lines may wait for `flush`."""
 
     def __init__(self, metrics: MetricsCacheYamlImpl, *, model_name: str, model_version: str) -> None:
         self._common = [safe_label(model_name), safe_label(model_version)]
         self._coalescing = metrics if isinstance(metrics, CoalescingMetrics) else None
         self._last: dict[tuple[Metric, tuple[str, ...]], float] = {}
-        self._labels: dict[tuple[str, ...], list[str]] = {}
-        self._metrics = {metric: _line_writer(metric) for metric in flat()}
+        self._dimensions: dict[tuple[tuple[str, ...], tuple[str, ...]], str] = {}
+        self._batch = LineBatch()
+        self._metrics = {metric: BatchedMetric(metric, self._batch) for metric in flat()}
         undeclared = [metric.name for metric in flat() if not _declared(metrics, metric)]
         if undeclared:
             logger.error(
@@ -147,30 +213,32 @@ class TorchServePublisher:
 
     def increase(self, metric: Metric, labels: tuple[str, ...], amount: float) -> None:
         """Add to a counter; an amount of 0 makes the series exist."""
-        self._metrics[metric].add_or_update(safe_number(amount), self._values(labels))
+        self._emit(metric, labels, safe_number(amount))
 
     def set(self, metric: Metric, labels: tuple[str, ...], value: float) -> None:
         """Set a gauge, if its value is not what was sent before."""
         number = safe_number(value)
         if self._last.get((metric, labels)) != number:
-            self._metrics[metric].add_or_update(number, self._values(labels))
+            self._emit(metric, labels, number)
             self._last[metric, labels] = number
 
     def flush(self) -> None:
-        """Emit the coalesced metrics of TorchServe and of the user."""
+        """Emit what is held back: our last lines, and the coalesced metrics of TorchServe and of the user."""
+        self._batch.send()
         if self._coalescing is not None:
             self._coalescing.flush()
 
-    def _values(self, labels: tuple[str, ...]) -> list[str]:
-        values = self._labels.get(labels)
-        if values is None:
-            values = self._labels[labels] = self._common + [safe_label(value) for value in labels]
-        return values
-
-
-def _line_writer(metric: Metric) -> CachingMetric:
-    """Return a metric of TorchServe's API that is ours alone, so that it writes at once."""
-    return CachingMetric(metric.name, metric.unit, [*COMMON_LABELS, *metric.labels], MetricTypes(metric.type))
+    def _emit(self, metric: Metric, labels: tuple[str, ...], number: float) -> None:
+        # What `add_or_update` makes of label values at each update; the nine gauges of a feature share it.
+        key = (metric.labels, labels)
+        dimensions = self._dimensions.get(key)
+        if dimensions is None:
+            values = [*self._common, *map(safe_label, labels)]
+            named = zip((*COMMON_LABELS, *metric.labels), values)
+            dimensions = self._dimensions[key] = ",".join(
+                str(Dimension(name, value)) for name, value in named
+            )
+        self._metrics[metric].emit_metrics("", number, dimensions)
 
 
 def _declared(metrics: MetricsCacheYamlImpl, metric: Metric) -> bool:
