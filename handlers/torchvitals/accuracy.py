@@ -8,9 +8,9 @@ from typing import Any, Optional
 import msgspec
 import numpy as np
 from numpy.typing import NDArray
-from scipy.optimize import isotonic_regression
 
 from .errors import BaselineError
+from .isotonic import isotonic
 
 # Confidence is binned by its log odds: a sure model is 0.99 and 0.9999 of the time right, which is not the same.
 LOWEST_ODDS, STEP, BINS = -4.0, 0.25, 57
@@ -81,7 +81,7 @@ class ExpectedAccuracy:
         counts, correct = np.array(accuracy.counts), np.array(accuracy.correct)
         used = np.flatnonzero(counts)
         self._odds = LOWEST_ODDS + STEP * (used + 0.5)
-        self._accuracy = isotonic_regression(correct[used] / counts[used], weights=counts[used]).x
+        self._accuracy = isotonic(correct[used] / counts[used], counts[used])
 
     def of(self, confidence: NDArray[np.floating[Any]]) -> Optional[float]:
         """Return the accuracy to expect of predictions with these confidences, (n,); None without any."""

@@ -13,7 +13,7 @@ from torchvitals import metrics as m
 from torchvitals.capture import DeviceCopy
 from torchvitals.instrument import instrument_stages
 from torchvitals.publishers.memory import MemoryPublisher
-from torchvitals.runtime import WATCHED_RUNS, Runtime
+from torchvitals.runtime import LAST_WATCHED, Runtime
 
 pytestmark = [
     pytest.mark.gpu,
@@ -91,6 +91,8 @@ def watched(device, work, *, of=Handler, runtime=None, **options):
     monitor = monitor_of(device, runtime, **options)
     handler = of(device, work)
     instrument_stages(handler, monitor.recorder, monitor.clock)
+    if runtime is not None:
+        runtime.watch(handler)
 
     def serve(data, run=handler.handle):
         call = monitor.recorder.begin()
@@ -360,7 +362,8 @@ def test_the_precision_is_recorded(device, precision, kind):
     monitor.flush()
     loaded = str(weights).replace("torch.", "")
     assert shown_precisions(monitor, device) == {loaded: 1}
-    serve([[1.0, 2.0, 3.0, 4.0]])
+    for _ in range(LAST_WATCHED):
+        serve([[1.0, 2.0, 3.0, 4.0]])
     torch.cuda.synchronize()
     monitor.flush()
     assert shown_precisions(monitor, device) == {loaded: 0, precision: 1}
@@ -374,8 +377,8 @@ def test_autocast_around_a_compiled_model_is_recorded_and_compiles_nothing_more(
     runtime = Runtime(model, device)
     work = in_precision(model, torch.float32, torch.bfloat16)
     monitor, _, serve = watched(device, work, runtime=runtime)
-    compiled = [serve([[1.0, 2.0, 3.0, 4.0]])[0].compiled for _ in range(WATCHED_RUNS + 2)]
-    assert compiled == [1] + [0] * (WATCHED_RUNS + 1)
+    compiled = [serve([[1.0, 2.0, 3.0, 4.0]])[0].compiled for _ in range(LAST_WATCHED + 2)]
+    assert compiled == [1] + [0] * (LAST_WATCHED + 1)
     torch.cuda.synchronize()
     monitor.flush()
     assert shown_precisions(monitor, device, compiled="true") == {"autocast_bfloat16": 1}

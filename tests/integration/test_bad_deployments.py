@@ -11,8 +11,8 @@ import httpx
 import pytest
 
 from examples.flight_delay.replay import bodies
+from stack.metrics_page import settled, total
 from tests.conftest import BASELINE
-from tests.integration.metrics_page import settled, total
 from torchvitals import Baseline
 from torchvitals import metrics as m
 

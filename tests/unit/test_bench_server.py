@@ -1,8 +1,37 @@
-"""How the server benchmark judges its rounds."""
+"""How the server benchmark judges its rounds, what it serves, and how it tells the flush's requests apart."""
 
+import io
+import json
+from typing import get_args
+
+import numpy as np
 import pytest
+import torch
+from PIL import Image
 
-from benchmarks.server import Load, budgets, ratios
+from benchmarks import server
+from benchmarks.flush_latency import (
+    Turn,
+    gap_of,
+    overlaps,
+    p99_interval,
+    p99_ratio,
+    pooled,
+    read_flushes,
+    summary,
+    turn,
+    verdict,
+)
+from benchmarks.h2load import Requests, read_log
+from benchmarks.models import FLIGHT_DELAY, MODELS, RESNET18, TRANSFORMER
+from benchmarks.models.resnet18 import crops, jpeg
+from benchmarks.models.resnet18.model import ResNet18
+from benchmarks.models.transformer import padded, texts
+from benchmarks.models.transformer.model import PADDING, VOCABULARY, TransformerClassifier
+from benchmarks.models.wide import WIDE
+from benchmarks.server import Load, budgets, ratios, table, variants_of, write_script
+from benchmarks.variants import IMPORT
+from torchvitals import Baseline
 
 
 def load(throughput, cpu, p99=0.01):
@@ -35,3 +64,214 @@ def test_a_budget_is_judged_by_the_median_of_the_rounds():
     assert columns[1] == ["≤ 0.80", "≥ 1.10", "≥ 1.30", "≤ 1.05"]
     assert columns[2] == ["0.80", "1.20", "1.20", "1.00"]
     assert columns[3] == ["holds", "holds", "fails", "holds"]
+
+
+def test_larger_models_are_served_plain_and_monitored_alone():
+    assert [variant.name for variant in variants_of(RESNET18)] == ["plain", "monitored"]
+    assert {"plain", "monitored", "uncoalesced", "defaults"} < {
+        variant.name for variant in variants_of(FLIGHT_DELAY)
+    }
+    shown = table(ROUNDS, RESNET18)
+    assert shown.title.startswith("ResNet-18, median of 3")
+    assert list(shown.columns[0].cells) == ["plain BaseHandler", "TorchVitals"]
+    assert list(shown.columns[2].cells) == ["1.00", "0.80"]
+
+
+def test_each_model_has_a_place_of_its_own_for_its_figures():
+    assert set(get_args(server.ModelName)) == set(MODELS)
+    files = [server.results_file(model).name for model in MODELS.values()]
+    assert files == ["server.json", "server-resnet18.json", "server-transformer.json"]
+
+
+@pytest.mark.parametrize("model", [*MODELS.values(), WIDE], ids=lambda model: model.name)
+def test_every_handler_can_be_made_plain(model):
+    assert (model.folder / "handler.py").read_text().count(IMPORT) == 1
+    assert all(file.is_file() for file in (model.folder / "model.py", *model.extra_files))
+
+
+def test_wrk_is_told_to_send_every_body_in_turn(tmp_path):
+    script = write_script(tmp_path, (b"\xff\xd8one", b"two"), "image/jpeg").read_text()
+    assert [(tmp_path / f"body-{number}").read_bytes() for number in (1, 2)] == [b"\xff\xd8one", b"two"]
+    assert "for number = 1, 2 do" in script
+    assert f'"{tmp_path}/body-%d"' in script
+    assert '{["Content-Type"] = "image/jpeg"}' in script
+
+
+def test_the_resnet_has_the_parameters_that_torchvision_counts_in_resnet18():
+    model = ResNet18()
+    assert sum(parameter.numel() for parameter in model.parameters()) == 11_689_512
+    names = model.state_dict()
+    assert "layer1.0.conv1.weight" in names
+    assert "layer2.0.downsample.0.weight" in names
+    assert "layer1.0.downsample.0.weight" not in names
+    assert names["layer4.1.conv2.weight"].shape == (512, 512, 3, 3)
+
+
+def test_the_resnet_is_given_photographs():
+    images = crops(4, seed=7)
+    sent = [np.asarray(Image.open(io.BytesIO(jpeg(image)))) for image in images]
+    assert {image.shape for image in sent} == {(224, 224, 3)}
+    assert len({image.tobytes() for image in sent}) == 4
+    # A photograph, and nearly the same one after compression.
+    assert min(image.std() for image in sent) > 20
+    assert np.abs(sent[0].astype(int) - np.asarray(images[0]).astype(int)).mean() < 5
+    white = ResNet18.normalised(np.full((1, 2, 2, 3), 255, dtype=np.uint8))
+    assert white.shape == (1, 3, 2, 2)
+    assert white[0, :, 0, 0] == pytest.approx([(1 - 0.485) / 0.229, (1 - 0.456) / 0.224, (1 - 0.406) / 0.225])
+
+
+def test_the_transformer_is_not_moved_by_padding():
+    model = TransformerClassifier().eval()
+    short = torch.from_numpy(texts(1, seed=3)[0])[:8].unsqueeze(0)
+    long = torch.nn.functional.pad(short, (0, 30), value=PADDING)
+    with torch.inference_mode():
+        torch.testing.assert_close(model(long), model(short), atol=1e-5, rtol=1e-4)
+        assert not torch.allclose(model(short + 1), model(short), atol=1e-3)
+
+
+def test_token_rows_are_as_frequent_and_as_long_as_said():
+    rows = texts(300, seed=4)
+    lengths = [len(row) for row in rows]
+    assert (min(lengths), max(lengths)) == (8, 64)
+    ids = np.concatenate(rows)
+    assert ids.min() == 1
+    assert ids.max() < VOCABULARY
+    # The first of 9,999 ids has a chance of 1 / (1 + 1/2 + ... + 1/9999) = 0.102.
+    assert (ids == 1).mean() == pytest.approx(0.102, abs=0.015)
+    assert padded([np.array([5, 6]), np.array([7])]).tolist() == [[5, 6], [7, PADDING]]
+
+
+def test_the_transformer_brings_a_baseline_of_tokens_and_readable_bodies(tmp_path, monkeypatch):
+    monkeypatch.setattr("benchmarks.models.transformer.TRAINING_ROWS", 200)
+    prepared = TRANSFORMER.prepare(tmp_path)
+    baseline = Baseline.load(prepared.baseline)
+    assert baseline.input_kind == "tokens"
+    assert [f.name for f in baseline.features if f.source == "input"] == ["length", "out_of_vocabulary"]
+    TransformerClassifier().load_state_dict(torch.load(prepared.weights))
+    assert all(8 <= len(json.loads(body)["tokens"]) <= 64 for body in prepared.bodies)
+
+
+def test_the_wide_model_is_sent_rows_like_its_baseline(tmp_path):
+    prepared = WIDE.prepare(tmp_path)
+    baseline = Baseline.load(prepared.baseline)
+    columns = [feature for feature in baseline.features if feature.source == "input"]
+    assert [feature.name for feature in columns[:2]] == ["column0", "column1"]
+    assert len(columns) == 101  # and row_distance
+    sent = json.loads(prepared.bodies[0])
+    assert len(sent) == 100
+    assert [feature.mean for feature in columns[:100]] == pytest.approx(sent, abs=0.1)
+
+
+# What h2load 1.52 wrote: microseconds since 1970, status, microseconds; of TorchServe the status is 0.
+LOG = "1795387331558213\t200\t967\n1795387331560387\t0\t418\n"
+
+
+def test_a_log_of_h2load_is_read():
+    requests = read_log(LOG)
+    assert requests.sent.tolist() == [1795387331.558213, 1795387331.560387]
+    assert requests.seconds.tolist() == [0.000967, 0.000418]
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        (LOG + "1795387331570387\t503\t418\n", r"1 of 3 requests failed \(statuses \[503\]"),
+        (LOG + "1795387331570387\t-1\t418\n", r"1 of 3 requests failed \(statuses \[-1\]"),
+        ("", "0 of 0 requests failed"),
+    ],
+)
+def test_a_log_with_requests_that_failed_is_refused(text, message):
+    with pytest.raises(RuntimeError, match=message):
+        read_log(text)
+
+
+FLUSHES = read_flushes("10.000000 11.000000\n15.000000 15.500000\n")
+
+
+@pytest.mark.parametrize(
+    ("sent", "seconds", "during"),
+    [
+        (9.0, 0.5, False),  # over before the flush
+        (9.8, 0.4, True),  # it began meanwhile
+        (10.2, 0.1, True),  # inside
+        (10.9, 0.4, True),  # it ended meanwhile
+        (9.0, 3.0, True),  # the whole flush
+        (11.0, 1.0, False),  # between two
+        (11.5, 3.6, True),  # into the second
+        (16.0, 0.1, False),  # after the last
+    ],
+)
+def test_a_request_overlaps_a_flush_when_both_run_at_one_time(sent, seconds, during):
+    requests = Requests(np.array([sent]), np.array([seconds]))
+    assert overlaps(requests, FLUSHES).tolist() == [during]
+    assert overlaps(requests, read_flushes("")).tolist() == [False]
+
+
+def test_overlaps_are_those_that_comparing_each_with_each_finds():
+    rng = np.random.default_rng(5)
+    begins = np.cumsum(rng.uniform(0.5, 2, 40))
+    flushes = np.stack([begins, begins + rng.uniform(0.01, 0.4, 40)], axis=1)
+    requests = Requests(rng.uniform(0, 60, 3000), rng.exponential(0.3, 3000))
+    ends = requests.sent + requests.seconds
+    each = (requests.sent[:, None] < flushes[:, 1]) & (ends[:, None] > flushes[:, 0])
+    found = overlaps(requests, flushes)
+    assert found.tolist() == each.any(axis=1).tolist()
+    assert 0 < found.sum() < 3000
+
+
+def test_the_share_of_a_turn_in_flushes_counts_what_lies_inside_it():
+    requests = Requests(np.array([10.5, 14.0]), np.array([0.5, 1.25]))  # from 10.5 to 15.25
+    found = turn(requests, FLUSHES)
+    assert found.flushing == pytest.approx((0.5 + 0.25) / 4.75)
+    assert found.during.tolist() == [True, True]
+    assert found.flushes == pytest.approx([1.0, 0.5])
+    assert turn(requests, read_flushes("")).flushing == 0
+    later = Requests(np.array([12.0, 13.0]), np.array([0.5, 0.5]))
+    assert turn(later, FLUSHES).flushing == 0
+    assert len(turn(later, FLUSHES).flushes) == 0
+
+
+def pair(plain_ms, outside_ms, inside_ms):
+    """A round whose requests all take as long as said, 200 of each kind."""
+    plain = Turn(np.full(200, plain_ms / 1e3), np.zeros(200, bool), 0.0, np.empty(0))
+    seconds = np.repeat([outside_ms / 1e3, inside_ms / 1e3], 200)
+    return {"plain": plain, "monitored": Turn(seconds, np.arange(400) >= 200, 0.1, np.array([0.2]))}
+
+
+def test_p99_in_flushes_is_compared_with_the_plain_handlers():
+    rounds = [pair(2, 2, 3), pair(2, 2, 3)]
+    assert pooled(rounds, "monitored", True) == pytest.approx(np.full(400, 0.003))
+    assert p99_ratio(rounds) == pytest.approx(1.5)
+    assert p99_interval(rounds) == pytest.approx((1.5, 1.5))
+    found = summary(rounds)
+    assert found["groups"]["outside flushes"] == pytest.approx(
+        {"requests": 400, "p50_seconds": 0.002, "p99_seconds": 0.002}
+    )
+    assert found["flushing_ratio"] == pytest.approx(0.1)
+    assert found["flush_seconds"] == pytest.approx(0.2)
+    assert found["median_of_rounds_ratio"]["p99"] == pytest.approx(1.5)
+    assert [next(iter(column.cells)) for column in verdict(found).columns][1:] == [
+        "≤ 1.05",
+        "1.50",
+        "1.50 to 1.50",
+        "fails",
+    ]
+
+
+def test_the_interval_of_p99_is_wide_where_rounds_differ():
+    rounds = [pair(2, 2, milliseconds) for milliseconds in (2, 2, 2, 2, 2, 4)]
+    low, high = p99_interval(rounds)
+    assert low == pytest.approx(1)
+    assert high == pytest.approx(2)
+
+
+def test_rounds_without_a_flush_give_no_figure():
+    quiet = pair(2, 2, 2)
+    quiet["monitored"] = Turn(quiet["monitored"].seconds, np.zeros(400, bool), 0.0, np.empty(0))
+    with pytest.raises(RuntimeError, match="no request overlapped a flush"):
+        summary([quiet])
+
+
+@pytest.mark.parametrize(("rate", "gap"), [(1000, 2), (1200, 2), (999, 3), (2500, 1), (4000, 1)])
+def test_the_paced_load_is_half_of_saturation_at_most(rate, gap):
+    assert gap_of(rate) == gap

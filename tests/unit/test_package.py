@@ -1,6 +1,8 @@
 """What the package exports, what is generated from it, and that Python 3.9 can read it."""
 
 import ast
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -69,3 +71,41 @@ def test_a_folder_of_the_core_is_not_missing_its_file_from_the_archive():
         "monitored_handler.py",
         "requirements.txt",
     }
+
+
+WORKER = """
+import sys
+from torchvitals import Baseline, Monitor, MonitoredHandler, MonitoringConfig
+from torchvitals.publishers.memory import MemoryPublisher
+import torch
+
+monitor = Monitor(MonitoringConfig(), MemoryPublisher(), baseline=Baseline.load(sys.argv[1]))
+recorder = monitor.recorder
+for _ in range(300):
+    call = recorder.begin()
+    recorder.inputs(call, torch.randn(1, 10))
+    recorder.outputs(call, torch.randn(1, 3))
+    recorder.finish(call, requests=1, failed=0)
+monitor.flush()
+assert monitor.drift.report.features and not monitor._errors, monitor._errors
+print(*sorted(sys.modules))
+"""
+
+
+def test_a_worker_loads_no_solvers_sketches_or_tables():
+    """Each would cost every worker tens of megabytes and, of scipy's, a second pool of threads."""
+    baseline = ROOT / "baselines" / "flight_delay-1.0.json"
+    words = [sys.executable, "-c", WORKER, str(baseline)]
+    loaded = subprocess.run(words, check=True, capture_output=True, text=True).stdout.split()
+    assert "scipy.special" in loaded
+    heavy = {
+        "scipy.linalg",
+        "scipy.optimize",
+        "scipy.sparse",
+        "scipy.stats",
+        "datasketches",
+        "pyarrow",
+        "rich",
+        "typer",
+    }
+    assert heavy.isdisjoint(loaded)
