@@ -9,7 +9,7 @@ SHELL := /bin/bash
 VENV := .venv/bin
 export PATH := $(CURDIR)/.venv/bin:$(CURDIR)/.tools/bin:$(PATH)
 
-.PHONY: help setup demo test test-unit test-compose lint format generate bench bench-hotpath bench-drift bench-gpu clean
+.PHONY: help setup demo test test-unit test-compose lint format generate bench bench-hotpath bench-models bench-drift bench-gpu soak clean
 
 help:
 	@sed -n 's/^# \(make .*\)/\1/p' Makefile
@@ -48,10 +48,22 @@ generate: setup
 	$(VENV)/python deploy/compose/render.py
 	$(VENV)/python -m grafana.build
 
-# What monitoring costs a live server (about 8 minutes; needs wrk), and what drift detectors find.
+# What monitoring costs, against every budget (about 25 minutes; needs wrk and h2load).
 bench: setup
 	$(VENV)/python -m benchmarks.hotpath
 	$(VENV)/python -m benchmarks.server
+	$(VENV)/python -m benchmarks.flush_latency
+	$(VENV)/python -m benchmarks.baseline_stream
+	$(VENV)/python -m benchmarks.budgets
+
+# The same of larger models (about 10 minutes; needs wrk).
+bench-models: setup
+	$(VENV)/python -m benchmarks.server --model resnet18 --seconds 15 --connections 2
+	$(VENV)/python -m benchmarks.server --model transformer
+
+# Half an hour of load on two workers each: memory, dropped records, exact counts (needs wrk).
+soak: setup
+	$(VENV)/python -m benchmarks.soak --minutes 30
 
 # What one request, one flush and one verdict cost, without a server.
 bench-hotpath: setup

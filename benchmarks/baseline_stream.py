@@ -1,6 +1,6 @@
 """How fast a baseline is built from a stream, and in how much memory.
 
-    python benchmarks/baseline_stream.py [--rows 10000000]
+    python -m benchmarks.baseline_stream [--rows 10000000]
 
 Batches of ten columns are generated on the way, so no file is read and no more than one batch is held. Only the
 builder's CPU time counts, of all its threads, so the figure is per core. Exit status 1 when a budget is missed.
@@ -8,15 +8,17 @@ builder's CPU time counts, of all its threads, so the figure is per core. Exit s
 
 from __future__ import annotations
 
-import argparse
+import json
 import resource
-import sys
 import time
 from collections.abc import Iterator
+from datetime import datetime, timezone
 
 import numpy as np
+import typer
 from numpy.typing import NDArray
 
+from benchmarks.machine import RESULTS, machine
 from torchvitals.building import BaselineBuilder
 
 COLUMNS = 10
@@ -81,11 +83,8 @@ def moments_apart(one: BaselineBuilder, other: BaselineBuilder) -> float:
     return max(max(abs(a.mean - b.mean), abs(a.std - b.std)) / a.std for a, b in pairs)
 
 
-def main() -> int:
-    parser = argparse.ArgumentParser(description="Time the building of a baseline from a stream.")
-    parser.add_argument("--rows", type=int, default=10_000_000)
-    rows = parser.parse_args().rows
-
+def main(rows: int = typer.Option(10_000_000, help="Rows of ten columns to stream.")) -> None:
+    """Time the building of a baseline from a stream."""
     build(BATCH_ROWS)
     before = peak_bytes()
     builder, seconds = build(rows)
@@ -114,9 +113,20 @@ def main() -> int:
     print(f"row_distance        mean differs by {sampled:.3f} of its std; each is learned from a sample")
 
     kept = speed >= VALUES_PER_SECOND and growth <= GROWTH_BYTES and apart < 1e-9 and sampled < SAMPLED_APART
+    content = {
+        "date": datetime.now(timezone.utc).isoformat(timespec="seconds"),
+        "machine": machine(),
+        "settings": {"rows": rows, "columns": COLUMNS},
+        "values_per_second": speed,
+        "peak_rss_bytes": peak_bytes(),
+        "growth_bytes": growth,
+        "merged_moments_apart": apart,
+    }
+    (RESULTS / "baseline_stream.json").write_text(json.dumps(content, indent=1) + "\n", encoding="utf-8")
     print("budgets kept" if kept else "BUDGET MISSED")
-    return 0 if kept else 1
+    if not kept:
+        raise typer.Exit(1)
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    typer.run(main)

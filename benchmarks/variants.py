@@ -10,9 +10,8 @@ from typing import Any
 
 import yaml
 
-ROOT = Path(__file__).resolve().parents[1]
-EXAMPLE = ROOT / "examples" / "flight_delay"
-BASELINE = ROOT / "baselines" / "flight_delay-1.0.json"
+from benchmarks.machine import ROOT
+from benchmarks.models import Prepared, ServedModel
 
 IMPORT = "from torchvitals import MonitoredHandler"
 PLAIN = "from ts.torch_handler.base_handler import BaseHandler as MonitoredHandler"
@@ -42,7 +41,10 @@ MonitoredHandler.__module__ = "bench_base"
 
 @dataclass(frozen=True)
 class Variant:
-    """One way to watch: how the handler's source changes, and what model-config.yaml says."""
+    """One way to watch: how the handler's source changes, and what model-config.yaml says under `handler:`.
+
+    Where that has a `monitoring:`, the model's baseline is added to it.
+    """
 
     name: str
     title: str
@@ -50,15 +52,13 @@ class Variant:
     handler: dict[str, Any]
 
 
+UNWATCHED = Variant("plain", "plain BaseHandler", PLAIN, {})
+WATCHED = Variant("monitored", "TorchVitals", IMPORT, {"monitoring": {}})
+# All ways to watch; a model that takes longer to answer is served in the first two alone.
 VARIANTS = (
-    Variant("plain", "plain BaseHandler", PLAIN, {}),
-    Variant("monitored", "TorchVitals", IMPORT, {"monitoring": {"baseline": BASELINE.name}}),
-    Variant(
-        "uncoalesced",
-        "TorchVitals, coalesce: false",
-        IMPORT,
-        {"monitoring": {"baseline": BASELINE.name, "coalesce": False}},
-    ),
+    UNWATCHED,
+    WATCHED,
+    Variant("uncoalesced", "TorchVitals, coalesce: false", IMPORT, {"monitoring": {"coalesce": False}}),
     Variant("profiled", "TorchServe's profile: true", PLAIN, {"profile": True}),
     Variant("emitting", "five metrics emitted a request", EMITTING, {}),
 )
@@ -67,26 +67,28 @@ VARIANTS = (
 DEFAULTS = Variant("defaults", "plain BaseHandler, TorchServe's defaults", PLAIN, {})
 
 
-def package(variant: Variant, store: Path) -> str:
+def package(variant: Variant, store: Path, model: ServedModel, prepared: Prepared) -> str:
     """Write the archive of a variant into `store`; return its file name."""
-    source = (EXAMPLE / "handler.py").read_text(encoding="utf-8")
+    file = model.folder / "handler.py"
+    source = file.read_text(encoding="utf-8")
     if IMPORT not in source:
-        raise RuntimeError(
-            f"{EXAMPLE / 'handler.py'} does not import MonitoredHandler as it did; mend IMPORT here"
-        )
+        raise RuntimeError(f"{file} does not import MonitoredHandler as it did; mend IMPORT here")
     # Not `monitored_handler.py`: a file of that name comes along with --extra-files handlers.
     handler = store / f"bench_{variant.name}.py"
     handler.write_text(source.replace(IMPORT, variant.base), encoding="utf-8")
+    watched = dict(variant.handler)
+    if "monitoring" in watched:
+        watched["monitoring"] = {"baseline": prepared.baseline.name, **watched["monitoring"]}
     config = store / f"{variant.name}.yaml"
-    settings = {"minWorkers": 1, "maxWorkers": 1, "batchSize": 1, "handler": variant.handler}
+    settings = {"minWorkers": 1, "maxWorkers": 1, "batchSize": 1, "handler": watched}
     config.write_text(yaml.safe_dump(settings), encoding="utf-8")
     options = {
         "model-name": variant.name,
         "version": "1.0",
         "handler": handler,
-        "model-file": EXAMPLE / "model.py",
-        "serialized-file": store / "model.pt",
-        "extra-files": f"{ROOT / 'handlers'},{BASELINE}",
+        "model-file": model.folder / "model.py",
+        "serialized-file": prepared.weights,
+        "extra-files": ",".join(map(str, (ROOT / "handlers", prepared.baseline, *model.extra_files))),
         "config-file": config,
         "export-path": store,
     }

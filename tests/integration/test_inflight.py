@@ -19,6 +19,7 @@ from stack import Stack
 from stack.metrics_page import Series, scrape, settled, total
 from tests.conftest import BASELINE, Flights
 from torchvitals import metrics as m
+from torchvitals.runtime import LAST_WATCHED
 
 pytestmark = pytest.mark.server
 
@@ -178,8 +179,9 @@ def test_a_call_that_keeps_the_interpreter_to_itself_breaks_nothing(stuck: Serve
 def test_the_precision_of_the_calls_is_on_the_page(stuck: Served) -> None:
     """Its inference uses torch.autocast, which nobody could know when it was loaded."""
     before = stuck.idle()
-    assert stuck.post().status_code == 200
-    series = stuck.idle(since=before, requests=1)
+    for _ in range(LAST_WATCHED):
+        assert stuck.post().status_code == 200
+    series = stuck.idle(since=before, requests=LAST_WATCHED)
     assert stuck.value(series, m.RUNTIME_INFO.name, precision="autocast_bfloat16") == 1
     assert stuck.value(series, m.RUNTIME_INFO.name, precision="float32") == 0
 

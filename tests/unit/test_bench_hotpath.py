@@ -18,7 +18,7 @@ from benchmarks.hotpath.peers import OBSERVING, Cost, WindowCosts
 from benchmarks.hotpath.processes import MeasuringError, measured, run
 from benchmarks.hotpath.results import Results, content
 from benchmarks.hotpath.scales import BATCHES, EVALUATED, FEATURES, IMAGE_SIDES, WINDOW_COLUMNS
-from benchmarks.hotpath.tables import budgets, tables
+from benchmarks.hotpath.tables import tables
 from torchvitals import metrics as m
 from torchvitals.publishers.memory import MemoryPublisher
 
@@ -185,35 +185,23 @@ def test_a_report_in_another_time_than_cpu_time_is_refused():
         read(report)
 
 
-def test_budgets_are_first_and_judged_one_by_one():
-    found = results()
-    assert [one.holds for one in budgets(found)] == [True, False, True, True]
-    first = tables(found)[0]
-    assert [row[1:] for row in cells(first)] == [
-        ("≤ 5 µs", "4.0 µs", "holds"),
-        ("≤ 15 µs", "16.0 µs", "fails"),
-        ("≤ 10 ms", "1.0 ms", "holds"),
-        ("≤ 10 MB", "8.5 MB", "holds"),
-    ]
-
-
 def test_others_are_beside_ours_or_said_to_be_missing():
-    rows = cells(tables(results())[1])
+    rows = cells(tables(results())[0])
     assert ("TorchVitals, a request of 10 features", "4.0") in rows
     assert ("slow (1.6.4)", "154.3") in rows
     assert ("absent", "no such version") in rows
 
 
 def test_windows_are_judged_by_both_at_the_same_numbers_of_columns():
-    assert [row[1:] for row in cells(tables(results())[2])] == [
+    assert [row[1:] for row in cells(tables(results())[1])] == [
         ("0.1", "0.5", "1.0"), ("100.0", "500.0", "1000.0"), ("10.0", "50.0", "100.0"),
     ]  # fmt: skip
     without = results(windows=WindowCosts({}, {}, missing="no such version"))
-    assert cells(tables(without)[2])[1][:2] == ("Evidently", "no such version")
+    assert cells(tables(without)[1])[1][:2] == ("Evidently", "no such version")
 
 
 def test_garbage_collections_are_counted_by_generation():
-    rows = {row[0]: row[1:] for row in cells(tables(results())[4])}
+    rows = {row[0]: row[1:] for row in cells(tables(results())[3])}
     assert rows["collections, oldest generation"] == ("0", "2")
     assert rows["longest, oldest generation, ms"] == ("0.00", "210.00")
 

@@ -1,6 +1,6 @@
 """Pictures of what monitoring costs, drawn from benchmarks/results/hotpath.json.
 
-python -m benchmarks.curves
+python -m benchmarks.hotpath.curves
 """
 
 from __future__ import annotations
@@ -20,8 +20,8 @@ BLUE, ORANGE = "#1f6fb4", "#d9822b"
 MICROSECONDS = 1e6
 
 
-def draw(results: Mapping[str, Any]) -> Path:
-    """Draw the four curves side by side; return the picture's path."""
+def draw(results: Mapping[str, Any], picture: Path = PICTURE) -> None:
+    """Draw the four curves side by side."""
     mpl.rcParams.update({"font.size": 9, "axes.spines.top": False, "axes.spines.right": False})
     figure = Figure(figsize=(9.5, 6.4), layout="constrained")
     by_features, by_batch, by_image, over_time = figure.subplots(2, 2).flat
@@ -49,8 +49,7 @@ def draw(results: Mapping[str, Any]) -> Path:
     )
     memory.yaxis.label.set_color(ORANGE)
     over_time.yaxis.label.set_color(BLUE)
-    figure.savefig(PICTURE, dpi=110, metadata={"Software": None})
-    return PICTURE
+    figure.savefig(picture, dpi=110, metadata={"Software": None})
 
 
 def _curve(axes: Any, seconds: Mapping[Any, float], xlabel: str, ylabel: str, title: str) -> None:
