@@ -7,6 +7,7 @@ import logging
 
 import pytest
 import torch
+from ts.metrics.metric_cache_yaml_impl import MetricsCacheYamlImpl
 
 from benchmarks.hotpath import actions
 from benchmarks.hotpath.garbage import Collections, Watch
@@ -71,6 +72,22 @@ def results(**changes):
 
 def cells(table):
     return list(zip(*(column.cells for column in table.columns)))
+
+
+@pytest.fixture(autouse=True)
+def own_dimensions():
+    """TorchServe adds a model's name to the default list of its functions, for every cache of the process."""
+    functions = [
+        getattr(MetricsCacheYamlImpl, f"add_{what}")
+        for what in ("counter", "time", "size", "percent", "metric")
+    ]
+    lists = [
+        default for function in functions for default in function.__defaults__ if isinstance(default, list)
+    ]
+    before = [list(default) for default in lists]
+    yield
+    for default, kept in zip(lists, before):
+        default[:] = kept
 
 
 def lines_of(action, caplog):

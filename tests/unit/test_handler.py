@@ -78,7 +78,8 @@ def publisher(monkeypatch):
 @pytest.fixture
 def load(monkeypatch, publisher):
     services = []
-    monkeypatch.setattr(logging.getLogger(), "info", logging.getLogger().info)
+    # A handler that is loaded shadows it, those of other tests too.
+    monkeypatch.delitem(vars(logging.getLogger()), "info", raising=False)
 
     def load_archive(folder, handler="my_handler"):
         monkeypatch.syspath_prepend(folder)
