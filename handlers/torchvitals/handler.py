@@ -121,9 +121,10 @@ def _handle(handler: MonitoredHandler, handle: Any, data: Any, context: Any) -> 
         _note_starts(call, context)
         recorder.fail(call, requests=_length(data), error=error)
         raise
-    _note_starts(call, context)
     requests = _length(data)
-    recorder.finish(call, requests=requests, failed=_failed(context, requests))
+    failed = _failed(context, requests)
+    _note_starts(call, context)
+    recorder.finish(call, requests=requests, failed=failed)
     return result
 
 

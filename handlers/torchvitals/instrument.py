@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import functools
 from collections.abc import Callable
+from threading import get_ident
 from time import perf_counter_ns
 from typing import Any
 
@@ -36,9 +37,11 @@ def _measured(method: Function, stage: str, index: int, recorder: Recorder, cloc
 
 
 def _timed_by_host(method: Function, field: str, recorder: Recorder) -> Function:
+    running, latest = recorder.running, recorder.latest
+
     @functools.wraps(method)
     def stage(*args: Any, **kwargs: Any) -> Any:
-        call = recorder.current()
+        call = running.get(get_ident()) or latest()
         if call is None:
             return method(*args, **kwargs)
         started = perf_counter_ns()
@@ -52,10 +55,11 @@ def _timed_by_host(method: Function, field: str, recorder: Recorder) -> Function
 
 def _observed_by_host(inference: Function, field: str, recorder: Recorder) -> Function:
     """Do what `_observed` and `_timed_by_host` do one after the other, in one function for the sake of speed."""
+    running, latest = recorder.running, recorder.latest
 
     @functools.wraps(inference)
     def observed(*args: Any, **kwargs: Any) -> Any:
-        call = recorder.current()
+        call = running.get(get_ident()) or latest()
         if call is None:
             return inference(*args, **kwargs)
         if args:

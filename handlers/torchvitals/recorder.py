@@ -44,20 +44,25 @@ class Recorder:
         self.sampler = sampler or LargeInputSampler(None)
         self._on_error = on_error
         # By thread. Each operation on it is one of the interpreter's own, so that no lock is needed.
-        self._running: dict[int, Call] = {}
+        self.running: dict[int, Call] = {}
 
     def begin(self) -> Call:
         """Start a call in this thread."""
-        call = self._running[get_ident()] = Call(perf_counter_ns(), compiled_graphs())
+        call = self.running[get_ident()] = Call(perf_counter_ns(), compiled_graphs())
         return call
 
     def current(self) -> Optional[Call]:
         """Return this thread's call; in a thread that a handler started itself, the worker's latest."""
-        return self._running.get(get_ident()) or self._latest()
+        return self.running.get(get_ident()) or self.latest()
+
+    def latest(self) -> Optional[Call]:
+        """Return the call that began last of those that have not ended; None without one."""
+        running = list(self.running.values())
+        return running[-1] if running else None
 
     def oldest_seconds(self) -> float:
         """Return the age of the oldest call that has not ended, in seconds; 0 without one. For the flush thread."""
-        running = list(self._running.values())
+        running = list(self.running.values())
         return (perf_counter_ns() - min(call.started_ns for call in running)) / 1e9 if running else 0.0
 
     def inputs(self, call: Call, value: Any) -> None:
@@ -101,15 +106,11 @@ class Recorder:
         if self._warmup_left > 0:
             self._warmup_left -= 1
             call.warmup = True
-        self._running.pop(get_ident(), None)
+        self.running.pop(get_ident(), None)
         if len(self.waiting) >= MAX_WAITING_CALLS:
             self.dropped += 1
             return
         self.waiting.append(call)
-
-    def _latest(self) -> Optional[Call]:
-        running = list(self._running.values())
-        return running[-1] if running else None
 
     def _captured(self, call: Call, value: Any, reduce: Optional[Callable[[Any], Any]] = None) -> Any:
         try:
