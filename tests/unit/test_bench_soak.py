@@ -14,9 +14,9 @@ import numpy as np
 import psutil
 import pytest
 
-from benchmarks import soak_report as report
-from benchmarks.soak_counts import Line, complete, count_lines, exactly, load_lines
-from benchmarks.soak_growth import (
+from benchmarks.soak import report
+from benchmarks.soak.counts import Line, complete, count_lines, exactly, load_lines
+from benchmarks.soak.growth import (
     BLOCKS,
     CANNOT_TELL,
     FAILS,
@@ -30,9 +30,9 @@ from benchmarks.soak_growth import (
     slope,
     verdict,
 )
-from benchmarks.soak_load import Answers, Load, answers_of, bad_bodies, loading
-from benchmarks.soak_picture import draw
-from benchmarks.soak_watch import FRONT_END, Sample, Watched, thinned
+from benchmarks.soak.load import Answers, Load, answers_of, bad_bodies, loading
+from benchmarks.soak.picture import draw
+from benchmarks.soak.watch import FRONT_END, Sample, Watched, thinned
 from examples.flight_delay.handler import FlightDelayHandler
 from torchvitals import metrics as m
 

@@ -1,6 +1,6 @@
 """A picture of the soak's memory over time, drawn from benchmarks/results/soak.json.
 
-python -m benchmarks.soak_picture
+python -m benchmarks.soak.picture
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ from matplotlib.figure import Figure
 
 from benchmarks.hotpath.curves import BLUE, ORANGE
 from benchmarks.machine import RESULTS, ROOT
-from benchmarks.soak_growth import MEGABYTE
+from benchmarks.soak.growth import MEGABYTE
 
 PICTURE = ROOT / "docs" / "images" / "soak.png"
 COLORS = {"plain": BLUE, "monitored": ORANGE}

@@ -10,7 +10,7 @@ more requests, or the idle one rest. The requests are flights in the order they 
 
 From outside, every few seconds: memory, threads and open files of each worker and of the front end. At the end: how
 fast each worker's memory grows, whether the monitored ones can be told from the plain ones by it
-(benchmarks/soak_growth.py has the rule), and whether the metrics page has counted every request (soak_counts.py).
+(growth.py has the rule), and whether the metrics page has counted every request (counts.py).
 Ends with status 1 unless every line holds.
 """
 
@@ -30,11 +30,11 @@ from rich.console import Console
 
 from benchmarks.machine import RESULTS, ROOT, machine
 from benchmarks.models import FLIGHT_DELAY, Prepared
-from benchmarks.soak_counts import Line, complete, count_lines, exactly, load_lines
-from benchmarks.soak_growth import HOLDS, MEGABYTE
-from benchmarks.soak_load import BAD_ONE_IN, Answers, Load, loading, write_bodies
-from benchmarks.soak_picture import PICTURE, draw
-from benchmarks.soak_report import (
+from benchmarks.soak.counts import Line, complete, count_lines, exactly, load_lines
+from benchmarks.soak.growth import HOLDS, MEGABYTE
+from benchmarks.soak.load import BAD_ONE_IN, Answers, Load, loading, write_bodies
+from benchmarks.soak.picture import PICTURE, draw
+from benchmarks.soak.report import (
     MONITORED,
     described,
     equal_line,
@@ -45,7 +45,7 @@ from benchmarks.soak_report import (
     steady_line,
     write,
 )
-from benchmarks.soak_watch import FRONT_END, Watched, watched
+from benchmarks.soak.watch import FRONT_END, Watched, watched
 from benchmarks.variants import UNWATCHED, WATCHED, package
 from stack import Stack
 from stack.metrics_page import Series, scrape, settled

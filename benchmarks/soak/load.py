@@ -15,7 +15,7 @@ from benchmarks.machine import ROOT
 from examples.flight_delay.data import COLUMNS
 from examples.flight_delay.replay import bodies
 
-SCRIPT = ROOT / "benchmarks" / "soak.lua"
+SCRIPT = ROOT / "benchmarks" / "soak" / "post.lua"
 FLIGHTS = 4000  # of each set of flights, one after the other as they flew
 BAD_ONE_IN = 50
 TIMEOUT_SECONDS = 30
@@ -105,7 +105,7 @@ def write_bodies(frames: list[pd.DataFrame], folder: Path) -> tuple[Path, Path]:
 
 
 def answers_of(output: str) -> Answers:
-    """Read what soak.lua printed last; raise RuntimeError when wrk did not get so far."""
+    """Read what post.lua printed last; raise RuntimeError when wrk did not get so far."""
     last = output.rstrip().rpartition("\n")[2]
     try:
         return Answers(**json.loads(last))

@@ -11,8 +11,8 @@ from typing import Any
 
 from rich.table import Table
 
-from benchmarks.soak_counts import Line
-from benchmarks.soak_growth import (
+from benchmarks.soak.counts import Line
+from benchmarks.soak.growth import (
     BLOCKS,
     CANNOT_TELL,
     FAILS,
@@ -27,8 +27,8 @@ from benchmarks.soak_growth import (
     slope,
     verdict,
 )
-from benchmarks.soak_load import Answers
-from benchmarks.soak_watch import Sample, Watched, thinned
+from benchmarks.soak.load import Answers
+from benchmarks.soak.watch import Sample, Watched, thinned
 from benchmarks.variants import UNWATCHED, WATCHED
 
 PLAIN, MONITORED = UNWATCHED.name, WATCHED.name
@@ -67,7 +67,7 @@ def rates(processes: Sequence[Watched], answered: dict[str, float], *, since: fl
 
 
 def growth_line(processes: Sequence[Watched], *, since: float) -> tuple[Line, Estimate | None]:
-    """Judge by the rule of soak_growth.py; the estimate is None where there are too few samples."""
+    """Judge by the rule of growth.py; the estimate is None where there are too few samples."""
     what = "growth of resident memory a worker, monitored less plain"
     expected = f"contains 0, below {LIMIT * HOUR / MEGABYTE:.0f} MB/h"
     growths: dict[str, list[Any]] = {PLAIN: [], MONITORED: []}

@@ -8,8 +8,8 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 
-from benchmarks.soak_growth import FAILS, HOLDS
-from benchmarks.soak_load import Answers
+from benchmarks.soak.growth import FAILS, HOLDS
+from benchmarks.soak.load import Answers
 from stack.metrics_page import Series
 from torchvitals import metrics as m
 from torchvitals.baseline import Feature
