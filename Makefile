@@ -48,7 +48,7 @@ generate: setup
 	$(VENV)/python deploy/compose/render.py
 	$(VENV)/python -m grafana.build
 
-# What monitoring costs, against every budget (about 25 minutes; needs wrk and h2load).
+# What monitoring costs, against every budget (about 16 minutes; needs wrk and h2load).
 bench: setup
 	$(VENV)/python -m benchmarks.hotpath
 	$(VENV)/python -m benchmarks.server
@@ -56,10 +56,10 @@ bench: setup
 	$(VENV)/python -m benchmarks.baseline_stream
 	$(VENV)/python -m benchmarks.budgets
 
-# The same of larger models (about 10 minutes; needs wrk).
+# The same of larger models (about 4 minutes; needs wrk).
 bench-models: setup
-	$(VENV)/python -m benchmarks.server --model resnet18 --seconds 15 --connections 2
-	$(VENV)/python -m benchmarks.server --model transformer
+	$(VENV)/python -m benchmarks.server --model resnet18 --rounds 5 --seconds 10 --connections 2
+	$(VENV)/python -m benchmarks.server --model transformer --rounds 6
 
 # Half an hour of load on two workers each: memory, dropped records, exact counts (needs wrk).
 soak: setup

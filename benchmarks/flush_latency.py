@@ -1,6 +1,6 @@
 """What requests feel while the monitor flushes: the p99 of those that overlap a flush, against the plain handler's.
 
-    python -m benchmarks.flush_latency --rounds 10 --seconds 15
+    python -m benchmarks.flush_latency --rounds 6 --seconds 15
 
 One model of 100 columns, plain and monitored, served by one TorchServe with our settings, a worker each, loaded in
 turns. The monitored handler writes down when each flush began and ended, h2load when each request was sent and how
@@ -245,7 +245,7 @@ def per_round(one: Round) -> dict[str, dict[str, float | int]]:
 
 
 def main(
-    rounds: int = typer.Option(10, help="Turns of each handler under each load."),
+    rounds: int = typer.Option(6, help="Turns of each handler under each load."),
     seconds: int = typer.Option(15, help="Seconds of load a turn; three flushes at the default interval."),
     seed: int = typer.Option(1, help="Seed of the order of the turns."),
 ) -> None:

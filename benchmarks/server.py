@@ -1,6 +1,6 @@
 """What monitoring costs a live TorchServe: CPU time a request, throughput, latency.
 
-    make bench          (python -m benchmarks.server --rounds 10 --seconds 8)
+    make bench          (python -m benchmarks.server --rounds 10 --seconds 4)
                         (python -m benchmarks.server --model resnet18, or transformer)
 
 All variants are served by one TorchServe with our settings, one worker each, and the plain handler once more by a
@@ -224,7 +224,7 @@ def measure_rounds(
 def main(
     model: ModelName = typer.Option(FLIGHT_DELAY.name, help="The model that is served."),
     rounds: int = typer.Option(10, help="Turns of each variant."),
-    seconds: int = typer.Option(8, help="Seconds of load a turn."),
+    seconds: int = typer.Option(4, help="Seconds of load a turn."),
     connections: int = typer.Option(8, help="Connections that wrk keeps busy."),
     seed: Optional[int] = typer.Option(1, help="Seed of the order of the variants."),
 ) -> None:
