@@ -26,7 +26,7 @@ def request_starts(context: Any) -> Optional[str]:
             properties = request.get_request_properties()
             header = properties.get(HEADER) or properties.get(LOWER_HEADER)
             if header:
-                starts = header if starts is None else f"{starts}\n{header}"
+                starts = f"{header}" if starts is None else f"{starts}\n{header}"
     except Exception:
         return None  # No TorchServe context, or a handler's own: there is no header to find.
     return starts
