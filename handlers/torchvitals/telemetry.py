@@ -59,7 +59,7 @@ class CallTelemetry:
 
     def add(self, calls: list[Call]) -> None:
         """Take in finished calls."""
-        clean = [call for call in calls if not (call.warmup or call.compiled)]
+        clean = [call for call in calls if call.clean]
         handle = _numbers(clean, HANDLE_NS) / 1e9
         self._durations["handle", HOST].observe(handle)
         self._recent.extend(handle[-RECENT_CALLS:].tolist())
