@@ -91,6 +91,13 @@ def write_script(folder: Path, bodies: tuple[bytes, ...], content_type: str) -> 
     return script
 
 
+def need_wrk(console: Console) -> None:
+    """End the program with what to install, where wrk is missing."""
+    if shutil.which("wrk") is None:
+        console.print("wrk is missing; on Debian and Ubuntu: apt-get install wrk")
+        raise typer.Exit(1)
+
+
 def wrk(url: str, script: Path, *, seconds: int, connections: int) -> tuple[int, float, float, float]:
     """Load a URL; return requests, requests a second, p50 and p99 in seconds."""
     words = ["wrk", "-t1", f"-c{connections}", f"-d{seconds}s", "--latency", "-s", str(script), url]
@@ -230,9 +237,7 @@ def main(
 ) -> None:
     """Compare ways of monitoring the same model on one live TorchServe."""
     console = Console(width=150)
-    if shutil.which("wrk") is None:
-        console.print("wrk is missing; on Debian and Ubuntu: apt-get install wrk")
-        raise typer.Exit(1)
+    need_wrk(console)
     served = MODELS[model]
     measured = measure_rounds(
         console, served, rounds=rounds, seconds=seconds, connections=connections, seed=seed

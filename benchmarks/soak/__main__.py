@@ -16,7 +16,6 @@ Ends with status 1 unless every line holds.
 
 from __future__ import annotations
 
-import shutil
 import time
 from collections.abc import Iterable, Sequence
 from dataclasses import asdict, dataclass, replace
@@ -30,6 +29,7 @@ from rich.console import Console
 
 from benchmarks.machine import RESULTS, ROOT, machine
 from benchmarks.models import FLIGHT_DELAY, Prepared
+from benchmarks.server import need_wrk
 from benchmarks.soak.counts import Line, complete, count_lines, exactly, load_lines
 from benchmarks.soak.growth import HOLDS, MEGABYTE
 from benchmarks.soak.load import BAD_ONE_IN, Answers, Load, loading, write_bodies
@@ -123,7 +123,7 @@ def trial(load: Load, urls: dict[str, str], console: Console) -> tuple[float, di
     rate = float(round(LOAD_SHARE * min(served.values())))
     console.print(
         ", ".join(f"{model} serves {number:.0f} requests/s" for model, number in served.items())
-        + f", both at once; the soak gives each {rate:.0f}",
+        + ", both at once",
         highlight=False,
     )
     return rate, seen
@@ -151,6 +151,7 @@ def soak(
         before = _process_ids(stack, models)
         free, tried = trial(load, urls, console)
         load = replace(load, rate=rate or free)
+        console.print(f"the soak gives each {load.rate:.0f} requests/s", highlight=False)
         processes, answers = watch(stack, load, urls, seconds=seconds, every=every, console=console)
         served = {model: tried[model] + answers[model] for model in models}
         settled(stack, complete(MONITORED, served[MONITORED]), seconds=PAGE_SECONDS)
@@ -196,9 +197,7 @@ def main(
 ) -> None:
     """Load the plain and the monitored model side by side, and say whether memory and counts are as they should be."""
     console = Console(width=150)
-    if shutil.which("wrk") is None:
-        console.print("wrk is missing; on Debian and Ubuntu: apt-get install wrk")
-        raise typer.Exit(1)
+    need_wrk(console)
     store = RUN / "store"
     store.mkdir(parents=True, exist_ok=True)
     prepared = FLIGHT_DELAY.prepare(store)

@@ -17,7 +17,7 @@ STAGE_FIELDS = ("preprocess_ns", "inference_ns", "postprocess_ns")
 class Call(msgspec.Struct, gc=False, eq=False):
     """Durations, sizes and copies of one call; filled in by the request's thread, read by the flush thread.
 
-    Nothing in it may be a container that the garbage collector tracks. Thousands of calls wait for the flush, and so
+    Nothing in it may be a container that the garbage collector tracks. Hundreds of calls wait to be taken in, and so
     many new containers make Python search all of PyTorch's objects for cycles, again and again: 0.2 s each time, in
     which no request is served. A process that serves without them never does.
     """

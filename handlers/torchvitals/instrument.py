@@ -37,6 +37,7 @@ def _measured(method: Function, stage: str, index: int, recorder: Recorder, cloc
 
 
 def _timed_by_host(method: Function, field: str, recorder: Recorder) -> Function:
+    # What `recorder.current` does, without the call: three of them a request would be felt.
     running, latest = recorder.running, recorder.latest
 
     @functools.wraps(method)
