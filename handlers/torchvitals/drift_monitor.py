@@ -90,7 +90,7 @@ class DriftMonitor:
         comparisons = []
         for source in self.sources:
             if self._windows[source][size].samples:
-                comparisons.append(Comparison(self._references[source], self._windows[source][size]))
+                comparisons.append(Comparison(self._references[source], self._windows[source][size], pause))
                 pause()
         report = evaluate(comparisons, psi_floors=self._floors, ignored=self.ignored, pause=pause)
         pause()

@@ -21,7 +21,7 @@ from .inputs import reducer
 from .learning import BaselineLearner
 from .memory import MemorySample, MemorySampler
 from .overhead import LargeInputSampler
-from .pacing import RESTS_WHILE_PUBLISHING, Pacer
+from .pacing import FLUSH_SHARE, RESTS_PER_SLICE, Pacer, next_flush, rests_within
 from .prediction_telemetry import PredictionTelemetry
 from .publisher import PacedPublisher, Publisher
 from .recorder import Recorder
@@ -90,6 +90,8 @@ class Monitor:
         self._out_of_memory = 0
         # CPU time of this thread that is not published yet.
         self._seconds = 0.0
+        # CPU time of the latest flush, after calls were taken in.
+        self._publishing_seconds = 0.0
         self._logged_at: dict[str, float] = {}
         self._stop = threading.Event()
         self._flushing = threading.Lock()
@@ -119,12 +121,16 @@ class Monitor:
             self._logged_at[phase] = now
             logger.exception("TorchVitals failed while handling %s; predictions are unaffected", phase)
 
-    def flush(self) -> None:
-        """Take in all finished calls, judge the windows, and publish."""
+    def flush(self, rests: float = RESTS_PER_SLICE) -> None:
+        """Take in all finished calls, judge the windows, and publish.
+
+        rests: how many times as long as it works it rests while it judges and publishes.
+        """
         with self._flushing:
             began = time.thread_time()
             self._take_in_all(Pacer().pause)
-            pause = Pacer(RESTS_WHILE_PUBLISHING).pause
+            pause = Pacer(rests, patience=2 * FLUSH_SHARE * self.config.flush_interval).pause
+            taken_in = time.thread_time()
             if self._learner is not None:
                 self._guarded("drift", self._learn)
             if self.drift is not None:
@@ -135,6 +141,7 @@ class Monitor:
             self._guarded("publish", self._publish_runtime, publisher)
             self._guarded("publish", self._publish_own, publisher, self._seconds + time.thread_time() - began)
             self._seconds = 0.0
+            self._publishing_seconds = time.thread_time() - taken_in
 
     def take_in(self) -> None:
         """Take in all finished calls, to be judged and published at the next flush."""
@@ -175,13 +182,15 @@ class Monitor:
             self.drift, self._learner = drift, None
 
     def _run(self) -> None:
-        due = time.monotonic() + self.config.flush_interval
+        interval = self.config.flush_interval
+        due = time.monotonic() + interval
         while not self._stop.wait(max(0.0, min(TAKE_IN_SECONDS, due - time.monotonic()))):
-            if time.monotonic() < due:
+            began = time.monotonic()
+            if began < due:
                 self.take_in()
             else:
-                self.flush()
-                due = time.monotonic() + self.config.flush_interval
+                self.flush(rests_within(self._publishing_seconds, interval))
+                due = next_flush(began, time.monotonic(), interval)
 
     def _guarded(self, phase: str, function: Any, *args: Any) -> None:
         try:

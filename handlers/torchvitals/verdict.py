@@ -111,10 +111,16 @@ class Reference:
 
 
 class Comparison:
-    """The arrays that the statistics need, for d features at once; made anew at each evaluation."""
+    """The arrays that the statistics need, for d features at once; made anew at each evaluation.
 
-    def __init__(self, reference: Reference, window: RollingWindow) -> None:
+    pause: called between pieces of work.
+    """
+
+    def __init__(
+        self, reference: Reference, window: RollingWindow, pause: Callable[[], None] = lambda: None
+    ) -> None:
         view = window.view()
+        self.pause = pause
         self.reference = reference
         self.samples = window.samples
         self.window = window.size
@@ -143,6 +149,7 @@ class Comparison:
         for column in np.flatnonzero(self.measured):
             values = self.sorted_values[: self.finite[column], column]
             distance[column] = wasserstein_distance(reference.grids[column], values)
+            self.pause()
         return distance / safe_std(reference.std, reference.mean, reference.std)
 
 
@@ -203,7 +210,7 @@ def evaluate(
                     **numbers,
                 )
             )
-        pause()
+            pause()
     significant = benjamini_hochberg(np.array([drift.p_value for drift in found]), FALSE_DISCOVERY_RATE)
     found = [
         replace(drift, drifted=bool(flag) and drift.psi >= psi_floors[drift.name] and drift.beyond)

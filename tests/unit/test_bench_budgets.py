@@ -26,7 +26,7 @@ RESULTS_OF = {
     "server": {
         "rounds": [a_round(1200, 4e-4), a_round(1200, 4e-4, defaults=900), a_round(1100, 4.5e-4, 0.02)]
     },
-    "flush": {"pooled": {"paced": {"p99_in_flushes_ratio": 1.5}}},
+    "flush": {"loads": {"paced": {"p99_in_flushes_ratio": 1.5}}},
     "baseline_stream": {"values_per_second": 2e6},
 }
 

@@ -13,11 +13,12 @@ from benchmarks import server
 from benchmarks.flush_latency import (
     Turn,
     gap_of,
+    median_interval,
     overlaps,
-    p99_interval,
-    p99_ratio,
+    p99_ratios,
     pooled,
     read_flushes,
+    same_places,
     summary,
     turn,
 )
@@ -223,39 +224,57 @@ def test_the_share_of_a_turn_in_flushes_counts_what_lies_inside_it():
     assert len(turn(later, FLUSHES).flushes) == 0
 
 
-def pair(plain_ms, outside_ms, inside_ms):
+def test_the_plain_handlers_requests_are_taken_from_the_same_places_of_its_turn():
+    monitored = Requests(np.array([100.0, 103.0, 106.0]), np.full(3, 0.5))
+    plain = Requests(np.array([200.0, 203.0, 206.0]), np.full(3, 0.5))
+    flushes = np.array([[90.0, 91.0], [102.9, 103.2]])
+    assert same_places(plain, monitored, flushes) == pytest.approx(np.array([[190.0, 191.0], [202.9, 203.2]]))
+    assert turn(plain, same_places(plain, monitored, flushes)).during.tolist() == [False, True, False]
+
+
+def pair(plain_ms, outside_ms, inside_ms, plain_inside_ms=None):
     """A round whose requests all take as long as said, 200 of each kind."""
-    plain = Turn(np.full(200, plain_ms / 1e3), np.zeros(200, bool), 0.0, np.empty(0))
-    seconds = np.repeat([outside_ms / 1e3, inside_ms / 1e3], 200)
-    return {"plain": plain, "monitored": Turn(seconds, np.arange(400) >= 200, 0.1, np.array([0.2]))}
+    during = np.arange(400) >= 200
+    plain = np.repeat([plain_ms / 1e3, (plain_inside_ms or plain_ms) / 1e3], 200)
+    watched = np.repeat([outside_ms / 1e3, inside_ms / 1e3], 200)
+    flushes = np.array([0.2])
+    return {"plain": Turn(plain, during, 0.1, flushes), "monitored": Turn(watched, during, 0.1, flushes)}
 
 
-def test_p99_in_flushes_is_compared_with_the_plain_handlers():
-    rounds = [pair(2, 2, 3), pair(2, 2, 3)]
+def test_p99_in_flushes_is_compared_with_the_plain_handlers_in_the_same_places():
+    rounds = [pair(9, 2, 3, 2), pair(9, 2, 3, 2)]
     assert pooled(rounds, "monitored", True) == pytest.approx(np.full(400, 0.003))
-    assert p99_ratio(rounds) == pytest.approx(1.5)
-    assert p99_interval(rounds) == pytest.approx((1.5, 1.5))
+    assert p99_ratios(rounds) == pytest.approx([1.5, 1.5])
     found = summary(rounds)
+    assert found["p99_in_flushes_ratio"] == pytest.approx(1.5)
+    assert found["p99_in_flushes_ratio_interval"] == pytest.approx((1.5, 1.5))
     assert found["groups"]["outside flushes"] == pytest.approx(
         {"requests": 400, "p50_seconds": 0.002, "p99_seconds": 0.002}
     )
+    assert found["groups"]["plain, in the same places"]["p99_seconds"] == pytest.approx(0.002)
     assert found["flushing_ratio"] == pytest.approx(0.1)
     assert found["flush_seconds"] == pytest.approx(0.2)
-    assert found["median_of_rounds_ratio"]["p99"] == pytest.approx(1.5)
+    assert found["median_of_rounds_ratio"]["p99"] == pytest.approx(3 / 9)
 
 
-def test_the_interval_of_p99_is_wide_where_rounds_differ():
-    rounds = [pair(2, 2, milliseconds) for milliseconds in (2, 2, 2, 2, 2, 4)]
-    low, high = p99_interval(rounds)
-    assert low == pytest.approx(1)
-    assert high == pytest.approx(2)
+def test_a_round_in_which_the_machine_stood_still_does_not_make_the_figure():
+    assert summary([pair(2, 2, 2), pair(2, 2, 3), pair(2, 2, 300)])["p99_in_flushes_ratio"] == pytest.approx(
+        1.5
+    )
+
+
+def test_the_interval_of_the_median_is_wide_where_rounds_differ():
+    assert median_interval([1, 1, 1, 1, 1, 1, 1, 2, 2, 2, 2]) == pytest.approx((1, 2))
+    assert median_interval([1.0] * 10 + [2.0]) == pytest.approx((1, 1))
 
 
 def test_rounds_without_a_flush_give_no_figure():
-    quiet = pair(2, 2, 2)
-    quiet["monitored"] = Turn(quiet["monitored"].seconds, np.zeros(400, bool), 0.0, np.empty(0))
+    quiet = {
+        name: Turn(np.full(4, 0.002), np.zeros(4, bool), 0.0, np.empty(0)) for name in ("plain", "monitored")
+    }
     with pytest.raises(RuntimeError, match="no request overlapped a flush"):
         summary([quiet])
+    assert p99_ratios([quiet, pair(2, 2, 3)]) == pytest.approx([1.5])
 
 
 @pytest.mark.parametrize(("rate", "gap"), [(1000, 2), (1200, 2), (999, 3), (2500, 1), (4000, 1)])

@@ -9,6 +9,7 @@ import functools
 import os
 import time
 from pathlib import Path
+from typing import Any
 
 from torchvitals import Monitor, MonitoredHandler
 
@@ -20,9 +21,9 @@ _flush = Monitor.flush
 
 
 @functools.wraps(_flush)
-def _recorded(monitor: Monitor) -> None:
+def _recorded(monitor: Monitor, *args: Any) -> None:
     began = time.time()
-    _flush(monitor)
+    _flush(monitor, *args)
     ended = time.time()
     with FILE.open("a", encoding="utf-8") as file:
         file.write(f"{began:.6f} {ended:.6f}\n")
