@@ -126,20 +126,26 @@ class Comparison:
         self.window = window.size
         self.counts = view.counts.astype(np.float64)
         self.shares = smoothed_shares(self.counts, window.binning.mask)
-        values = view.rows.astype(np.float64)
-        finite = np.isfinite(values)
+        finite = np.isfinite(view.rows)
+        holes = ~finite
         number = finite.sum(axis=0)
         some = number > 0
         divisor = np.maximum(number, 1)
         # Around the baseline's mean: float32 rows far from 0 would lose their variance to rounding.
-        centred = np.where(finite, values - reference.mean, 0.0)
+        centred = view.rows - reference.mean
+        centred[holes] = 0.0
         offset = centred.sum(axis=0) / divisor
-        variance = (np.where(finite, centred - offset, 0.0) ** 2).sum(axis=0) / divisor
+        centred -= offset
+        centred[holes] = 0.0
+        variance = (centred**2).sum(axis=0) / divisor
         self.measured: NDArray[np.bool_] = some & reference.ordered
         self.mean: NDArray[np.float64] = np.where(self.measured, reference.mean + offset, reference.mean)
         self.std: NDArray[np.float64] = np.where(self.measured, np.sqrt(variance), reference.std)
-        # NaN and infinities sort to the ends; `number` tells how many in front are finite.
-        self.sorted_values = np.sort(np.where(finite, values, np.inf), axis=0)
+        pause()
+        # (d, n). NaN and infinities sort to the ends; `number` tells how many in front are finite.
+        self.sorted_values = view.rows.T.copy()
+        self.sorted_values[holes.T] = np.inf
+        self.sorted_values.sort(axis=1)
         self.finite = number
 
     def wasserstein(self) -> NDArray[np.float64]:
@@ -147,7 +153,7 @@ class Comparison:
         reference = self.reference
         distance = np.zeros(len(reference.features))
         for column in np.flatnonzero(self.measured):
-            values = self.sorted_values[: self.finite[column], column]
+            values = self.sorted_values[column, : self.finite[column]].astype(np.float64)
             distance[column] = wasserstein_distance(reference.grids[column], values)
             self.pause()
         return distance / safe_std(reference.std, reference.mean, reference.std)

@@ -76,3 +76,22 @@ def test_a_value_that_float32_rounds_stays_in_its_bin():
     feature = Baseline.fit(np.repeat([0.1, 0.2, 0.7], 100).reshape(-1, 1)).features[0]
     served = np.array([0.1, 0.2, 0.7], dtype=np.float32).astype(np.float64)
     assert assign(feature, served).tolist() == [0, 1, 2]
+
+
+def test_all_features_at_once_fall_in_the_bins_that_each_falls_in_alone():
+    skewed = rng.integers(0, 30, 3000) ** 2 * (rng.random(3000) < 0.4)
+    training = np.column_stack([TRAINING[:, 0], rng.exponential(size=2000), skewed[:2000], TRAINING[:, 1:]])
+    features = Baseline.fit(training).column_features
+    widths = {len(feature.edges) for feature in features if feature.kind == "numeric"}
+    assert len(widths) > 1  # some are padded
+    binning = Binning(features)
+    edges = [
+        [feature.edges[i % max(len(feature.edges), 1)] if feature.edges else i for feature in features]
+        for i in range(40)
+    ]
+    odd = np.full((3, len(features)), [[np.nan], [np.inf], [-np.inf]])
+    rows = np.vstack([training[:500], np.array(edges, dtype=float), odd, 1e30 * np.ones((1, len(features)))])
+    alone = np.column_stack([assign(feature, rows[:, column]) for column, feature in enumerate(features)])
+    assert binning.assign(rows).tolist() == alone.tolist()
+    assert binning.assign(rows[:0]).shape == (0, len(features))
+    assert Binning([]).assign(np.empty((4, 0))).shape == (4, 0)
