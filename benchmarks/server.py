@@ -13,6 +13,7 @@ worst case; larger models are served plain and monitored alone.
 from __future__ import annotations
 
 import json
+import os
 import random
 import re
 import shutil
@@ -239,6 +240,7 @@ def main(
     console = Console(width=150)
     need_wrk(console)
     served = MODELS[model]
+    os.environ.update(served.environment)  # the processes of the stack inherit it
     measured = measure_rounds(
         console, served, rounds=rounds, seconds=seconds, connections=connections, seed=seed
     )

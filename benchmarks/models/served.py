@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
 from pathlib import Path
 
 
@@ -21,7 +21,8 @@ class ServedModel:
     """A model that can be served plain and monitored.
 
     folder: has `handler.py`, which imports MonitoredHandler by `variants.IMPORT`, and `model.py`. prepare: writes the
-    files into the folder that it is given. extra_files: what else the archive holds.
+    files into the folder that it is given. extra_files: what else the archive holds. environment: variables that
+    TorchServe and its workers are started with.
     """
 
     name: str
@@ -30,3 +31,4 @@ class ServedModel:
     content_type: str
     prepare: Callable[[Path], Prepared]
     extra_files: tuple[Path, ...] = ()
+    environment: Mapping[str, str] = field(default_factory=dict)
