@@ -41,6 +41,7 @@ from stack import Stack
 
 RUN = ROOT / ".run" / "bench"
 READY_SECONDS = 180
+WARM_SECONDS = 30
 ModelName = Literal["flight_delay", "resnet18", "transformer"]
 # Each thread of wrk reads the bodies and makes its requests before the load starts, and sends them in turn.
 WRK_SCRIPT = """
@@ -219,8 +220,11 @@ def measure_rounds(
         def load(name: str, seconds: int) -> Load:
             return measure(servers[name], name, script, seconds=seconds, connections=connections)
 
-        for name in servers:
-            load(name, 3)
+        # The front ends' compilers have to be as warm, whether a TorchServe serves one variant or five.
+        for server in dict.fromkeys(servers.values()):
+            names = [name for name, of in servers.items() if of is server]
+            for name in names:
+                load(name, WARM_SECONDS // len(names))
         measured = []
         for number in range(rounds):
             names = order.sample(list(servers), len(servers))

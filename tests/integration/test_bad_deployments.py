@@ -31,7 +31,7 @@ def changed(source, target):
 
 def logged(server, message):
     """Return the models' log once it holds a message; TorchServe writes it from a thread of its own."""
-    deadline = time.monotonic() + 20
+    deadline = time.monotonic() + 60
     while True:
         log = (server.logs / "model_log.log").read_text()
         if message in log or time.monotonic() > deadline:

@@ -167,7 +167,7 @@ def test_requests_write_one_line_each(stack: Stack) -> None:
     with httpx.Client() as client:
         for _ in range(200):
             client.post(f"{stack.inference_url}/predictions/double", json={"x": [1]}).raise_for_status()
-    eventually(lambda: predictions(access) >= before_access + 200, "the access log", seconds=10)
+    eventually(lambda: predictions(access) >= before_access + 200, "the access log")
     assert predictions(access) == before_access + 200
     assert [lines(file) for file in others] == before
 
