@@ -94,17 +94,17 @@ class DriftMonitor:
                 pause()
         report = evaluate(comparisons, psi_floors=self._floors, ignored=self.ignored, pause=pause)
         pause()
-        shares = self._row_shares(size)
+        shares = self._row_shares(size, pause)
         pause()
         return replace(report, estimated_accuracy=self._estimated_accuracy(size), row_shares=shares)
 
-    def _row_shares(self, size: int) -> dict[str, float]:
+    def _row_shares(self, size: int, pause: Callable[[], None]) -> dict[str, float]:
         distance, window = self.baseline.rows, self._windows["input"][size]
         if distance is None or ("input", ROW_DISTANCE) in self.ignored or not window.samples:
             return {}
         places = [self._places[name] for name in distance.columns]
         # A column that goes with a moved one shortens the distance: its term is negative, and the others' exceed 1.
-        parts = np.maximum(distance.shares(window.view().rows[:, places]), 0.0)
+        parts = np.maximum(distance.shares(window.view().rows[:, places], pause=pause), 0.0)
         shares = dict(zip(distance.columns, (parts / max(parts.sum(), 1.0)).tolist()))
         return dict(sorted(shares.items(), key=lambda item: -item[1]))
 

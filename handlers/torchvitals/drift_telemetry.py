@@ -96,15 +96,20 @@ class DriftTelemetry:
             for reason in () if feature.name == ROW_DISTANCE else _reasons(feature):
                 publisher.increase(m.INPUT_INVALID, (feature.name, reason), 0)
 
-    def add_inputs(self, values: NDArray[Any]) -> None:
-        """Take in (n, d) inputs; another width than the baseline's is counted and logged."""
+    def add_inputs(self, values: NDArray[Any], pause: Callable[[], None]) -> None:
+        """Take in (n, d) inputs; another width than the baseline's is counted and logged.
+
+        pause: called between pieces of work.
+        """
         try:
             rows = self.baseline.encode_rows(values)
         except (BaselineError, TypeError, ValueError) as error:
             self._invalid["all", "bad_shape"] += len(values)
             logger.error("inputs cannot be compared with the baseline: %s", error)
             return
+        pause()
         self._count("input", self._monitor.update_inputs(rows))
+        pause()
         self._invalid.update(self._ranges.outside(rows))
 
     def add_outputs(self, signals: dict[str, NDArray[np.float64]]) -> None:

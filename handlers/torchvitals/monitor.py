@@ -208,12 +208,12 @@ class Monitor:
         if self._learner is not None:
             self._guarded("inputs", self._collect, calls, self._learner)
         if self.drift is not None:
-            self._guarded("inputs", self._take_in_inputs, calls)
+            self._guarded("inputs", self._take_in_inputs, calls, pause)
 
-    def _take_in_inputs(self, calls: list[Call]) -> None:
+    def _take_in_inputs(self, calls: list[Call], pause: Callable[[], None]) -> None:
         assert self.drift is not None  # noqa: S101 - the caller has looked
         for rows in joined(call.inputs for call in calls):
-            self.drift.add_inputs(rows)
+            self.drift.add_inputs(rows, pause)
 
     def _take_in_outputs(self, calls: list[Call]) -> None:
         for rows in joined(call.outputs for call in calls):

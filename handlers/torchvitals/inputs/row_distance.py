@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from functools import cached_property
 from typing import Any
 
@@ -19,6 +20,8 @@ MAX_COLUMNS = 128
 ROWS_PER_COLUMN = 20
 # A value beyond so many standard deviations counts as that far: one absurd value must not hide the others.
 FARTHEST = 20.0
+# Rows whose shares are found between two pauses.
+ROWS_AT_ONCE = 100
 
 
 class RowDistance(msgspec.Struct, frozen=True, kw_only=True, dict=True):
@@ -49,14 +52,20 @@ class RowDistance(msgspec.Struct, frozen=True, kw_only=True, dict=True):
         """
         return np.asarray(np.linalg.norm(product(self._standardised(rows), self._root), axis=1))
 
-    def shares(self, rows: NDArray[np.floating[Any]]) -> NDArray[np.float64]:
+    def shares(
+        self, rows: NDArray[np.floating[Any]], *, pause: Callable[[], None] = lambda: None
+    ) -> NDArray[np.float64]:
         """Return the share that each column has in the squared distances of (n, d) rows, (d,); they add up to 1.
 
         1/d each, about, for rows like the training rows; a column that moved, or goes with the others in a new way, has
-        more. Some may be a little below 0. All 0 without rows. Source: the terms of the quadratic form.
+        more. Some may be a little below 0. All 0 without rows. `pause` is called between pieces of work.
+        Source: the terms of the quadratic form.
         """
-        scaled = self._standardised(rows)
-        terms = (scaled * product(scaled, self._precision)).sum(axis=0)
+        terms = np.zeros(len(self.columns))
+        for start in range(0, len(rows), ROWS_AT_ONCE):
+            scaled = self._standardised(rows[start : start + ROWS_AT_ONCE])
+            terms += (scaled * product(scaled, self._precision)).sum(axis=0)
+            pause()
         total = terms.sum()
         return np.asarray(terms / total if total > 0 else np.zeros(len(self.columns)))
 
