@@ -48,7 +48,7 @@ generate: setup
 	$(VENV)/python deploy/compose/render.py
 	$(VENV)/python -m grafana.build
 
-# What monitoring costs, against every budget (about 16 minutes; needs wrk and h2load).
+# What monitoring costs, against every budget (about 22 minutes; needs wrk and h2load).
 bench: setup
 	$(VENV)/python -m benchmarks.hotpath
 	$(VENV)/python -m benchmarks.server
