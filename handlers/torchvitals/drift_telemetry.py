@@ -96,7 +96,7 @@ class DriftTelemetry:
             for reason in () if feature.name == ROW_DISTANCE else _reasons(feature):
                 publisher.increase(m.INPUT_INVALID, (feature.name, reason), 0)
 
-    def add_inputs(self, values: NDArray[Any], pause: Callable[[], None]) -> None:
+    def add_inputs(self, values: NDArray[Any], pause: Callable[[], None] = lambda: None) -> None:
         """Take in (n, d) inputs; another width than the baseline's is counted and logged.
 
         pause: called between pieces of work.
