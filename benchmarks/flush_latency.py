@@ -67,6 +67,11 @@ class Turn:
     flushing: float
     flushes: NDArray[np.float64]
 
+    @property
+    def in_flushes(self) -> NDArray[np.float64]:
+        """How long the requests took that overlapped a flush, seconds, (m,)."""
+        return self.seconds[self.during]
+
 
 Round = dict[str, Turn]
 
@@ -115,10 +120,9 @@ def p99(seconds: NDArray[np.float64]) -> float:
 def p99_ratios(rounds: Sequence[Round]) -> list[float]:
     """Return p99 in flushes over the plain handler's in the same places, of each round in which a flush ran."""
     return [
-        p99(one["monitored"].seconds[one["monitored"].during])
-        / p99(one["plain"].seconds[one["plain"].during])
+        p99(one["monitored"].in_flushes) / p99(one["plain"].in_flushes)
         for one in rounds
-        if one["monitored"].during.any() and one["plain"].during.any()
+        if len(one["monitored"].in_flushes) and len(one["plain"].in_flushes)
     ]
 
 
@@ -255,8 +259,8 @@ def per_round(one: Round) -> dict[str, dict[str, float | int | None]]:
             "requests": len(of.seconds),
             "p50_seconds": float(np.median(of.seconds)),
             "p99_seconds": p99(of.seconds),
-            "in_flushes": int(of.during.sum()),
-            "p99_in_flushes_seconds": p99(of.seconds[of.during]) if of.during.any() else None,
+            "in_flushes": len(of.in_flushes),
+            "p99_in_flushes_seconds": p99(of.in_flushes) if len(of.in_flushes) else None,
         }
         for name, of in one.items()
     }

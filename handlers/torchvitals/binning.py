@@ -40,8 +40,8 @@ class Binning:
         self._numeric = [column for column, feature in enumerate(features) if feature.kind == "numeric"]
         self._others = [column for column, feature in enumerate(features) if feature.kind != "numeric"]
         edges = [features[column].edges for column in self._numeric]
-        # (e, k): the k-th numeric feature's edges in a column, padded with what no value exceeds.
         self._missing = np.array([features[column].bins - 1 for column in self._numeric], dtype=np.int16)
+        # (e, k): the k-th numeric feature's edges in a column, padded with what no value exceeds.
         self._edges = np.array(list(zip_longest(*edges, fillvalue=np.inf)), dtype=np.float64)
 
     def assign(self, rows: NDArray[np.float64]) -> NDArray[np.int16]:
