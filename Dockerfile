@@ -96,11 +96,13 @@ EXPOSE 8080 8081 8082
 USER torchserve
 WORKDIR /var/lib/torchserve
 # The Java server itself and not the `torchserve` command: that one starts Java as a child and does not pass a
-# stop signal on to it (ts/model_server.py), so `docker stop` would kill it. tini reaps what workers leave behind;
-# 143 is how Java ends after a stop signal.
+# stop signal on to it (ts/model_server.py), so `docker stop` would kill it. It does not read vmargs in
+# config.properties either, so they stand here once more. tini reaps what workers leave behind; 143 is how Java ends
+# after a stop signal.
 ENTRYPOINT ["tini", "-e", "143", "--", "java", \
     "-Dmodel_server_home=/opt/venv/site-packages", \
     "-Dlog4j.configurationFile=file:///opt/torchvitals/log4j2.xml", \
+    "-Djava.util.concurrent.ForkJoinPool.common.parallelism=64", \
     "-cp", "/opt/venv/site-packages/ts/frontend/*", \
     "org.pytorch.serve.ModelServer", \
     "--python", "/opt/venv/bin/python"]

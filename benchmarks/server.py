@@ -2,6 +2,7 @@
 
     make bench          (python -m benchmarks.server --rounds 10 --seconds 4)
                         (python -m benchmarks.server --model resnet18, or transformer)
+                        (python -m benchmarks.server --java-cores 4: as if the machine had more cores to Java)
 
 All variants are served by one TorchServe with our settings, one worker each, and the plain handler once more by a
 second TorchServe with its own defaults. They are loaded in turns, in another order each round, so that what else the
@@ -74,9 +75,14 @@ class Load:
     server_cpu_seconds: float
 
 
-def results_file(model: ServedModel) -> Path:
-    """Return where the figures of a model go."""
-    return FOLDER / ("server.json" if model == FLIGHT_DELAY else f"server-{model.name}.json")
+def results_file(model: ServedModel, java_cores: Optional[int] = None) -> Path:
+    """Return where the figures of a model go, where Java saw all cores or was told how many there are."""
+    words = ["server"]
+    if model != FLIGHT_DELAY:
+        words.append(model.name)
+    if java_cores is not None:
+        words.append(f"java-{java_cores}")
+    return FOLDER / f"{'-'.join(words)}.json"
 
 
 def variants_of(model: ServedModel) -> tuple[Variant, ...]:
@@ -239,12 +245,15 @@ def main(
     seconds: int = typer.Option(4, help="Seconds of load a turn."),
     connections: int = typer.Option(8, help="Connections that wrk keeps busy."),
     seed: Optional[int] = typer.Option(1, help="Seed of the order of the variants."),
+    java_cores: Optional[int] = typer.Option(None, min=1, help="Cores that both front ends are told of."),
 ) -> None:
     """Compare ways of monitoring the same model on one live TorchServe."""
     console = Console(width=150)
     need_wrk(console)
     served = MODELS[model]
     os.environ.update(served.environment)  # the processes of the stack inherit it
+    if java_cores is not None:
+        os.environ["JAVA_TOOL_OPTIONS"] = f"-XX:ActiveProcessorCount={java_cores}"
     measured = measure_rounds(
         console, served, rounds=rounds, seconds=seconds, connections=connections, seed=seed
     )
@@ -260,12 +269,13 @@ def main(
             "connections": connections,
             "batch": 1,
             "workers": 1,
+            "java_cores": java_cores,
         },
         "rounds": [{name: asdict(load) for name, load in loads.items()} for loads in measured],
     }
-    results = results_file(served)
+    results = results_file(served, java_cores)
     results.write_text(json.dumps(content, indent=1) + "\n")
-    if served == FLIGHT_DELAY:
+    if served == FLIGHT_DELAY and java_cores is None:
         console.print(budgets.table({results.stem: content}))
     console.print(f"wrote {results.relative_to(ROOT)}")
 

@@ -57,7 +57,7 @@ def all_seconds_a_request(features: int = 10, requests: int = CALLS_BETWEEN_FLUS
     monitored, plain = Action(actions.monitored_by(monitor, given)), actions.plain(given)
     costs = []
     with lines_to_null():
-        for _ in range(5):
+        for _ in range(1 + TURNS):
             spent = 0.0
             for _ in range(requests // CALLS_TAKEN_IN):
                 added = seconds_a_call(monitored, CALLS_TAKEN_IN) - seconds_a_call(plain, CALLS_TAKEN_IN)

@@ -218,6 +218,23 @@ def test_the_build_context_holds_what_the_dockerfile_copies_and_little_else() ->
     )
 
 
+def test_the_image_gives_java_the_options_of_the_settings() -> None:
+    """The image starts Java itself, and what reads `vmargs` is the `torchserve` command."""
+    settings = dict(
+        line.split("=", 1)
+        for line in (ROOT / "config.properties").read_text().splitlines()
+        if "=" in line and not line.startswith("#")
+    )
+    entry = re.search(
+        r"^ENTRYPOINT (\[\"tini.+?\])$", (ROOT / "Dockerfile").read_text(), re.DOTALL | re.MULTILINE
+    )
+    assert entry is not None
+    words = json.loads(entry.group(1).replace("\\\n", ""))
+    options = settings["vmargs"].split()
+    assert "-Djava.util.concurrent.ForkJoinPool.common.parallelism=64" in options
+    assert set(options) < set(words[words.index("java") : words.index("-cp")])
+
+
 @pytest.mark.parametrize(
     ("expires", "url", "authorization"),
     [

@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import json
 import time
+from pathlib import Path
 
 import httpx
 import numpy as np
+import psutil
 import pytest
 
 from examples.flight_delay.replay import bodies, replay
@@ -85,6 +87,17 @@ def test_both_workers_have_gauges_of_their_own(warm, flights):
     ]
     assert len(alive) == 2
     assert all(time.time() - value < 10 for value in alive)
+
+
+def test_the_front_end_passes_requests_on_by_a_pool(warm, flights):
+    """Without vmargs in config.properties it starts a thread for each, where Java sees one or two cores."""
+    send(warm, flights.frame("heldout"), 50)
+    described = httpx.get(f"{warm.management_url}/models/flight_delay").raise_for_status().json()[0]
+    worker = psutil.Process(described["workers"][0]["pid"])
+    server = next(parent for parent in worker.parents() if parent.name() == "java")
+    # The kernel keeps the first 15 characters of ForkJoinPool.commonPool-worker-1.
+    names = {comm.read_text().strip() for comm in Path(f"/proc/{server.pid}/task").glob("*/comm")}
+    assert "ForkJoinPool.co" in names
 
 
 def test_every_metric_of_a_cpu_model_reaches_the_page(warm):

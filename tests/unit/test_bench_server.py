@@ -74,6 +74,8 @@ def test_each_model_has_a_place_of_its_own_for_its_figures():
     assert set(get_args(server.ModelName)) == set(MODELS)
     files = [server.results_file(model).name for model in MODELS.values()]
     assert files == ["server.json", "server-resnet18.json", "server-transformer.json"]
+    assert server.results_file(FLIGHT_DELAY, 4).name == "server-java-4.json"
+    assert server.results_file(RESNET18, 4).name == "server-resnet18-java-4.json"
 
 
 @pytest.mark.parametrize("model", [*MODELS.values(), WIDE], ids=lambda model: model.name)
