@@ -25,6 +25,7 @@ from .pacing import FLUSH_SHARE, RESTS_PER_SLICE, Pacer, next_flush, rests_withi
 from .prediction_telemetry import PredictionTelemetry
 from .publisher import PacedPublisher, Publisher
 from .recorder import Recorder
+from .room import take_room
 from .rows import joined
 from .runtime import RuntimeLabels
 from .telemetry import CallTelemetry
@@ -182,6 +183,7 @@ class Monitor:
             self.drift, self._learner = drift, None
 
     def _run(self) -> None:
+        self._guarded("memory", self._take_room)
         interval = self.config.flush_interval
         due = time.monotonic() + interval
         while not self._stop.wait(max(0.0, min(TAKE_IN_SECONDS, due - time.monotonic()))):
@@ -191,6 +193,9 @@ class Monitor:
             else:
                 self.flush(rests_within(self._publishing_seconds, interval))
                 due = next_flush(began, time.monotonic(), interval)
+
+    def _take_room(self) -> None:
+        self._room = take_room()
 
     def _guarded(self, phase: str, function: Any, *args: Any) -> None:
         try:
