@@ -19,7 +19,9 @@ import numpy as np
 from torchvitals.room import ROOM_BYTES, take_room
 
 def resident():
-    return int(Path("/proc/self/statm").read_text().split()[1]) * 4096
+    # Counted page by page, where statm may lag behind by some pages for each core.
+    lines = Path("/proc/self/smaps_rollup").read_text().splitlines()
+    return 1024 * next(int(line.split()[1]) for line in lines if line.startswith("Rss:"))
 
 def work():
     seen.append(resident())
