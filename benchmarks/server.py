@@ -131,11 +131,16 @@ def cpu_seconds(process: psutil.Process) -> float:
     return float(times.user + times.system)
 
 
+def front_end(worker: psutil.Process) -> psutil.Process:
+    """Return TorchServe's Java process, which started a worker."""
+    return next(parent for parent in worker.parents() if parent.name() == "java")
+
+
 def measure(stack: Stack | DefaultServer, name: str, script: Path, *, seconds: int, connections: int) -> Load:
     """Load one variant for a while."""
     described = httpx.get(f"{stack.management_url}/models/{name}").raise_for_status().json()[0]
     worker = psutil.Process(described["workers"][0]["pid"])
-    server = next(parent for parent in worker.parents() if parent.name() == "java")
+    server = front_end(worker)
     before = cpu_seconds(worker), cpu_seconds(server)
     url = f"{stack.inference_url}/predictions/{name}"
     requests, rate, p50, p99 = wrk(url, script, seconds=seconds, connections=connections)

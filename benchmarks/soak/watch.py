@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 
 import psutil
 
-from benchmarks.server import cpu_seconds
+from benchmarks.server import cpu_seconds, front_end
 
 FRONT_END = "front end"
 
@@ -71,7 +71,7 @@ def watched(described: Mapping[str, Sequence[Mapping[str, str]]]) -> list[Watche
         for model, workers in described.items()
         for worker in sorted(workers, key=lambda worker: worker["id"])
     ]
-    server = next(parent for parent in found[0].process.parents() if parent.name() == "java")
+    server = front_end(found[0].process)
     return [*found, Watched(FRONT_END, "", server)]
 
 

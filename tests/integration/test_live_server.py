@@ -11,6 +11,7 @@ import numpy as np
 import psutil
 import pytest
 
+from benchmarks.server import front_end
 from examples.flight_delay.replay import bodies, replay
 from stack.metrics_page import scrape, settled, total
 from torchvitals import Baseline
@@ -94,7 +95,7 @@ def test_the_front_end_passes_requests_on_by_a_pool(warm, flights):
     send(warm, flights.frame("heldout"), 50)
     described = httpx.get(f"{warm.management_url}/models/flight_delay").raise_for_status().json()[0]
     worker = psutil.Process(described["workers"][0]["pid"])
-    server = next(parent for parent in worker.parents() if parent.name() == "java")
+    server = front_end(worker)
     # The kernel keeps the first 15 characters of ForkJoinPool.commonPool-worker-1.
     names = {comm.read_text().strip() for comm in Path(f"/proc/{server.pid}/task").glob("*/comm")}
     assert "ForkJoinPool.co" in names
