@@ -24,7 +24,7 @@ test: setup
 	$(VENV)/python -m pytest -m "not compose"
 
 test-unit: setup
-	$(VENV)/python -m pytest tests/unit handlers --doctest-modules
+	$(VENV)/python -m pytest tests/unit tests/benchmarks tests/examples handlers --doctest-modules
 
 # Builds our image and runs the whole docker-compose.yml; starts a Docker engine if it has to and may.
 test-compose: setup

@@ -19,7 +19,7 @@ import typer
 from numpy.typing import NDArray
 
 from benchmarks.machine import RESULTS, machine
-from torchvitals.building import BaselineBuilder
+from torchvitals.training import BaselineBuilder
 
 COLUMNS = 10
 BATCH_ROWS = 65_536

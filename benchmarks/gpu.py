@@ -22,8 +22,8 @@ from rich.table import Table
 
 from benchmarks.machine import RESULTS, machine
 from torchvitals import Monitor, MonitoringConfig
-from torchvitals.instrument import instrument_stages
 from torchvitals.publishers.memory import MemoryPublisher
+from torchvitals.recording.stages import instrument_stages
 
 WAYS = ("unmonitored", "off", "events", "sync")
 

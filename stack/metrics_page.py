@@ -10,7 +10,7 @@ import httpx
 from prometheus_client.parser import text_string_to_metric_families
 
 from stack import Stack
-from torchvitals import metrics as m
+from torchvitals.telemetry import catalogue as m
 
 SILENT_SECONDS = 15.0
 

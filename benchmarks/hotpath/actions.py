@@ -16,10 +16,10 @@ from ts.torch_handler.base_handler import BaseHandler
 
 from benchmarks.machine import ROOT
 from torchvitals import Baseline, Monitor, MonitoredHandler, MonitoringConfig
-from torchvitals.instrument import instrument_stages
-from torchvitals.monitor import TAKE_IN_SECONDS
-from torchvitals.publisher import Publisher
 from torchvitals.publishers.memory import MemoryPublisher
+from torchvitals.recording.stages import instrument_stages
+from torchvitals.telemetry.publisher import Publisher
+from torchvitals.worker.monitor import TAKE_IN_SECONDS
 
 SEED = 1
 BASELINE_ROWS = 3000

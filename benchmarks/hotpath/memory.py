@@ -58,9 +58,9 @@ def grow(baseline_file: str, features: int) -> dict[str, int]:
     scipy.special.chdtrc(1.0, 1.0)
     before = rss_bytes()
     from torchvitals import Baseline, Monitor, MonitoredHandler, MonitoringConfig  # noqa: F401
-    from torchvitals.monitor import TAKE_IN_SECONDS
     from torchvitals.publishers.memory import MemoryPublisher
-    from torchvitals.room import take_room
+    from torchvitals.worker.arena import take_room
+    from torchvitals.worker.monitor import TAKE_IN_SECONDS
 
     imported = rss_bytes()
     monitor = Monitor(MonitoringConfig(warmup=0), MemoryPublisher(), baseline=Baseline.load(baseline_file))

@@ -50,7 +50,7 @@ from benchmarks.variants import UNWATCHED, WATCHED, package
 from stack import Stack
 from stack.metrics_page import Series, scrape, settled
 from torchvitals import Baseline
-from torchvitals.baseline import Feature
+from torchvitals.baseline.schema import Feature
 from torchvitals.config import MonitoringConfig
 
 RUN = ROOT / ".run" / "soak"

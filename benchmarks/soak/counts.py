@@ -11,8 +11,8 @@ from dataclasses import dataclass
 from benchmarks.soak.growth import FAILS, HOLDS
 from benchmarks.soak.load import Answers
 from stack.metrics_page import Series
-from torchvitals import metrics as m
-from torchvitals.baseline import Feature
+from torchvitals.baseline.schema import Feature
+from torchvitals.telemetry import catalogue as m
 
 SERVED = "ts_inference_requests_total"
 

@@ -30,7 +30,7 @@ from grafana.build.spec import (
     Text,
     Timeline,
 )
-from torchvitals import metrics
+from torchvitals.telemetry import catalogue as metrics
 
 S = Scope(many_models=False, many_versions=False)
 

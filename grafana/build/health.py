@@ -21,7 +21,7 @@ from grafana.build.promql import (
     total,
 )
 from grafana.build.spec import Column, Dashboard, Graph, Row, Stat, Step, Table, Target, Text
-from torchvitals import metrics
+from torchvitals.telemetry import catalogue as metrics
 
 S = Scope(many_models=True, many_versions=True)
 

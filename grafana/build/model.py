@@ -19,7 +19,7 @@ from grafana.build.promql import (
     total,
 )
 from grafana.build.spec import Bars, Column, Dashboard, Graph, Heatmap, Row, Stat, Step, Table, Target, Text
-from torchvitals import metrics
+from torchvitals.telemetry import catalogue as metrics
 
 S = Scope(many_models=False, many_versions=True)
 

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 
 from grafana.build import palette
 from grafana.build.spec import THRESHOLD_REF, Annotation, Target, Variable
-from torchvitals import metrics
+from torchvitals.telemetry import catalogue as metrics
 
 RATE = "$__rate_interval"
 RANGE = "$__range"

@@ -31,7 +31,7 @@ from grafana.build.spec import (
     Text,
     Variable,
 )
-from torchvitals import metrics
+from torchvitals.telemetry import catalogue as metrics
 
 STABLE = Scope(many_models=False, many_versions=False)
 CANARY = Scope(many_models=False, many_versions=False, version="canary_version")

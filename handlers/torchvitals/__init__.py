@@ -2,25 +2,27 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+import importlib
+from typing import Any
 
 from ._version import __version__
-from .baseline import Baseline, Feature
+from .baseline.schema import Feature
+from .baseline.selection import Features
 from .config import MonitoringConfig, Thresholds
-from .drift_monitor import DriftMonitor
+from .drift.detector import DriftDetector
+from .drift.detector import DriftDetector as DriftMonitor
+from .drift.verdict import DriftReport, FeatureDrift
 from .errors import BaselineError, ConfigurationError, TorchVitalsError
-from .features import Features
-from .monitor import Monitor
-from .monitored_model import MonitoredModel
-from .verdict import DriftReport, FeatureDrift
-
-if TYPE_CHECKING:
-    from .handler import MonitoredHandler
+from .servers.local import MonitoredModel
+from .training.baseline import Baseline, BaselineBuilder
+from .worker.monitor import Monitor
 
 __all__ = [
     "Baseline",
+    "BaselineBuilder",
     "BaselineError",
     "ConfigurationError",
+    "DriftDetector",
     "DriftMonitor",
     "DriftReport",
     "Feature",
@@ -39,7 +41,5 @@ __all__ = [
 def __getattr__(name: str) -> Any:
     """Import the handler only when asked for: it needs torchserve, and the rest does not."""
     if name == "MonitoredHandler":
-        from .handler import MonitoredHandler
-
-        return MonitoredHandler
+        return importlib.import_module(".servers.torchserve.handler", __name__).MonitoredHandler
     raise AttributeError(f"module 'torchvitals' has no attribute {name!r}")

@@ -8,8 +8,8 @@ from typing import Annotated, Any, Literal, Optional, Union
 
 import msgspec
 
+from .baseline.selection import Features
 from .errors import ConfigurationError
-from .features import Features
 
 Positive = Annotated[float, msgspec.Meta(gt=0)]
 Share = Annotated[float, msgspec.Meta(gt=0, le=1)]

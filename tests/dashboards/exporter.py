@@ -17,7 +17,7 @@ from prometheus_client import CollectorRegistry, start_http_server
 from prometheus_client.core import Metric as Family
 from prometheus_client.registry import Collector
 
-from torchvitals import metrics
+from torchvitals.telemetry import catalogue as metrics
 
 # A canary of flight_delay is served beside its stable version.
 CANARY = ("flight_delay", "1.10")

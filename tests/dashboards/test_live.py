@@ -19,7 +19,7 @@ from tests.dashboards.queries import (
     panels_of,
     substitute,
 )
-from torchvitals import metrics
+from torchvitals.telemetry import catalogue as metrics
 from torchvitals_report import Span
 from torchvitals_report.templating import macros
 

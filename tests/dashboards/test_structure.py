@@ -17,7 +17,7 @@ import yaml
 from grafana.build import DASHBOARDS, palette, spec
 from tests.dashboards import promql
 from tests.dashboards.queries import VARIABLE, load, names, panels_of
-from torchvitals import metrics
+from torchvitals.telemetry import catalogue as metrics
 
 ROOT = Path(__file__).resolve().parents[2]
 

@@ -9,11 +9,11 @@ import pytest
 import torch
 
 from torchvitals import Monitor, MonitoringConfig
-from torchvitals import metrics as m
-from torchvitals.capture import DeviceCopy
-from torchvitals.instrument import instrument_stages
 from torchvitals.publishers.memory import MemoryPublisher
-from torchvitals.runtime import LAST_WATCHED, Runtime
+from torchvitals.recording.capture import DeviceCopy
+from torchvitals.recording.stages import instrument_stages
+from torchvitals.telemetry import catalogue as m
+from torchvitals.telemetry.runtime import LAST_WATCHED, Runtime
 
 pytestmark = [
     pytest.mark.gpu,

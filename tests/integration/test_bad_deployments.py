@@ -14,7 +14,7 @@ from examples.flight_delay.replay import bodies
 from stack.metrics_page import settled, total
 from tests.conftest import BASELINE
 from torchvitals import Baseline
-from torchvitals import metrics as m
+from torchvitals.telemetry import catalogue as m
 
 pytestmark = pytest.mark.server
 

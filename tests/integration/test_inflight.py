@@ -18,8 +18,8 @@ import yaml
 from stack import Stack
 from stack.metrics_page import Series, scrape, settled, total
 from tests.conftest import BASELINE, Flights
-from torchvitals import metrics as m
-from torchvitals.runtime import LAST_WATCHED
+from torchvitals.telemetry import catalogue as m
+from torchvitals.telemetry.runtime import LAST_WATCHED
 
 pytestmark = pytest.mark.server
 

@@ -15,7 +15,7 @@ from benchmarks.server import front_end
 from examples.flight_delay.replay import bodies, replay
 from stack.metrics_page import scrape, settled, total
 from torchvitals import Baseline
-from torchvitals import metrics as m
+from torchvitals.telemetry import catalogue as m
 
 pytestmark = pytest.mark.server
 REQUESTS = 5000

@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 from scipy.spatial.distance import jensenshannon
 from scipy.stats import entropy
 
-from torchvitals.drift import smoothed_shares
+from torchvitals.drift.statistics import smoothed_shares
 
 PROMETHEUS = Path(__file__).parents[2] / "prometheus"
 RULES: dict[str, Any] = yaml.safe_load((PROMETHEUS / "rules.yml").read_text())

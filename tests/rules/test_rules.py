@@ -16,8 +16,8 @@ import yaml
 
 from grafana.build import DASHBOARDS
 from tests.dashboards.promql import matchers, walk
-from torchvitals import metrics
 from torchvitals.config import Thresholds
+from torchvitals.telemetry import catalogue as metrics
 
 ROOT = Path(__file__).parents[2]
 PROMETHEUS = ROOT / "prometheus"

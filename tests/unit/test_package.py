@@ -8,8 +8,8 @@ from pathlib import Path
 import pytest
 
 import torchvitals
-from torchvitals import metrics as m
-from torchvitals.generate import metrics_markdown, metrics_yaml
+from torchvitals.telemetry import catalogue as m
+from torchvitals.telemetry.generate import metrics_markdown, metrics_yaml
 
 ROOT = Path(__file__).parents[2]
 SOURCES = sorted((ROOT / "handlers").rglob("*.py"))

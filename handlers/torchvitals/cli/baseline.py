@@ -10,18 +10,18 @@ import typer
 from rich.box import SIMPLE_HEAD
 from rich.table import Table
 
-from ..baseline import Baseline, Feature
-from ..building import BaselineBuilder
-from ..building.difference import differences
+from ..baseline.schema import Feature
+from ..baseline.selection import Features
+from ..baseline.variation import shortfall
 from ..config import read_config
+from ..drift.verdict import PSI_FLOOR
 from ..errors import BaselineError
-from ..features import Features
-from ..variation import shortfall
-from ..verdict import PSI_FLOOR
+from ..training.baseline import Baseline, BaselineBuilder
+from ..training.difference import differences
+from .building.ray import build_on_ray
+from .building.recipe import Recipe, build_in_order, build_streaming, with_held_out
+from .building.tables import columns_in, files_of
 from .console import clear_errors, console
-from .ray_engine import build_on_ray
-from .tables import columns_in, files_of
-from .training import Recipe, build_in_order, build_streaming, with_held_out
 
 BARS = " ▁▂▃▄▅▆▇█"
 

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import typer
 
-from ..generate import metrics_markdown, metrics_yaml
+from ..telemetry.generate import metrics_markdown, metrics_yaml
 from .console import console
 
 app = typer.Typer(help="The metrics that TorchVitals emits.", no_args_is_help=True)
@@ -24,7 +24,9 @@ def generate(
     ]
     if check:
         for path in stale:
-            typer.echo(f"{path} differs from metrics.py; run 'torchvitals metrics generate'", err=True)
+            typer.echo(
+                f"{path} differs from telemetry/catalogue.py; run 'torchvitals metrics generate'", err=True
+            )
         raise typer.Exit(1 if stale else 0)
     for path in stale:
         path.parent.mkdir(parents=True, exist_ok=True)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from ..metrics import Metric
+from ..telemetry.catalogue import Metric
 
 
 class MemoryPublisher:

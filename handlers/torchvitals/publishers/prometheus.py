@@ -8,7 +8,7 @@ from prometheus_client import REGISTRY, CollectorRegistry
 from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily
 from prometheus_client.registry import Collector
 
-from ..metrics import COMMON_LABELS, Metric
+from ..telemetry.catalogue import COMMON_LABELS, Metric
 
 
 class PrometheusPublisher(Collector):

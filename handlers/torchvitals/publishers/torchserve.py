@@ -18,7 +18,7 @@ from ts.metrics.metric_cache_errors import MetricsCacheKeyError
 from ts.metrics.metric_cache_yaml_impl import MetricsCacheYamlImpl
 from ts.metrics.metric_type_enum import MetricTypes
 
-from ..metrics import COMMON_LABELS, Metric, flat
+from ..telemetry.catalogue import COMMON_LABELS, Metric, flat
 
 logger = logging.getLogger(__name__)
 

@@ -1,0 +1,1 @@
+"""What the model's confidence was worth, and the accuracy to expect."""

@@ -1,0 +1,72 @@
+"""Which bin of the baseline a value falls in."""
+
+from __future__ import annotations
+
+from itertools import zip_longest
+
+import numpy as np
+from numpy.typing import NDArray
+
+from .schema import Feature
+
+
+def assign(feature: Feature, values: NDArray[np.float64]) -> NDArray[np.intp]:
+    """Return each value's bin index; the last bin is missing (NaN).
+
+    values: (n,), at model precision; texts as category indices. Infinite values fall in the outermost bins.
+    """
+    if feature.kind == "numeric":
+        index = np.searchsorted(feature.edges, values, side="left")
+    elif feature.kind == "discrete":
+        known = np.asarray(feature.categories, dtype=np.float64)
+        index = np.full(len(values), len(known), dtype=np.intp)
+        if len(known):
+            nearest = np.minimum(np.searchsorted(known, values), len(known) - 1)
+            index = np.where(known[nearest] == values, nearest, len(known))
+    else:
+        index = np.where(values >= 0, values, len(feature.categories)).astype(np.intp)
+    return np.where(np.isnan(values), feature.bins - 1, index)
+
+
+class Binning:
+    """The bins of several features side by side, padded to the widest: counts are a (d, B) array."""
+
+    def __init__(self, features: list[Feature]) -> None:
+        self.features = features
+        self.width = max((feature.bins for feature in features), default=1)
+        sizes = np.array([feature.bins for feature in features], dtype=np.intp).reshape(-1, 1)
+        self.mask: NDArray[np.bool_] = np.arange(self.width) < sizes
+        self.offsets = np.arange(len(features), dtype=np.intp) * self.width
+        self._numeric = [column for column, feature in enumerate(features) if feature.kind == "numeric"]
+        self._others = [column for column, feature in enumerate(features) if feature.kind != "numeric"]
+        edges = [features[column].edges for column in self._numeric]
+        self._missing = np.array([features[column].bins - 1 for column in self._numeric], dtype=np.int16)
+        # (e, k): the k-th numeric feature's edges in a column, padded with what no value exceeds.
+        self._edges = np.array(list(zip_longest(*edges, fillvalue=np.inf)), dtype=np.float64)
+
+    def assign(self, rows: NDArray[np.float64]) -> NDArray[np.int16]:
+        """Return (n, d) bin indices of (n, d) rows, as `assign` does for each column."""
+        index = np.zeros(rows.shape, dtype=np.int16)
+        if self._numeric:
+            # One step an edge for all columns together: a search a column is mostly NumPy's cost of a call.
+            values = rows[:, self._numeric]
+            bins = np.zeros(values.shape, dtype=np.int16)
+            for edges in self._edges:
+                bins += values > edges
+            index[:, self._numeric] = np.where(np.isnan(values), self._missing, bins)
+        for column in self._others:
+            index[:, column] = assign(self.features[column], rows[:, column])
+        return index
+
+    def count(self, index: NDArray[np.int16]) -> NDArray[np.int64]:
+        """Return (d, B) counts of (n, d) bin indices."""
+        flat = (index + self.offsets).ravel()
+        counts = np.bincount(flat, minlength=len(self.features) * self.width)
+        return counts.reshape(len(self.features), self.width)
+
+    def baseline_counts(self) -> NDArray[np.float64]:
+        """Return the baseline's own (d, B) counts."""
+        counts = np.zeros(self.mask.shape)
+        for row, feature in enumerate(self.features):
+            counts[row, : feature.bins] = feature.counts
+        return counts

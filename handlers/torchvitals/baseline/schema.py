@@ -1,0 +1,267 @@
+"""The baseline: what a model's inputs and outputs looked like in training, without any raw row."""
+
+from __future__ import annotations
+
+import datetime
+import hashlib
+from collections import Counter
+from pathlib import Path
+from typing import Any, Literal, Optional, TypeVar, Union
+
+import msgspec
+import numpy as np
+from numpy.typing import NDArray
+
+from ..accuracy.estimate import Accuracy
+from ..errors import BaselineError
+from ..featurizers import InputKind, Inputs, described
+from ..featurizers.columns import at_model_precision, text_or_none
+from ..featurizers.outputs import Outputs
+from ..featurizers.row_distance import RowDistance
+from .variation import JUDGED, Variation
+
+SCHEMA = "torchvitals/baseline/1"
+REBUILD = "rebuild it with 'torchvitals baseline build'"
+
+Kind = Literal["numeric", "discrete", "categorical"]
+Source = Literal["input", "output"]
+B = TypeVar("B", bound="BaselineData")
+
+
+class Summary(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
+    """What merging needs to know of one feature beyond its bins; only in a baseline that was built to be merged.
+
+    numbers: `finite` values with their moments (`squares` is the sum of squared deviations from the mean), how many
+    are below and above all (-inf, inf), and either every value (float32) with its count (int64), or a KLL sketch.
+    texts: every text with its count, or a frequent-items sketch. none, no_texts: only missing values came, in the
+    second case as objects. Bytes are little-endian, in the file as base64.
+    """
+
+    kind: Literal["none", "no_texts", "numbers", "texts"]
+    missing: int = 0
+    finite: int = 0
+    infinite: tuple[int, int] = (0, 0)
+    mean: float = 0.0
+    squares: float = 0.0
+    low: float = 0.0
+    high: float = 0.0
+    values: bytes = b""
+    counts: bytes = b""
+    texts: dict[str, int] = {}
+    sketch: bytes = b""
+
+
+class Feature(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
+    """One feature's distribution in the baseline.
+
+    kind: numeric (bins between `edges`, open at both ends, upper edge inside), discrete (few-valued
+    numbers; a bin a value), categorical (texts; a bin a text). `counts` has one entry a bin, then, for
+    discrete and categorical, one for values never seen, and last one for missing values.
+    `quantiles` are values at equally spaced probabilities (i + ½)/K. Moments are 0 for categorical.
+    `variation`, where the training data came in time order, says how far their own windows stray.
+    `summary`, where the baseline was built to be merged, is what merging needs.
+    """
+
+    name: str
+    source: Source
+    kind: Kind
+    count: int
+    missing: int
+    mean: float
+    std: float
+    min: float
+    max: float
+    edges: list[float]
+    categories: list[Union[float, str]]
+    counts: list[int]
+    quantiles: list[float]
+    variation: list[Variation] = []
+    summary: Optional[Summary] = None
+
+    @property
+    def bins(self) -> int:
+        """Number of bins, those for unseen and missing values included."""
+        return len(self.edges) + 2 if self.kind == "numeric" else len(self.categories) + 2
+
+    @property
+    def bin_labels(self) -> list[str]:
+        """A short text a bin, made so that sorting keeps the order."""
+        if self.kind == "numeric":
+            bounds = ["", *(f"{edge:.6g}" for edge in self.edges), ""]
+            ranges = [f"{low}..{high}" for low, high in zip(bounds[:-1], bounds[1:])]
+            return [*(f"{index:02d} {text}" for index, text in enumerate(ranges)), "missing"]
+        texts = (f"{c:.6g}" if isinstance(c, float) else str(c) for c in self.categories)
+        return [*(f"{index:02d} {text}" for index, text in enumerate(texts)), "other", "missing"]
+
+    def problem(self) -> str:
+        """Return what is wrong inside, or an empty text."""
+        where = f"feature '{self.name}'"
+        if len(self.counts) != self.bins:
+            return f"{where} has {len(self.counts)} counts for {self.bins} bins"
+        if min(self.counts) < 0 or sum(self.counts) != self.count + self.missing:
+            return f"{where}: counts do not add up to count + missing"
+        if any(low >= high for low, high in zip(self.edges, self.edges[1:])):
+            return f"{where}: edges do not ascend"
+        if any(low > high for low, high in zip(self.quantiles, self.quantiles[1:])):
+            return f"{where}: quantiles do not ascend"
+        if any(set(JUDGED) - set(variation.quantiles) for variation in self.variation):
+            return f"{where}: its variation lacks one of {', '.join(JUDGED)}"
+        return ""
+
+
+class BaselineData(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
+    """Distributions of all features of one model version. Read with `load`; `training.Baseline` builds and compares.
+
+    inputs: how images, tokens, texts or embeddings become the input features; None where they are columns.
+    rows: how the columns go together; then the last of the input features is the row's distance. accuracy: what the
+    model's confidence was worth, where labels were known.
+
+    Fields that have a default are left out of the file while they have it, so that a field added later leaves the
+    SHA-256 of older files as it was.
+    """
+
+    schema: str
+    name: str
+    version: str
+    created: str
+    samples: int
+    features: list[Feature]
+    outputs: Optional[Outputs] = None
+    inputs: Optional[Inputs] = None
+    rows: Optional[RowDistance] = None
+    accuracy: Optional[Accuracy] = None
+    sha256: str = ""
+
+    @property
+    def input_kind(self) -> InputKind:
+        """What the model is given."""
+        if self.inputs is None:
+            return "columns"
+        kind: InputKind = type(self.inputs).__struct_config__.tag  # type: ignore[assignment]
+        return kind
+
+    @property
+    def column_features(self) -> list[Feature]:
+        """The input features without the row's distance, in column order."""
+        features = self.of_source("input")
+        return features if self.rows is None else features[:-1]
+
+    @property
+    def created_timestamp(self) -> float:
+        """When it was built, in seconds since 1970."""
+        return datetime.datetime.fromisoformat(self.created).timestamp()
+
+    def of_source(self, source: Source) -> list[Feature]:
+        """Return the features of one source, in column order."""
+        return [feature for feature in self.features if feature.source == source]
+
+    def save(self, path: Union[str, Path]) -> None:
+        """Write as JSON. Raises OSError."""
+        Path(path).write_bytes(msgspec.json.format(msgspec.json.encode(self), indent=1) + b"\n")
+
+    @classmethod
+    def load(cls: type[B], path: Union[str, Path]) -> B:
+        """Read what `save` wrote. Raises BaselineError that names the file, the field and the mend."""
+        path = Path(path)
+        try:
+            raw = path.read_bytes()
+        except OSError as error:
+            raise BaselineError(
+                f"baseline '{path}' cannot be read: {error.strerror}; name the file that is in the archive "
+                "(--extra-files), or build one with 'torchvitals baseline build'"
+            ) from error
+        try:
+            baseline = msgspec.json.decode(raw, type=cls)
+        except msgspec.ValidationError as error:
+            raise BaselineError(f"baseline '{path}': {error}; {REBUILD}") from error
+        except msgspec.DecodeError as error:
+            raise BaselineError(
+                f"baseline '{path}' is not whole JSON ({error}); copy it again or {REBUILD}"
+            ) from error
+        problem = baseline.problem()
+        if problem:
+            raise BaselineError(f"baseline '{path}': {problem}; {REBUILD}")
+        return baseline
+
+    def sealed(self: B) -> B:
+        """Return this baseline with its SHA-256 filled in."""
+        return msgspec.structs.replace(self, sha256=self._digest())
+
+    def _digest(self) -> str:
+        return hashlib.sha256(msgspec.json.encode(msgspec.structs.replace(self, sha256=""))).hexdigest()
+
+    def problem(self) -> str:
+        """Return what is wrong inside, or an empty text."""
+        if self.schema != SCHEMA:
+            return f"schema is '{self.schema}', this version reads '{SCHEMA}'"
+        if not self.features:
+            return "it has no features"
+        try:
+            datetime.datetime.fromisoformat(self.created)
+        except ValueError:
+            return f"created is '{self.created}', not a time like 2026-01-31T12:00:00+00:00"
+        found = next(filter(None, (feature.problem() for feature in self.features)), "")
+        if found:
+            return found
+        names = Counter((feature.source, feature.name) for feature in self.features)
+        twice = [name for (_, name), times in names.items() if times > 1]
+        if twice:
+            return f"feature '{twice[0]}' stands twice"
+        found = self._problem_of_parts()
+        if not found and self.sha256 != self._digest():
+            found = "its content does not match its sha256, so it was changed after it was built"
+        return found
+
+    def _problem_of_parts(self) -> str:
+        for part in (self.inputs, self.rows, self.accuracy):
+            if part is not None and part.problem():
+                return part.problem()
+        columns = [feature.name for feature in self.column_features]
+        if self.inputs is not None and self.inputs.names != columns:
+            return f"its features are not those of {self.input_kind}: {', '.join(columns)}"
+        if self.rows is not None and set(self.rows.columns) - set(columns):
+            return "its row distance is of other columns"
+        return ""
+
+    def encode(self, X: Any) -> NDArray[np.float64]:  # noqa: N803
+        """Return what the model is given, as in `fit`, as an (n, d) array of input features at float32 precision.
+
+        A text that the baseline never saw is -1, missing is NaN. Raises BaselineError on another width.
+        """
+        if hasattr(X, "columns"):
+            features = self.column_features
+            missing = [feature.name for feature in features if feature.name not in X.columns]
+            if missing:
+                raise BaselineError(
+                    f"the data have no column {', '.join(map(repr, missing))}, the baseline has"
+                )
+            columns = [_encode_column(X[feature.name].to_numpy(), feature) for feature in features]
+            return self._with_distance(np.column_stack(columns))
+        return self.encode_rows(X if self.inputs is None else described(self.inputs, X))
+
+    def encode_rows(self, rows: Any) -> NDArray[np.float64]:
+        """Return rows of columns, or of features that images and the like have become already, as `encode` does."""
+        array = np.asarray(rows)
+        array = at_model_precision(array).reshape(len(array), -1)
+        features = self.column_features
+        if array.shape[1] != len(features):
+            raise BaselineError(
+                f"rows have {array.shape[1]} values, baseline '{self.name}' version {self.version} has "
+                f"{len(features)} input features: {', '.join(feature.name for feature in features)}"
+            )
+        return self._with_distance(array)
+
+    def _with_distance(self, rows: NDArray[np.float64]) -> NDArray[np.float64]:
+        if self.rows is None:
+            return rows
+        places = {feature.name: place for place, feature in enumerate(self.column_features)}
+        distance = self.rows.of(rows[:, [places[name] for name in self.rows.columns]])
+        return np.column_stack([rows, at_model_precision(distance)])
+
+
+def _encode_column(column: NDArray[Any], feature: Feature) -> NDArray[np.float64]:
+    if feature.kind != "categorical":
+        return at_model_precision(column)
+    index = {str(text): code for code, text in enumerate(feature.categories)}
+    texts = (text_or_none(value) for value in column)
+    return np.array([np.nan if text is None else index.get(text, -1) for text in texts], dtype=np.float64)

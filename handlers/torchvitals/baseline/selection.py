@@ -1,0 +1,64 @@
+"""The `features:` section: what is compared with the baseline, in building it and in serving."""
+
+from __future__ import annotations
+
+import difflib
+from typing import Annotated, Literal, Optional
+
+import msgspec
+
+from ..errors import ConfigurationError
+from ..featurizers import InputKind
+from ..featurizers.row_distance import NAME as ROW_DISTANCE
+from .schema import BaselineData
+
+OutputName = Literal["predicted_class", "confidence", "entropy", "margin", "value"]
+Floor = Annotated[float, msgspec.Meta(ge=0)]
+
+
+class Features(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
+    """What is compared.
+
+    inputs: what the model is given; told from shape and type where left out. padding: the token id that fills a row
+    up. row_distance: whether rows are compared as a whole too. outputs: features of the outputs; by default the
+    predicted class and its confidence, with three or more classes entropy and margin too, or the value. ignore: names
+    of features that are in the baseline and are not to be compared. psi: smallest PSI that counts as drift, by
+    feature, where it is not `thresholds: psi:`.
+    """
+
+    inputs: Optional[InputKind] = None
+    padding: int = 0
+    row_distance: bool = True
+    outputs: Optional[list[OutputName]] = None
+    ignore: list[str] = []
+    psi: dict[str, Floor] = {}
+
+    def check(self, baseline: BaselineData, where: str = "handler.monitoring.features") -> None:
+        """Raise ConfigurationError where the section does not fit a baseline."""
+        kind = baseline.input_kind
+        if self.inputs not in (None, kind):
+            raise ConfigurationError(
+                f"{where}.inputs: it says {self.inputs}, and the baseline describes {kind}; change it, or rebuild the "
+                "baseline"
+            )
+        have = [feature.name for feature in baseline.features]
+        for key, names in (("ignore", self.ignore), ("psi", self.psi), ("outputs", self.outputs or ())):
+            for name in names:
+                if name not in have:
+                    close = difflib.get_close_matches(name, have, n=1)
+                    mend = f"did you mean '{close[0]}'?" if close else f"it has: {', '.join(have)}"
+                    raise ConfigurationError(f"{where}.{key}: the baseline has no feature '{name}'; {mend}")
+
+    def ignored(self, baseline: BaselineData) -> frozenset[tuple[str, str]]:
+        """Return the source and name of the baseline's features that are not compared."""
+        unwanted = {
+            ("output", feature.name)
+            for feature in baseline.of_source("output")
+            if self.outputs is not None and feature.name not in self.outputs
+        }
+        if baseline.rows is not None and not self.row_distance:
+            unwanted.add(("input", ROW_DISTANCE))
+        named = {
+            (feature.source, feature.name) for feature in baseline.features if feature.name in self.ignore
+        }
+        return frozenset(unwanted | named)

@@ -1,0 +1,1 @@
+"""Building a baseline from files."""

@@ -1,0 +1,172 @@
+"""Building a baseline from files: in one pass, in the order of time, or on Ray."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Optional
+
+import numpy as np
+from numpy.typing import NDArray
+
+from ...baseline.selection import Features
+from ...errors import BaselineError
+from ...training.baseline import Baseline, BaselineBuilder
+from .model_outputs import Model
+from .progress import reading
+from .tables import batches_of, columns_in
+
+
+@dataclass(frozen=True)
+class Recipe:
+    """How rows of a table become rows of a baseline. It can be sent to another process.
+
+    names: the input columns. label: the column with the true class. model, weights: files of the model whose outputs
+    join the baseline.
+    """
+
+    names: list[str]
+    label: Optional[str]
+    model: Optional[Path]
+    weights: Optional[Path]
+    class_names: Optional[list[str]]
+    features: Features
+    name: str
+    version: str
+
+    @property
+    def wanted(self) -> list[str]:
+        """The columns to read."""
+        return [*self.names, *filter(None, [self.label])]
+
+    def network(self) -> Optional[Model]:
+        """Load the model. Raises BaselineError."""
+        return Model(self.model, self.weights) if self.model else None
+
+    def builder(self) -> BaselineBuilder:
+        """Return an empty builder."""
+        return BaselineBuilder(
+            feature_names=self.names if self.features.inputs in (None, "columns") else None,
+            class_names=self.class_names,
+            features=self.features,
+            name=self.name,
+            version=self.version,
+        )
+
+    def inputs(self, frame: Any) -> Any:
+        """Return what the model is given of some rows: the columns, or what one column of lists or texts holds."""
+        kind = self.features.inputs
+        if kind in (None, "columns"):
+            return frame[self.names]
+        if len(self.names) != 1:
+            raise BaselineError(
+                f"features: inputs: {kind} are one column, and there are {len(self.names)}; choose it with --columns"
+            )
+        values = frame[self.names[0]].tolist()
+        return values if kind == "texts" else stacked(values, self.names[0], padding=self.features.padding)
+
+    def outputs(self, network: Optional[Model], inputs: Any) -> Optional[NDArray[np.float64]]:
+        """Return the model's outputs; None without a model. Raises BaselineError where it does not take the inputs."""
+        if network is None:
+            return None
+        if not hasattr(inputs, "to_numpy"):
+            return network.outputs(inputs)
+        try:
+            rows = inputs.to_numpy(dtype="float32")
+        except (ValueError, TypeError) as error:
+            raise BaselineError(
+                f"--model takes numbers, and a column is text: {error}; choose --columns"
+            ) from error
+        return network.outputs(rows)
+
+    def labels(self, frame: Any) -> Optional[NDArray[Any]]:
+        """Return the true classes of some rows."""
+        return None if self.label is None else np.asarray(frame[self.label].to_numpy())
+
+    def add(self, builder: BaselineBuilder, frame: Any, network: Optional[Model], *, labelled: bool) -> None:
+        """Add a table's rows to a builder."""
+        inputs = self.inputs(frame)
+        labels = self.labels(frame) if labelled else None
+        builder.update(inputs, outputs=self.outputs(network, inputs), labels=labels)
+
+
+def stacked(rows: list[Any], column: str, *, padding: int) -> NDArray[Any]:
+    """Return a column of lists as one array, (n, ...); lists of another length are filled up with `padding`.
+
+    Raises BaselineError where a row is no list of numbers.
+    """
+    try:
+        arrays = [np.array(row.tolist() if hasattr(row, "tolist") else row) for row in rows]
+        if arrays and arrays[0].ndim == 1:
+            width = max(map(len, arrays))
+            arrays = [np.pad(row, (0, width - len(row)), constant_values=padding) for row in arrays]
+        whole = np.stack(arrays) if arrays else np.empty((0, 0))
+    except (TypeError, ValueError) as error:
+        raise BaselineError(f"column '{column}' must hold lists of numbers: {error}") from error
+    if whole.dtype.kind not in "biuf":
+        raise BaselineError(f"column '{column}' must hold lists of numbers, not of {whole.dtype}")
+    return whole
+
+
+def build_streaming(recipe: Recipe, files: list[Path], *, labelled: bool, mergeable: bool) -> Baseline:
+    """Build in one pass and constant memory. labelled: the rows' labels count for the estimate of accuracy."""
+    builder, network = recipe.builder(), recipe.network()
+    for frame in frames(files, recipe.wanted):
+        recipe.add(builder, frame, network, labelled=labelled)
+    return builder.baseline(mergeable=mergeable)
+
+
+def build_in_order(
+    recipe: Recipe, files: list[Path], time_column: str, windows: tuple[int, ...], *, labelled: bool
+) -> Baseline:
+    """Build from all rows in the order of time, in memory."""
+    import pandas as pd
+
+    parts = list(frames(files, list(dict.fromkeys([*recipe.wanted, time_column]))))
+    frame = pd.concat(parts, ignore_index=True).sort_values(time_column, kind="stable", ignore_index=True)
+    inputs = recipe.inputs(frame)
+    return Baseline.fit(
+        inputs,
+        outputs=recipe.outputs(recipe.network(), inputs),
+        labels=recipe.labels(frame) if labelled else None,
+        class_names=recipe.class_names,
+        features=recipe.features,
+        ordered=True,
+        windows=windows,
+        name=recipe.name,
+        version=recipe.version,
+    )
+
+
+def with_held_out(baseline: Baseline, recipe: Recipe, files: list[Path]) -> Baseline:
+    """Return the baseline with what confidence is worth on rows that the model was not trained on."""
+    network = recipe.network()
+    outputs: list[Any] = []
+    labels: list[Any] = []
+    for frame in frames(files, recipe.wanted):
+        inputs = recipe.inputs(frame)
+        outputs.append(recipe.outputs(network, inputs))
+        labels.append(recipe.labels(frame))
+    return baseline.with_accuracy(np.concatenate(outputs), np.concatenate(labels))
+
+
+def frames(files: list[Path], columns: list[str]) -> Iterator[Any]:
+    """Yield the rows of all files, some at a time, with a progress bar. Raises BaselineError for a missing column."""
+    require(files, columns)
+    with reading(files) as show:
+        rows = 0
+        for file in files:
+            for batch in batches_of(file, columns):
+                rows += len(batch.frame)
+                yield batch.frame
+                show(file, batch.file_bytes, rows)
+
+
+def require(files: list[Path], columns: list[str]) -> None:
+    """Raise BaselineError that names a file which lacks one of the columns."""
+    for file in files:
+        have = columns_in(file)
+        missing = [column for column in columns if column not in have]
+        if missing:
+            raise BaselineError(f"'{file}' has no column {', '.join(missing)}; it has: {', '.join(have)}")

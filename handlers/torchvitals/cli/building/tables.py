@@ -1,0 +1,111 @@
+"""Tables in files, a batch at a time."""
+
+from __future__ import annotations
+
+import glob
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Optional
+
+from ...errors import BaselineError
+
+SUFFIXES = (".parquet", ".csv")
+BATCH_ROWS = 65_536
+READ_BYTES = 1 << 20
+
+
+@dataclass(frozen=True)
+class Batch:
+    """Some rows as a DataFrame, and how many bytes of its file they and all rows before them take."""
+
+    frame: Any
+    file_bytes: int
+
+
+def files_of(patterns: list[str]) -> list[Path]:
+    """Return the files that names, globs and folders stand for; a folder for all tables in it and below.
+
+    Files and folders in a folder that start with `_` or `.` are no data. Raises BaselineError where there are none.
+    """
+    found: list[Path] = []
+    for pattern in patterns:
+        path = Path(pattern)
+        if path.is_dir():
+            inside = [file for file in sorted(path.rglob("*")) if file.suffix in SUFFIXES]
+            shown = [file for file in inside if not _hidden(file.relative_to(path))]
+            if not shown:
+                raise BaselineError(f"--data: folder '{pattern}' has no .parquet or .csv file")
+            found += shown
+        elif path.exists():
+            found.append(path)
+        else:
+            matches = sorted(Path(match) for match in glob.glob(pattern, recursive=True))
+            if not matches:
+                raise BaselineError(f"--data: there is no file '{pattern}'")
+            found += matches
+    for path in found:
+        if path.suffix not in SUFFIXES:
+            raise BaselineError(f"--data: '{path}' ends in '{path.suffix}'; give a .parquet or a .csv file")
+    return list(dict.fromkeys(found))
+
+
+def columns_in(path: Path) -> list[str]:
+    """Return the names of a file's columns. Raises BaselineError where it cannot be read."""
+    import pandas as pd
+
+    with _Readable(path):
+        if path.suffix == ".csv":
+            return [str(column) for column in pd.read_csv(path, nrows=0).columns]
+        import pyarrow.parquet as pq
+
+        with pq.ParquetFile(path) as file:
+            # pandas keeps its index as columns; those are no data.
+            return [str(column) for column in file.schema_arrow.empty_table().to_pandas().columns]
+
+
+def batches_of(path: Path, columns: list[str]) -> Iterator[Batch]:
+    """Yield a file's rows, a few ten thousand at a time. Raises BaselineError where it cannot be read."""
+    read = _csv_batches if path.suffix == ".csv" else _parquet_batches
+    with _Readable(path):
+        yield from read(path, columns)
+
+
+def _csv_batches(path: Path, columns: list[str]) -> Iterator[Batch]:
+    import pandas as pd
+
+    with path.open("rb") as file:
+        # All columns are read: with `usecols`, pandas takes a row of too many fields without a word.
+        # A batch is typed as a whole (low_memory): pieces of it that differ would make a column of both.
+        for frame in pd.read_csv(file, chunksize=BATCH_ROWS, low_memory=False):
+            yield Batch(frame[columns], file.tell())
+
+
+def _parquet_batches(path: Path, columns: list[str]) -> Iterator[Batch]:
+    import pyarrow.parquet as pq
+
+    size, done = path.stat().st_size, 0
+    # Without these, the whole file is read ahead into memory.
+    with pq.ParquetFile(path, pre_buffer=False, buffer_size=READ_BYTES) as file:
+        rows = file.metadata.num_rows
+        for batch in file.iter_batches(batch_size=BATCH_ROWS, columns=columns):
+            done += batch.num_rows
+            yield Batch(batch.to_pandas(), size * done // max(rows, 1))
+
+
+def _hidden(path: Path) -> bool:
+    return any(part.startswith(("_", ".")) for part in path.parts)
+
+
+class _Readable:
+    """Turns a reader's errors into one that names the file."""
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+
+    def __enter__(self) -> None:
+        return None
+
+    def __exit__(self, kind: Optional[type], error: Optional[BaseException], trace: Any) -> None:
+        if isinstance(error, (ValueError, OSError)):
+            raise BaselineError(f"--data: '{self.path}' cannot be read: {error}") from error

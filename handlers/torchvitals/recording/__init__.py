@@ -1,0 +1,1 @@
+"""Writing calls down on the request path: durations, small copies, nothing else."""

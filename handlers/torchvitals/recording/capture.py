@@ -1,0 +1,84 @@
+"""Copies of what the model was given and gave, taken on the request path at the least cost."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from struct import Struct
+from typing import Any, Optional, Union
+
+import msgspec
+import numpy as np
+import torch
+from numpy.typing import NDArray
+
+MAX_ROW_VALUES = 1024
+FEW_VALUES = 64
+# By number of values, what puts so many of them into bytes.
+PACK = [Struct(f"{values}d").pack for values in range(FEW_VALUES + 1)]
+
+
+class DeviceCopy(msgspec.Struct, gc=False, eq=False):
+    """A copy on its way from a device to pinned memory; holds no device tensor."""
+
+    host: torch.Tensor
+    event: torch.cuda.Event
+
+    @classmethod
+    def of(cls, tensor: torch.Tensor) -> DeviceCopy:
+        """Start to copy a tensor of a CUDA device, behind the work that makes it."""
+        host = torch.empty(tensor.shape, dtype=tensor.dtype, pin_memory=True)
+        host.copy_(tensor, non_blocking=True)
+        # The stream of the tensor's own device, which need not be the process's current one.
+        return cls(host, torch.cuda.current_stream(tensor.device).record_event())
+
+    @property
+    def ready(self) -> bool:
+        """Whether the copy has arrived."""
+        return bool(self.event.query())  # type: ignore[no-untyped-call]
+
+    def array(self) -> NDArray[Any]:
+        """Return the arrived copy."""
+        return np.asarray(self.host.numpy())
+
+
+# Bytes are one row of few values, as doubles: at batch size 1 that is the cheapest copy there is. A list of numbers
+# would be cheaper still, but the garbage collector tracks it (call.py).
+Captured = Union[NDArray[Any], DeviceCopy, bytes]
+
+
+class TooLargeError(ValueError):
+    """A row has more values than are worth copying on the request path."""
+
+
+def capture(value: Any) -> Optional[Captured]:
+    """Copy the first tensor or array in `value`; None where there is none.
+
+    Raises TooLargeError over MAX_ROW_VALUES values a row. Nothing waits for the device.
+    """
+    if isinstance(value, torch.Tensor):
+        shape = value.shape
+        if len(shape) == 2 and shape[0] == 1 and shape[1] <= FEW_VALUES and not value.is_cuda:
+            return PACK[shape[1]](*value.tolist()[0])
+        return _capture_tensor(value)
+    if isinstance(value, np.ndarray):
+        if value.ndim and value.size > MAX_ROW_VALUES * len(value):
+            raise TooLargeError(value.shape)
+        return value.copy()
+    if isinstance(value, Mapping):
+        return capture(next(iter(value.values()))) if value else None
+    if isinstance(value, (list, tuple)) and value and isinstance(value[0], (torch.Tensor, np.ndarray)):
+        return capture(value[0])
+    return None
+
+
+def _capture_tensor(tensor: torch.Tensor) -> Captured:
+    shape = tensor.shape
+    if shape and shape.numel() > MAX_ROW_VALUES * shape[0]:
+        raise TooLargeError(tuple(shape))
+    if tensor.requires_grad:
+        tensor = tensor.detach()
+    if tensor.dtype is torch.bfloat16:
+        tensor = tensor.float()
+    if tensor.is_cuda:
+        return DeviceCopy.of(tensor)
+    return (tensor if tensor.is_cpu else tensor.cpu()).numpy().copy()

@@ -1,0 +1,1 @@
+"""Servers that are monitored, one a file."""

@@ -1,0 +1,1 @@
+"""TorchServe: the handler, and the line that its worker logs for each request."""

@@ -1,0 +1,1 @@
+"""The catalogue of metrics, and what makes values of calls, predictions, drift and memory."""

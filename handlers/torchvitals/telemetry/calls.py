@@ -1,0 +1,130 @@
+"""From calls to counters: requests, durations, sizes, anomalies of a single call."""
+
+from __future__ import annotations
+
+from collections import defaultdict, deque
+from collections.abc import Callable, Iterator
+from operator import attrgetter
+
+import numpy as np
+from numpy.typing import NDArray
+
+from ..config import Thresholds
+from ..recording.call import MEASURED, STAGE_FIELDS, Call
+from ..recording.clocks import StageClock
+from ..recording.queue_time import queue_seconds_of
+from ..recording.recorder import MAX_WAITING_CALLS
+from . import catalogue as m
+from .histograms import HistogramCounter
+from .publisher import Publisher
+
+HOST, DEVICE = "host", "device"
+RECENT_CALLS = 1000
+
+Field = Callable[[Call], int]
+HANDLE_NS: Field = attrgetter("handle_ns")
+REQUESTS: Field = attrgetter("requests")
+FAILED: Field = attrgetter("failed")
+STAGES_NS: dict[str, Field] = {stage: attrgetter(field) for stage, field in zip(MEASURED, STAGE_FIELDS)}
+
+
+class CallTelemetry:
+    """Adds calls up between flushes."""
+
+    def __init__(self, thresholds: Thresholds, clock: StageClock, *, device_clock: bool) -> None:
+        self._slow_seconds = thresholds.latency_seconds
+        self._clock = clock
+        self._durations = {
+            (stage, HOST): HistogramCounter(m.STAGE_DURATION, (stage, HOST)) for stage in m.STAGES
+        }
+        if device_clock:
+            for stage in MEASURED:
+                self._durations[stage, DEVICE] = HistogramCounter(m.STAGE_DURATION, (stage, DEVICE))
+        self._batches = HistogramCounter(m.BATCH_SIZE)
+        self._queued = HistogramCounter(m.QUEUE_DURATION)
+        self._counts: defaultdict[tuple[m.Metric, tuple[str, ...]], float] = defaultdict(float)
+        self._unread: list[Call] = []
+        self._recent: deque[float] = deque(maxlen=RECENT_CALLS)
+        self.total_calls = 0
+
+    def start(self, publisher: Publisher) -> None:
+        """Make every series exist, so that its first increase is seen."""
+        for histogram in self._histograms():
+            histogram.publish(publisher, create=True)
+        for outcome in ("ok", "error"):
+            publisher.increase(m.REQUESTS, (outcome,), 0)
+        for metric in (m.WARMUP_REQUESTS, m.WARMUP_SECONDS, m.COMPILATIONS, m.COMPILATION_SECONDS):
+            publisher.increase(metric, (), 0)
+        publisher.increase(m.ANOMALIES, ("high_latency",), 0)
+
+    def add(self, calls: list[Call]) -> None:
+        """Take in finished calls."""
+        clean = [call for call in calls if call.clean]
+        handle = _numbers(clean, HANDLE_NS) / 1e9
+        self._durations["handle", HOST].observe(handle)
+        self._recent.extend(handle[-RECENT_CALLS:].tolist())
+        self.total_calls += len(calls)
+        for stage, nanoseconds in STAGES_NS.items():
+            spent = _numbers(clean, nanoseconds)
+            self._durations[stage, HOST].observe(spent[spent > 0] / 1e9)
+        sizes = _numbers(calls, REQUESTS)
+        self._batches.observe(sizes)
+        failed = sum(map(FAILED, calls))
+        self._counts[m.REQUESTS, ("error",)] += failed
+        self._counts[m.REQUESTS, ("ok",)] += int(sizes.sum()) - failed
+        if len(clean) < len(calls):
+            self._add_unclean(calls)
+        waits = [
+            seconds
+            for call in calls
+            if call.starts is not None
+            for seconds in queue_seconds_of(call.starts, call.ended - call.handle_ns / 1e9)
+        ]
+        self._queued.observe(np.array(waits, dtype=np.float64))
+        if self._slow_seconds is not None:
+            self._counts[m.ANOMALIES, ("high_latency",)] += int((handle > self._slow_seconds).sum())
+        self._unread += [call for call in calls if call.span is not None]
+
+    def _add_unclean(self, calls: list[Call]) -> None:
+        """Count warm-up and compilation; a call that is both counts, with its time, as both."""
+        for call in calls:
+            if call.warmup:
+                self._counts[m.WARMUP_REQUESTS, ()] += 1
+                self._counts[m.WARMUP_SECONDS, ()] += call.handle_ns / 1e9
+            if call.compiled:
+                self._counts[m.COMPILATIONS, ()] += call.compiled
+                self._counts[m.COMPILATION_SECONDS, ()] += call.handle_ns / 1e9
+
+    def _histograms(self) -> Iterator[HistogramCounter]:
+        yield from self._durations.values()
+        yield self._batches
+        yield self._queued
+
+    def read_device_clock(self) -> None:
+        """Take in the device's times of calls that it has finished."""
+        later = []
+        for call in self._unread:
+            spans = self._clock.read(call.span)
+            if spans is None:
+                later.append(call)
+            elif call.clean:
+                for index, seconds in spans:
+                    self._durations[MEASURED[index], DEVICE].observe(np.array([seconds]))
+        self._unread = later[-MAX_WAITING_CALLS:]
+
+    def recent_seconds(self) -> NDArray[np.float64]:
+        """Return the durations of the last calls that were neither warm-up nor compilation, (n,), in seconds."""
+        return np.array(self._recent)
+
+    def publish(self, publisher: Publisher) -> None:
+        """Send what was added up, and begin again at zero."""
+        for histogram in self._histograms():
+            histogram.publish(publisher)
+        for (metric, labels), amount in self._counts.items():
+            if amount:
+                publisher.increase(metric, labels, amount)
+        self._counts.clear()
+
+
+def _numbers(calls: list[Call], field: Field) -> NDArray[np.float64]:
+    return np.fromiter(map(field, calls), dtype=np.float64, count=len(calls))

@@ -1,0 +1,219 @@
+"""From copies of inputs and outputs to drift series."""
+
+from __future__ import annotations
+
+import logging
+from collections import Counter
+from collections.abc import Callable
+from dataclasses import replace
+from typing import Any, Optional
+
+import numpy as np
+from numpy.typing import NDArray
+
+from ..baseline.schema import BaselineData, Feature, Source
+from ..drift.detector import DriftDetector
+from ..drift.hysteresis import Hysteresis
+from ..drift.verdict import DriftReport, FeatureDrift, thresholds
+from ..errors import BaselineError
+from ..featurizers.row_distance import NAME as ROW_DISTANCE
+from . import catalogue as m
+from .publisher import Publisher
+
+# Gauge and the FeatureDrift field that it shows.
+FEATURE_GAUGES = (
+    (m.KL, "kl_divergence"),
+    (m.GAUSSIAN_KL, "gaussian_kl_divergence"),
+    (m.PSI, "psi"),
+    (m.JS_DISTANCE, "js_distance"),
+    (m.WASSERSTEIN, "wasserstein_distance"),
+    (m.MEAN_SHIFT, "mean_shift_sigmas"),
+    (m.MISSING_RATIO, "missing_ratio"),
+    (m.P_VALUE, "p_value"),
+    (m.DRIFTED, "drifted"),
+)
+
+# A feature's place in the baseline, the feature, and the labels of its bins.
+Exported = tuple[int, Feature, list[str]]
+
+logger = logging.getLogger(__name__)
+
+
+class DriftTelemetry:
+    """Keeps the windows of one worker and counts what passed through them."""
+
+    def __init__(self, monitor: DriftDetector, *, worker: str, max_features: int) -> None:
+        self._monitor = monitor
+        self._hysteresis = {size: Hysteresis(size) for size in monitor.sizes}
+        self._worker = worker
+        # Features with series of their own, and their bins' labels; all the others count in the verdict and the ratio.
+        self._exported: dict[Source, list[Exported]] = {}
+        for source in monitor.sources:
+            rows = [
+                (row, feature, feature.bin_labels)
+                for row, feature in enumerate(monitor.baseline.of_source(source))
+                if (source, feature.name) not in monitor.ignored
+            ]
+            self._exported[source] = _most_telling(rows, max_features) if source == "input" else rows
+        self._shown = {(source, f.name) for source, rows in self._exported.items() for _, f, _ in rows}
+        self._observed: dict[Source, NDArray[np.int64]] = {}
+        self._invalid: Counter[tuple[str, str]] = Counter()
+        self._ranges = _Ranges(monitor.baseline.column_features)
+        self._stale = False
+        self._reports: dict[int, DriftReport] = {}
+
+    @property
+    def report(self) -> Optional[DriftReport]:
+        """The latest verdict on the smallest window; None before the first rows."""
+        return self._reports.get(self._monitor.sizes[0])
+
+    @property
+    def baseline(self) -> BaselineData:
+        """What the windows are compared with."""
+        return self._monitor.baseline
+
+    def start(self, publisher: Publisher) -> None:
+        """Describe the baseline and make every counter series exist."""
+        baseline = self.baseline
+        publisher.set(m.BASELINE_INFO, (baseline.version, baseline.sha256[:12]), 1)
+        publisher.set(m.BASELINE_CREATED, (), baseline.created_timestamp)
+        publisher.set(m.BASELINE_SAMPLES, (), baseline.samples)
+        if baseline.accuracy is not None:
+            publisher.set(m.BASELINE_ACCURACY, (), baseline.accuracy.ratio)
+        for source, exported in self._exported.items():
+            shares = self._monitor.reference(source).shares
+            for row, feature, bin_labels in exported:
+                for column, label in enumerate(bin_labels):
+                    publisher.set(
+                        m.BASELINE_BIN_RATIO, (source, feature.name, label), float(shares[row, column])
+                    )
+                    publisher.increase(m.OBSERVATIONS, (source, feature.name, label), 0)
+                for size in self._monitor.sizes:
+                    for statistic, limit in thresholds(feature, size).items():
+                        publisher.set(m.DRIFT_THRESHOLD, (source, feature.name, statistic, str(size)), limit)
+        publisher.increase(m.INPUT_INVALID, ("all", "bad_shape"), 0)
+        for _, feature, _ in self._exported.get("input", ()):
+            for reason in () if feature.name == ROW_DISTANCE else _reasons(feature):
+                publisher.increase(m.INPUT_INVALID, (feature.name, reason), 0)
+
+    def add_inputs(self, values: NDArray[Any], pause: Callable[[], None] = lambda: None) -> None:
+        """Take in (n, d) inputs; another width than the baseline's is counted and logged.
+
+        pause: called between pieces of work.
+        """
+        try:
+            rows = self.baseline.encode_rows(values)
+        except (BaselineError, TypeError, ValueError) as error:
+            self._invalid["all", "bad_shape"] += len(values)
+            logger.error("inputs cannot be compared with the baseline: %s", error)
+            return
+        pause()
+        self._count("input", self._monitor.update_inputs(rows))
+        pause()
+        self._invalid.update(self._ranges.outside(rows))
+
+    def add_outputs(self, signals: dict[str, NDArray[np.float64]]) -> None:
+        """Take in output features by name, each (n,), where the baseline has outputs."""
+        if "output" in self._monitor.sources:
+            self._count("output", self._monitor.update_outputs(signals))
+
+    def evaluate(self, pause: Callable[[], None]) -> None:
+        """Judge the windows, if rows came since the last time."""
+        if not self._stale:
+            return
+        for size in self._monitor.sizes:
+            report = self._monitor.report(window=size, pause=pause)
+            judged = report.features.values()
+            drifted = {_key(drift) for drift in judged if drift.drifted}
+            steady = self._hysteresis[size].update(map(_key, judged), drifted, self._monitor.rows_seen)
+            features = {
+                name: replace(drift, drifted=_key(drift) in steady) for name, drift in report.features.items()
+            }
+            self._reports[size] = replace(report, features=features)
+            pause()
+        self._stale = False
+
+    def publish(self, publisher: Publisher) -> None:
+        """Send the counters' increases and the latest verdict."""
+        for source, counts in self._observed.items():
+            for row, feature, bin_labels in self._exported[source]:
+                for column in np.flatnonzero(counts[row]):
+                    labels = (source, feature.name, bin_labels[column])
+                    publisher.increase(m.OBSERVATIONS, labels, int(counts[row, column]))
+        self._observed.clear()
+        for (name, reason), amount in self._invalid.items():
+            if amount and (name == "all" or ("input", name) in self._shown):
+                publisher.increase(m.INPUT_INVALID, (name, reason), amount)
+        self._invalid.clear()
+        for size, report in self._reports.items():
+            self._publish_report(str(size), report, publisher)
+
+    def _publish_report(self, window: str, report: DriftReport, publisher: Publisher) -> None:
+        for drift in report.features.values():
+            if _key(drift) in self._shown:
+                labels = (drift.source, drift.name, window, self._worker)
+                for metric, field in FEATURE_GAUGES:
+                    publisher.set(metric, labels, float(getattr(drift, field)))
+        for name, share in report.row_shares.items():
+            if ("input", name) in self._shown:
+                publisher.set(m.ROW_SHARE, ("input", name, window, self._worker), share)
+        publisher.set(m.DRIFTED_RATIO, (window, self._worker), report.drifted_ratio)
+        publisher.set(m.WINDOW_SAMPLES, (window, self._worker), report.samples)
+        if report.estimated_accuracy is not None:
+            publisher.set(m.ESTIMATED_ACCURACY, (window, self._worker), report.estimated_accuracy)
+
+    def _count(self, source: Source, counts: NDArray[np.int64]) -> None:
+        self._observed[source] = self._observed.get(source, 0) + counts
+        self._stale = True
+
+
+def _key(drift: FeatureDrift) -> tuple[str, str]:
+    return drift.source, drift.name
+
+
+def _most_telling(rows: list[Exported], most: int) -> list[Exported]:
+    """Return the first features, and the row's distance, which speaks for those that are left out."""
+    first = rows[:most]
+    return first + [row for row in rows[most:] if row[1].name == ROW_DISTANCE]
+
+
+class _Ranges:
+    """What the training data held, to tell values that they did not."""
+
+    def __init__(self, features: list[Feature]) -> None:
+        self._features = features
+        numeric = [feature.kind == "numeric" for feature in features]
+        self._low = np.array([f.min if known else -np.inf for f, known in zip(features, numeric)])
+        self._high = np.array([f.max if known else np.inf for f, known in zip(features, numeric)])
+        self._few = [
+            (column, feature) for column, feature in enumerate(features) if feature.kind != "numeric"
+        ]
+
+    def outside(self, rows: NDArray[np.float64]) -> Counter[tuple[str, str]]:
+        """Count the values of (n, d) rows, of which the first columns are the features, by feature and reason."""
+        rows = rows[:, : len(self._features)]
+        infinite: NDArray[np.bool_] = np.isinf(rows)
+        found: Counter[tuple[str, str]] = Counter()
+        for reason, flags in (
+            ("missing", np.isnan(rows)),
+            ("infinite", infinite),
+            ("below_range", (rows < self._low) & ~infinite),
+            ("above_range", (rows > self._high) & ~infinite),
+        ):
+            counts = flags.sum(axis=0)
+            for index in np.flatnonzero(counts):
+                found[self._features[index].name, reason] += int(counts[index])
+        for column, feature in self._few:
+            values = rows[:, column]
+            known = (
+                np.arange(len(feature.categories)) if feature.kind == "categorical" else feature.categories
+            )
+            unseen = ~np.isin(values, known) & np.isfinite(values)
+            found[feature.name, "unseen_category"] += int(unseen.sum())
+        return found
+
+
+def _reasons(feature: Feature) -> tuple[str, ...]:
+    if feature.kind == "numeric":
+        return ("missing", "infinite", "below_range", "above_range")
+    return ("missing", "infinite", "unseen_category")

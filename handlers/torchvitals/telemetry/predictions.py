@@ -1,0 +1,116 @@
+"""From copies of outputs to class and confidence series."""
+
+from __future__ import annotations
+
+from collections import Counter, deque
+from typing import Any, Optional
+
+import numpy as np
+from numpy.typing import NDArray
+
+from ..config import Thresholds
+from ..featurizers.outputs import Outputs, detect_scores, output_signals
+from . import catalogue as m
+from .histograms import HistogramCounter
+from .publisher import Publisher
+
+MAX_CLASSES = 50
+# A share of fewer predictions than this says little.
+MIN_PREDICTIONS = 100
+
+
+class PredictionTelemetry:
+    """Adds predictions up between flushes.
+
+    Without a baseline that describes the outputs, their kind is told from the first ones.
+    """
+
+    def __init__(self, outputs: Optional[Outputs], thresholds: Thresholds, *, window: int) -> None:
+        self._outputs = outputs
+        self._thresholds = thresholds
+        self._confidence = HistogramCounter(m.CONFIDENCE)
+        self._classes: Counter[str] = Counter()
+        self._recent: deque[str] = deque(maxlen=window)
+        self._recent_confidence: deque[float] = deque(maxlen=window)
+        self._anomalies: Counter[str] = Counter()
+        self._new = False
+        self._started = False
+
+    def start(self, publisher: Publisher) -> None:
+        """Make every series exist, as far as the kind of output is known."""
+        for kind in ("low_confidence", "imbalanced_output"):
+            publisher.increase(m.ANOMALIES, (kind,), 0)
+        self._start_classes(publisher)
+
+    def add(self, scores: NDArray[Any]) -> dict[str, NDArray[np.float64]]:
+        """Take in (n, k) outputs; return the output features by name, each (n,)."""
+        if self._outputs is None:
+            self._outputs = _described(scores)
+        if self._outputs.classes and scores.shape[1] != len(self._outputs.classes):
+            raise ValueError(
+                f"the model gave {scores.shape[1]} scores a row, the baseline has "
+                f"{len(self._outputs.classes)} classes; build the baseline with this model"
+            )
+        signals = output_signals(scores, self._outputs)
+        if self._outputs.kind == "classification":
+            self._add_classes(signals["predicted_class"], signals["confidence"])
+        return signals
+
+    @property
+    def largest_class_share(self) -> float:
+        """Share of the most frequent class among the last predictions; 0 while they are too few."""
+        if len(self._recent) < MIN_PREDICTIONS:
+            return 0.0
+        return Counter(self._recent).most_common(1)[0][1] / len(self._recent)
+
+    def recent_confidence(self) -> NDArray[np.float64]:
+        """Return the confidence of the last predictions, (n,)."""
+        return np.array(self._recent_confidence)
+
+    def publish(self, publisher: Publisher) -> None:
+        """Send the increases."""
+        self._start_classes(publisher)
+        limit = self._thresholds.class_share
+        if self._new and limit is not None and self.largest_class_share > limit:
+            self._anomalies["imbalanced_output"] += 1
+        self._new = False
+        self._confidence.publish(publisher)
+        for name, amount in self._classes.items():
+            publisher.increase(m.PREDICTIONS, (name,), amount)
+        for kind, amount in self._anomalies.items():
+            if amount:
+                publisher.increase(m.ANOMALIES, (kind,), amount)
+        self._classes.clear()
+        self._anomalies.clear()
+
+    def _add_classes(self, predicted: NDArray[np.float64], confidence: NDArray[np.float64]) -> None:
+        known = confidence[~np.isnan(confidence)]
+        self._confidence.observe(known)
+        self._recent_confidence.extend(known.tolist())
+        if self._thresholds.confidence is not None:
+            self._anomalies["low_confidence"] += int((known < self._thresholds.confidence).sum())
+        names = [self._class_name(int(index)) for index in predicted[~np.isnan(predicted)].tolist()]
+        self._classes.update(names)
+        self._recent.extend(names)
+        self._new = True
+
+    def _class_name(self, index: int) -> str:
+        assert self._outputs is not None  # noqa: S101 - set before any class is named
+        return self._outputs.classes[index] if index < MAX_CLASSES else "other"
+
+    def _start_classes(self, publisher: Publisher) -> None:
+        if self._started or self._outputs is None or self._outputs.kind != "classification":
+            return
+        for name in dict.fromkeys(self._class_name(index) for index in range(len(self._outputs.classes))):
+            publisher.increase(m.PREDICTIONS, (name,), 0)
+        self._confidence.publish(publisher, create=True)
+        self._started = True
+
+
+def _described(scores: NDArray[Any]) -> Outputs:
+    kind = detect_scores(np.asarray(scores, dtype=np.float64))
+    if kind == "values":
+        return Outputs(kind="regression", scores="values")
+    return Outputs(
+        kind="classification", scores=kind, classes=[str(index) for index in range(scores.shape[1])]
+    )

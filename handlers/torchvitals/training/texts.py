@@ -1,0 +1,85 @@
+"""What is kept of a column of texts, however many different ones it has."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Mapping
+from typing import Any, Optional
+
+from ..baseline.schema import Feature, Source, Summary
+from .fitting import categorical_feature
+from .sketches import frequency_sketch, frequent_texts
+
+# Up to so many different texts are counted exactly; more go into a sketch.
+EXACT_TEXTS = 4096
+
+
+class Texts:
+    """Mergeable counts of texts. Beyond EXACT_TEXTS a text's count may be too low, never too high: the rest is `other`.
+
+    exact_texts: how many different ones are counted exactly; a model's classes are known and all counted.
+    """
+
+    def __init__(self, exact_texts: int = EXACT_TEXTS) -> None:
+        self.missing = 0
+        self.exact_texts = exact_texts
+        self._exact: Counter[str] = Counter()
+        # Frequent-items sketch of all texts; while None, _exact holds them.
+        self._sketch: Optional[Any] = None
+
+    def update(self, counts: Mapping[str, int]) -> None:
+        """Add texts with how often each came."""
+        if self._sketch is not None:
+            for text, count in counts.items():
+                self._sketch.update(text, count)
+            return
+        self._exact.update(counts)
+        if len(self._exact) > self.exact_texts:
+            self._to_sketch()
+
+    def merge(self, other: Texts) -> None:
+        """Add the texts of another part, which stays as it is."""
+        self.missing += other.missing
+        if other._sketch is not None:
+            self._to_sketch().merge(other._sketch)
+        else:
+            self.update(other._exact)
+
+    def describe(self, *, name: str, source: Source, categories: Optional[list[str]] = None) -> Feature:
+        """Return the feature that these texts make; `categories` names its bins where they are known."""
+        exact = self._sketch is None
+        by_text = self._exact if exact else frequent_texts(self._sketch)
+        count = sum(self._exact.values()) if self._sketch is None else int(self._sketch.total_weight)
+        return categorical_feature(
+            by_text, count=count, missing=self.missing, name=name, source=source, categories=categories
+        )
+
+    def summary(self) -> Summary:
+        """Return the state, for a file or another process."""
+        return Summary(
+            kind="texts",
+            missing=self.missing,
+            texts=dict(sorted(self._exact.items())),
+            sketch=b"" if self._sketch is None else self._sketch.serialize(),
+        )
+
+    @classmethod
+    def resume(cls, summary: Summary, exact_texts: int = EXACT_TEXTS) -> Texts:
+        """Return the texts that `summary` tells of."""
+        texts = cls(exact_texts)
+        texts.missing = summary.missing
+        texts._exact = Counter(summary.texts)
+        texts._sketch = frequency_sketch(summary.sketch) if summary.sketch else None
+        return texts
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        return Texts.resume, (self.summary(), self.exact_texts)
+
+    def _to_sketch(self) -> Any:
+        """Return the sketch; what was counted exactly so far moves into it."""
+        if self._sketch is None:
+            self._sketch = frequency_sketch()
+            for text, count in self._exact.items():
+                self._sketch.update(text, count)
+            self._exact = Counter()
+        return self._sketch

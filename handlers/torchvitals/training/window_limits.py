@@ -1,0 +1,60 @@
+"""Learning how far the training data's own windows stray."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from typing import Any, TypeVar
+
+import msgspec
+
+from ..baseline.schema import BaselineData, Feature
+from ..baseline.variation import JUDGED, STRIDES_PER_WINDOW, shortfall, summarise
+from ..drift.detector import DriftDetector
+
+B = TypeVar("B", bound=BaselineData)
+
+
+def calibrate(
+    baseline: B,
+    X: Any,  # noqa: N803
+    *,
+    outputs: Any = None,
+    windows: Sequence[int] = (1000,),
+    progress: Callable[[int, int], None] = lambda done, total: None,
+) -> B:
+    """Return the baseline with the variation of each window size that the rows suffice for.
+
+    X, outputs: the training data, in the order of time. windows: sizes in rows; one that needs more rows is left
+    out, and `variation.shortfall` says by how many. progress: called with windows done and in all.
+    """
+    samples = len(X)
+    sizes = [size for size in windows if not shortfall(samples, size)]
+    total = sum(_strides(samples, size) for size in sizes)
+    features, done = list(baseline.features), 0
+    for size in sizes:
+        evaluations: list[list[dict[str, float]]] = [[] for _ in features]
+        monitor = DriftDetector(baseline, window=size)
+        stride = size // STRIDES_PER_WINDOW
+        for start in range(0, samples, stride):
+            rows = slice(start, start + stride)
+            monitor.update(X[rows], None if outputs is None else outputs[rows])
+            if monitor.rows_seen < size or start + stride > samples:
+                continue
+            found = {(drift.source, drift.name): drift for drift in monitor.report().features.values()}
+            for place, feature in enumerate(features):
+                drift = found[feature.source, feature.name]
+                evaluations[place].append({name: getattr(drift, name) for name in JUDGED})
+            done += 1
+            progress(done, total)
+        features = [_with(feature, size, values) for feature, values in zip(features, evaluations)]
+    return msgspec.structs.replace(baseline, features=features).sealed()
+
+
+def _with(feature: Feature, size: int, evaluations: list[dict[str, float]]) -> Feature:
+    known = [variation for variation in feature.variation if variation.window != size]
+    return msgspec.structs.replace(feature, variation=[*known, summarise(size, evaluations)])
+
+
+def _strides(samples: int, size: int) -> int:
+    stride = size // STRIDES_PER_WINDOW
+    return max(0, samples // stride - STRIDES_PER_WINDOW + 1)

@@ -1,0 +1,1 @@
+"""The monitor of one worker: its loop, its pace, and the learner of a first baseline."""
