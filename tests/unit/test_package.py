@@ -18,8 +18,10 @@ SOURCES = sorted((ROOT / "handlers").rglob("*.py"))
 def test_exports():
     assert sorted(torchvitals.__all__) == [
         "Baseline",
+        "BaselineBuilder",
         "BaselineError",
         "ConfigurationError",
+        "DriftDetector",
         "DriftMonitor",
         "DriftReport",
         "Feature",
