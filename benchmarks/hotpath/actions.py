@@ -17,9 +17,9 @@ from ts.torch_handler.base_handler import BaseHandler
 from benchmarks.machine import ROOT
 from torchvitals import Baseline, Monitor, MonitoredHandler, MonitoringConfig
 from torchvitals.publishers.memory import MemoryPublisher
-from torchvitals.recording.stages import instrument_stages
+from torchvitals.servers.torchserve.handler import attach
 from torchvitals.telemetry.publisher import Publisher
-from torchvitals.worker.monitor import TAKE_IN_SECONDS
+from torchvitals.worker.loop import TAKE_IN_SECONDS
 
 SEED = 1
 BASELINE_ROWS = 3000
@@ -113,8 +113,7 @@ def plain(given: torch.Tensor) -> Action:
 def monitored_by(monitor: Monitor, given: torch.Tensor) -> Callable[[], Any]:
     """Return what serves one call under a monitor; the calls wait there until they are taken or flushed."""
     handler = Monitored()
-    instrument_stages(handler, monitor.recorder, monitor.clock)
-    handler.monitor = monitor
+    attach(handler, monitor)
     return _served(handler, given)
 
 

@@ -60,7 +60,7 @@ def grow(baseline_file: str, features: int) -> dict[str, int]:
     from torchvitals import Baseline, Monitor, MonitoredHandler, MonitoringConfig  # noqa: F401
     from torchvitals.publishers.memory import MemoryPublisher
     from torchvitals.worker.arena import take_room
-    from torchvitals.worker.monitor import TAKE_IN_SECONDS
+    from torchvitals.worker.loop import TAKE_IN_SECONDS
 
     imported = rss_bytes()
     monitor = Monitor(MonitoringConfig(warmup=0), MemoryPublisher(), baseline=Baseline.load(baseline_file))

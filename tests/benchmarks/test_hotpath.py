@@ -155,7 +155,7 @@ def test_a_round_is_as_long_as_it_may_be(seconds, calls, monkeypatch):
 
 def test_a_warning_while_measuring_ends_the_measurement():
     with pytest.raises(RuntimeError, match="logged while measuring: TorchVitals failed"), lines_to_null():
-        logging.getLogger("torchvitals.worker.monitor").error("TorchVitals failed while handling inputs")
+        logging.getLogger("torchvitals.recording.faults").error("TorchVitals failed while handling inputs")
     with lines_to_null():
         logging.getLogger("ts").info("[METRICS]x")
 

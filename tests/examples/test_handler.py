@@ -21,6 +21,7 @@ from examples.flight_delay import handler as module
 from examples.flight_delay import model
 from examples.flight_delay.handler import FlightDelayHandler
 from examples.flight_delay.model import FlightDelayNet
+from torchvitals.servers.torchserve.handler import monitor_of
 
 GOOD = {
     "hour": 17,
@@ -63,7 +64,7 @@ def loaded(network: FlightDelayNet, tmp_path_factory: pytest.TempPathFactory) ->
         handler.initialize(context)
         handler.context = context
         yield handler
-        handler.monitor.stop()
+        monitor_of(handler).stop()
     finally:
         sys.path.remove(str(folder))
         sys.modules.pop("model", None)

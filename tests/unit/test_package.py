@@ -89,7 +89,7 @@ for _ in range(300):
     recorder.outputs(call, torch.randn(1, 3))
     recorder.finish(call, requests=1, failed=0)
 monitor.flush()
-assert monitor.drift.report.features and not monitor._errors, monitor._errors
+assert monitor.drift.report.features and not monitor.faults.take(), monitor.faults._latest
 print(*sorted(sys.modules))
 """
 

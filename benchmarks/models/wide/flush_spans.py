@@ -21,12 +21,13 @@ _flush = Monitor.flush
 
 
 @functools.wraps(_flush)
-def _recorded(monitor: Monitor, *args: Any) -> None:
+def _recorded(monitor: Monitor, *args: Any, **kwargs: Any) -> float:
     began = time.time()
-    _flush(monitor, *args)
+    spent = _flush(monitor, *args, **kwargs)
     ended = time.time()
     with FILE.open("a", encoding="utf-8") as file:
         file.write(f"{began:.6f} {ended:.6f}\n")
+    return spent
 
 
-Monitor.flush = _recorded
+Monitor.flush = _recorded  # type: ignore[method-assign]

@@ -23,6 +23,10 @@ class MemoryPublisher:
     def flush(self) -> None:
         """Nothing is held back."""
 
+    def forked(self) -> None:
+        """Begin anew in a forked process: what was counted so far was its parent's."""
+        self.series.clear()
+
     def value(self, metric: Metric, *labels: str) -> float:
         """Return one series' value; 0 where nothing was published."""
         return self.series.get((metric.name, labels), 0.0)

@@ -34,6 +34,10 @@ class PrometheusPublisher(Collector):
     def flush(self) -> None:
         """Nothing is held back."""
 
+    def forked(self) -> None:
+        """Begin anew in a forked process: what was counted so far was its parent's."""
+        self._series.clear()
+
     def collect(self):  # type: ignore[no-untyped-def]
         """Give the series to prometheus_client."""
         for metric, series in list(self._series.items()):

@@ -18,6 +18,7 @@ from ts.metrics.metric_cache_errors import MetricsCacheKeyError
 from ts.metrics.metric_cache_yaml_impl import MetricsCacheYamlImpl
 from ts.metrics.metric_type_enum import MetricTypes
 
+from ..recording.faults import Faults
 from ..telemetry.catalogue import COMMON_LABELS, Metric, flat
 
 logger = logging.getLogger(__name__)
@@ -55,35 +56,49 @@ def safe_number(value: float) -> float:
 class CoalescedMetric(CachingMetric):  # type: ignore[misc]
     """A metric that keeps a gauge's last value and a counter's sum until the next flush.
 
-    Scrapes see the same as without it; histogram observations pass one by one.
+    Scrapes see the same as without it; histogram observations pass one by one. A fault of ours is noted, and the update
+    goes to TorchServe as it came.
     """
 
-    def __init__(self, metric: CachingMetric) -> None:
+    def __init__(self, metric: CachingMetric, faults: Faults) -> None:
         super().__init__(metric.metric_name, metric.unit, metric.dimension_names, metric.metric_type)
+        self._faults = faults
         self._lock = threading.Lock()
         self._held: dict[tuple[Any, ...], float] = {}
         self._known: set[tuple[Any, ...]] = set()
+
+    def __deepcopy__(self, memo: dict[int, Any]) -> CoalescedMetric:
+        """Return the same: asynchronous workers copy the context, metrics and all, for each request."""
+        return self
 
     def add_or_update(self, value: float, dimension_values: list[Any] = [], request_id: str = "") -> None:  # noqa: B006
         """Hold the update back; what TorchServe would refuse goes to TorchServe, which says why."""
         try:
             key = tuple(dimension_values)
-            known = key in self._known
-        except TypeError:  # no list of values, or one of them is a list itself
-            super().add_or_update(value, dimension_values, request_id)
-            return
-        if not known:
-            if self.metric_type == MetricTypes.HISTOGRAM or len(key) != len(self.dimension_names):
-                super().add_or_update(value, dimension_values, request_id)
-                return
-            self._known.add(key)
-        counter = self.metric_type == MetricTypes.COUNTER
-        number = value if type(value) is float or type(value) is int else _number(value)
-        if not (0.0 if counter else -LARGEST) <= number <= LARGEST:  # nan neither
-            super().add_or_update(value, dimension_values, request_id)
-            return
-        with self._lock:
-            self._held[key] = self._held.get(key, 0) + number if counter else number
+            if key in self._known or self._takes(key):
+                counter = self.metric_type == MetricTypes.COUNTER
+                number = value if type(value) is float or type(value) is int else _number(value)
+                if (0.0 if counter else -LARGEST) <= number <= LARGEST:  # not so for nan
+                    with self._lock:
+                        self._held[key] = self._held.get(key, 0) + number if counter else number
+                    return
+        except TypeError:
+            pass  # no list of values, or one of them is a list itself
+        except BaseException as fault:
+            self._faults.note("coalesce", fault)
+        super().add_or_update(value, dimension_values, request_id)
+
+    def _takes(self, key: tuple[Any, ...]) -> bool:
+        """Tell whether updates with new label values can be held back, and know them from now on."""
+        if self.metric_type == MetricTypes.HISTOGRAM or len(key) != len(self.dimension_names):
+            return False
+        self._known.add(key)
+        return True
+
+    def forked(self) -> None:
+        """Forget what is held for the parent of this process."""
+        self._lock = threading.Lock()
+        self._held = {}
 
     def flush(self) -> None:
         """Emit what is held, one line a series."""
@@ -105,19 +120,28 @@ def _number(value: Any) -> float:
 class CoalescingMetrics(MetricsCacheYamlImpl):  # type: ignore[misc]
     """Stands in the place of `context.metrics`, shares its state, and makes its metrics coalesced."""
 
-    def __init__(self, original: MetricsCacheYamlImpl) -> None:
+    def __init__(self, original: MetricsCacheYamlImpl, faults: Optional[Faults] = None) -> None:
         self.__dict__ = original.__dict__
+        self.faults = faults = faults or Faults()
         for metrics in self.cache.values():
             for name, metric in metrics.items():
                 if not isinstance(metric, CoalescedMetric):
-                    metrics[name] = CoalescedMetric(metric)
+                    metrics[name] = CoalescedMetric(metric, faults)
         self.times: dict[str, tuple[CoalescedMetric, list[Any]]] = {}
+
+    def __deepcopy__(self, memo: dict[int, Any]) -> CoalescingMetrics:
+        """Return the same: asynchronous workers copy the context, metrics and all, for each request."""
+        return self
 
     def add_metric_to_cache(self, *args: Any, **kwargs: Any) -> CachingMetric:
         """Make a metric as TorchServe does, coalesced."""
         plain = super().add_metric_to_cache(*args, **kwargs)
-        metric = CoalescedMetric(plain)
-        self.cache[plain.metric_type][plain.metric_name] = metric
+        try:
+            metric = CoalescedMetric(plain, self.faults)
+            self.cache[plain.metric_type][plain.metric_name] = metric
+        except BaseException as fault:
+            self.faults.note("coalesce", fault)
+            return plain
         return metric
 
     def add_time(
@@ -137,9 +161,23 @@ class CoalescingMetrics(MetricsCacheYamlImpl):  # type: ignore[misc]
             return
         super().add_time(name, value, idx, unit, list(dimensions or []), metric_type)
         if plain and self.request_ids is not None:
-            metric = self.get_metric(name, metric_type)
-            if metric.dimension_names == ["ModelName", "Level"]:
-                self.times[name] = (metric, [self.model_name, "Model"])
+            try:
+                self._shorten(name, metric_type)
+            except BaseException as fault:
+                self.faults.note("coalesce", fault)
+
+    def _shorten(self, name: str, metric_type: MetricTypes) -> None:
+        """Let a time of the model as a whole take the short way from now on."""
+        metric = self.get_metric(name, metric_type)
+        if isinstance(metric, CoalescedMetric) and metric.dimension_names == ["ModelName", "Level"]:
+            self.times[name] = (metric, [self.model_name, "Model"])
+
+    def forked(self) -> None:
+        """Forget what is held for the parent of this process."""
+        for metrics in list(self.cache.values()):
+            for metric in list(metrics.values()):
+                if isinstance(metric, CoalescedMetric):
+                    metric.forked()
 
     def flush(self) -> None:
         """Emit what all metrics hold."""
@@ -168,6 +206,10 @@ class LineBatch:
             self.send()
         self._lines.append(line)
         self._bytes += size
+
+    def clear(self) -> None:
+        """Forget what is held."""
+        self._lines, self._bytes = [], 0
 
     def send(self) -> None:
         """Write what is held, through the logger that TorchServe's own metrics use."""
@@ -227,6 +269,13 @@ class TorchServePublisher:
         self._batch.send()
         if self._coalescing is not None:
             self._coalescing.flush()
+
+    def forked(self) -> None:
+        """Begin anew in a forked process: what is held back belongs to its parent."""
+        self._last.clear()
+        self._batch.clear()
+        if self._coalescing is not None:
+            self._coalescing.forked()
 
     def _emit(self, metric: Metric, labels: tuple[str, ...], number: float) -> None:
         # What `add_or_update` makes of label values at each update; the nine gauges of a feature share it.

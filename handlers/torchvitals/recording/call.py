@@ -1,4 +1,4 @@
-"""One call of a handler, as the hot path writes it down."""
+"""One call of a handler, as the request path writes it down."""
 
 from __future__ import annotations
 
@@ -6,15 +6,15 @@ from typing import Optional
 
 import msgspec
 
-from .capture import Captured, DeviceCopy
+from .capture import Captured
 from .clocks import Span
 
 MEASURED = ("preprocess", "inference", "postprocess")
-# The fields of a Call that hold the nanoseconds of MEASURED, in the same order.
+# The fields of a CallRecord that hold the nanoseconds of MEASURED, in the same order.
 STAGE_FIELDS = ("preprocess_ns", "inference_ns", "postprocess_ns")
 
 
-class Call(msgspec.Struct, gc=False, eq=False):
+class CallRecord(msgspec.Struct, gc=False, eq=False):
     """Durations, sizes and copies of one call; filled in by the request's thread, read by the flush thread.
 
     Nothing in it may be a container that the garbage collector tracks. Hundreds of calls wait to be taken in, and so
@@ -23,20 +23,27 @@ class Call(msgspec.Struct, gc=False, eq=False):
     """
 
     started_ns: int
-    # Graphs that torch.compile had compiled when the call began.
+    # Graphs that torch.compile had compiled before.
     graphs: int
     preprocess_ns: int = 0
     inference_ns: int = 0
     postprocess_ns: int = 0
+    # 0 until the call has ended.
     handle_ns: int = 0
     requests: int = 0
     failed: int = 0
     compiled: int = 0
     warmup: bool = False
+    # False where a clock of ours failed: the call counts, its durations do not.
+    timed: bool = True
     out_of_memory: bool = False
     too_large: bool = False
+    # Whether copies were left out because too many bytes were waiting.
+    crowded_out: bool = False
     inputs: Optional[Captured] = None
     outputs: Optional[Captured] = None
+    # The size of the two.
+    copied_bytes: int = 0
     # The latest span on the device; it knows the one before it.
     span: Optional[Span] = None
     # The wall clock when the call ended, and the start headers of its requests, one a line; see queue_time.py.
@@ -44,11 +51,6 @@ class Call(msgspec.Struct, gc=False, eq=False):
     starts: Optional[str] = None
 
     @property
-    def arrived(self) -> bool:
-        """Whether its copies can be read."""
-        return all(not isinstance(copy, DeviceCopy) or copy.ready for copy in (self.inputs, self.outputs))
-
-    @property
     def clean(self) -> bool:
         """Whether its durations belong in the latency series."""
-        return not (self.warmup or self.compiled)
+        return self.timed and not (self.warmup or self.compiled)

@@ -46,6 +46,15 @@ class DeviceCopy(msgspec.Struct, gc=False, eq=False):
 Captured = Union[NDArray[Any], DeviceCopy, bytes]
 
 
+def size_of(copy: Captured) -> int:
+    """Return how many bytes a copy holds."""
+    if isinstance(copy, bytes):
+        return len(copy)
+    if isinstance(copy, DeviceCopy):
+        return int(copy.host.numel() * copy.host.element_size())
+    return int(copy.nbytes)
+
+
 class TooLargeError(ValueError):
     """A row has more values than are worth copying on the request path."""
 
@@ -56,10 +65,7 @@ def capture(value: Any) -> Optional[Captured]:
     Raises TooLargeError over MAX_ROW_VALUES values a row. Nothing waits for the device.
     """
     if isinstance(value, torch.Tensor):
-        shape = value.shape
-        if len(shape) == 2 and shape[0] == 1 and shape[1] <= FEW_VALUES and not value.is_cuda:
-            return PACK[shape[1]](*value.tolist()[0])
-        return _capture_tensor(value)
+        return packed_row(value) or _capture_tensor(value)
     if isinstance(value, np.ndarray):
         if value.ndim and value.size > MAX_ROW_VALUES * len(value):
             raise TooLargeError(value.shape)
@@ -68,6 +74,14 @@ def capture(value: Any) -> Optional[Captured]:
         return capture(next(iter(value.values()))) if value else None
     if isinstance(value, (list, tuple)) and value and isinstance(value[0], (torch.Tensor, np.ndarray)):
         return capture(value[0])
+    return None
+
+
+def packed_row(tensor: torch.Tensor) -> Optional[bytes]:
+    """Return the one row of few values that a tensor of the host holds, as doubles; None for any other tensor."""
+    shape = tensor.shape
+    if len(shape) == 2 and shape[0] == 1 and shape[1] <= FEW_VALUES and tensor.is_cpu:
+        return PACK[shape[1]](*tensor.tolist()[0])
     return None
 
 

@@ -6,6 +6,9 @@ from collections.abc import Callable
 from typing import Any, Optional, Protocol
 
 import msgspec
+import torch
+
+from .faults import Faults
 
 
 class Event(Protocol):
@@ -77,31 +80,41 @@ class EventClock(StageClock):
 
     host_only = False
 
-    def __init__(self, pool: EventPool, on_error: Callable[[str], None]) -> None:
+    def __init__(self, pool: EventPool, faults: Faults) -> None:
         self._pool = pool
-        self._on_error = on_error
+        self._faults = faults
 
     def mark(self) -> Optional[Event]:
         """Mark the stream; a failing device costs us the mark, never the prediction."""
         try:
             return self._pool.mark()
-        except Exception:
-            self._on_error("timing")
+        except BaseException as fault:
+            self._faults.note("timing", fault)
             return None
 
     def read(self, last: Optional[Span]) -> Optional[list[tuple[int, float]]]:
-        """Read the spans once the device has passed them all, and reuse their events."""
-        whole: list[tuple[int, Event, Event]] = []
+        """Return (stage, device seconds) of a call's spans, first to last; None while the device is not there yet.
+
+        Its events are for reuse then, also where the device fails and this raises.
+        """
+        spans: list[Span] = []
         while last is not None:
-            if last.end is not None:
-                whole.insert(0, (last.stage, last.begin, last.end))
+            spans.insert(0, last)
             last = last.before
-        if not all(end.query() for _, _, end in whole):
-            return None
-        seconds = [(stage, begin.elapsed_time(end) / 1e3) for stage, begin, end in whole]
-        for _, begin, end in whole:
-            self._pool.release(begin, end)
+        whole = [(span.stage, span.begin, span.end) for span in spans if span.end is not None]
+        try:
+            if not all(end.query() for _, _, end in whole):
+                return None
+            seconds = [(stage, begin.elapsed_time(end) / 1e3) for stage, begin, end in whole]
+        except BaseException:
+            self._release(spans)
+            raise
+        self._release(spans)
         return seconds
+
+    def _release(self, spans: list[Span]) -> None:
+        for span in spans:
+            self._pool.release(*(event for event in (span.begin, span.end) if event is not None))
 
 
 class SyncClock(StageClock):
@@ -109,32 +122,30 @@ class SyncClock(StageClock):
 
     host_only = False
 
-    def __init__(self, synchronise: Callable[[], None], on_error: Callable[[str], None]) -> None:
-        self._synchronise = synchronise
-        self._on_error = on_error
+    def __init__(self, synchronize: Callable[[], None], faults: Faults) -> None:
+        self._synchronize = synchronize
+        self._faults = faults
 
     def settle(self) -> None:
         """Wait; an error of the device is the model's to raise, at its next call."""
         try:
-            self._synchronise()
-        except Exception:
-            self._on_error("timing")
+            self._synchronize()
+        except BaseException as fault:
+            self._faults.note("timing", fault)
 
 
-def stage_clock(timing: str, device: Any, on_error: Callable[[str], None]) -> StageClock:
-    """Return the clock for a torch device and the `timing` of the configuration.
+def stage_clock(timing: str, device: Any, faults: Faults) -> StageClock:
+    """Return the clock for a torch device and the `timing` of the configuration; it notes its faults.
 
-    CPU and MPS have the host's clock alone, and so has `timing: off`. `on_error` is told the phase.
+    CPU and MPS have the host's clock alone, and so has `timing: off`.
     """
     if timing == "off" or getattr(device, "type", None) != "cuda":
         return StageClock()
-    import torch
-
     if timing == "sync":
-        return SyncClock(lambda: torch.cuda.synchronize(device), on_error)
+        return SyncClock(lambda: torch.cuda.synchronize(device), faults)
     pool = EventPool(
         lambda: torch.cuda.Event(enable_timing=True),  # type: ignore[no-untyped-call]
         # A handler may run on another device than the process's current one.
         lambda: torch.cuda.current_stream(device),
     )
-    return EventClock(pool, on_error)
+    return EventClock(pool, faults)

@@ -1,27 +1,38 @@
-"""The hot path: write a call down, and nothing else."""
+"""The request path: write a call down, and nothing else."""
 
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Callable
-from threading import get_ident
+from collections.abc import Callable, Iterator
+from contextvars import ContextVar
 from time import perf_counter_ns
 from typing import Any, Optional
 
-import torch
+from torch import Tensor
 
-from .call import Call
-from .capture import TooLargeError, capture
+from .call import CallRecord
+from .capture import Captured, DeviceCopy, TooLargeError, capture, packed_row, size_of
 from .compilation import compiled_graphs
+from .faults import Faults
 from .sampling import LargeInputSampler
 
 MAX_WAITING_CALLS = 100_000
+# Copies of inputs and outputs that wait to be taken in.
+MAX_WAITING_BYTES = 32 * 2**20
 # A row of so few values is copied in less time than it takes to measure that.
 SMALL_ROW_VALUES = 512
+# Calls handled together: with fewer, NumPy's cost a step is most of it; with more, a step at 100 features would hold
+# requests up for more than a millisecond.
+SLICE_CALLS = 128
+SLICE_BYTES = 2**20
+# A copy that has not arrived from its device after so long never will.
+PATIENCE_NS = 30 * 10**9
 
 
 class Recorder:
-    """Collects calls until the flush thread takes them. Never raises, never waits, never emits.
+    """Collects calls until the flush thread takes them. Never waits and never emits.
+
+    What its methods raise is a fault of ours; `recorded` and `instrument_stages` keep it from the request.
 
     reduce_inputs: makes a few numbers a row out of inputs that are too large to copy, on their device.
     sampler: says which large inputs are taken; all of them without one.
@@ -32,95 +43,191 @@ class Recorder:
         *,
         warmup: int,
         capture_inputs: bool,
-        on_error: Callable[[str], None],
+        faults: Optional[Faults] = None,
         reduce_inputs: Optional[Callable[[Any], Any]] = None,
         sampler: Optional[LargeInputSampler] = None,
     ) -> None:
-        self.waiting: deque[Call] = deque()
+        self.faults = faults or Faults()
+        self.waiting: deque[CallRecord] = deque()
+        # Bytes of copies that wait, near enough: the flush thread counts them anew whenever it has taken some.
+        self.waiting_bytes = 0
+        # Calls that found no place.
         self.dropped = 0
         self._warmup_left = warmup
+        # Graphs that torch.compile had compiled when a call ended last; compiled since then, they are of the next call.
+        self._graphs = compiled_graphs()
         self._capture_inputs = capture_inputs
         self.reduce_inputs = reduce_inputs
         self.sampler = sampler or LargeInputSampler(None)
-        self._on_error = on_error
-        # By thread. Each operation on it is one of the interpreter's own, so that no lock is needed.
-        self.running: dict[int, Call] = {}
+        # Calls that have not ended, in order. Each operation on it is one of the interpreter's own: no lock is needed.
+        self.running: dict[CallRecord, bool] = {}
+        # The call of this thread or coroutine.
+        self.current: ContextVar[Optional[CallRecord]] = ContextVar("torchvitals_call", default=None)
+        self._first: Optional[Callable[[], None]] = None
 
-    def begin(self) -> Call:
-        """Start a call in this thread."""
-        call = self.running[get_ident()] = Call(perf_counter_ns(), compiled_graphs())
+    @property
+    def fresh(self) -> bool:
+        """Whether this is a forked process that has not served a call yet."""
+        return self._first is not None
+
+    def begin(self) -> CallRecord:
+        """Start a call in this thread or coroutine."""
+        call = CallRecord(perf_counter_ns(), self._graphs)
+        self.running[call] = True
+        self.current.set(call)
         return call
 
-    def current(self) -> Optional[Call]:
-        """Return this thread's call; in a thread that a handler started itself, the worker's latest."""
-        return self.running.get(get_ident()) or self.latest()
+    def latest(self) -> Optional[CallRecord]:
+        """Return the call that began last of those that have not ended; None without one.
 
-    def latest(self) -> Optional[Call]:
-        """Return the call that began last of those that have not ended; None without one."""
-        running = list(self.running.values())
+        That is the call of a thread that a handler started itself, as far as can be known.
+        """
+        running = list(self.running)
         return running[-1] if running else None
 
     def oldest_seconds(self) -> float:
         """Return the age of the oldest call that has not ended, in seconds; 0 without one. For the flush thread."""
-        running = list(self.running.values())
-        return (perf_counter_ns() - min(call.started_ns for call in running)) / 1e9 if running else 0.0
+        running = [call.started_ns for call in list(self.running) if call.timed]
+        return (perf_counter_ns() - min(running)) / 1e9 if running else 0.0
 
-    def inputs(self, call: Call, value: Any) -> None:
+    def inputs(self, call: CallRecord, value: Any) -> None:
         """Copy what inference is given; the first of several runs in a call counts."""
         if not self._capture_inputs or call.inputs is not None:
             return
-        if self.reduce_inputs is None and isinstance(value, torch.Tensor) and _small_rows(value.shape):
-            call.inputs = self._captured(call, value)
-        elif self.sampler.admits():
+        if self.reduce_inputs is None and isinstance(value, Tensor):
+            if self.waiting_bytes < MAX_WAITING_BYTES:
+                call.inputs = packed = packed_row(value)
+                if packed is not None:
+                    call.copied_bytes += len(packed)
+                    return
+            if _small_rows(value):
+                call.inputs = self._captured(call, value)
+                return
+        if self.sampler.admits():
             began = self.sampler.clock()
             call.inputs = self._captured(call, value, self.reduce_inputs)
             self.sampler.spent(began)
 
-    def outputs(self, call: Call, value: Any) -> None:
+    def outputs(self, call: CallRecord, value: Any) -> None:
         """Copy what inference gives."""
-        if call.outputs is None:
-            call.outputs = self._captured(call, value)
+        if call.outputs is not None:
+            return
+        if isinstance(value, Tensor) and self.waiting_bytes < MAX_WAITING_BYTES:
+            call.outputs = packed = packed_row(value)
+            if packed is not None:
+                call.copied_bytes += len(packed)
+                return
+        call.outputs = self._captured(call, value)
 
-    def finish(self, call: Call, *, requests: int, failed: int) -> None:
+    def finish(self, call: CallRecord, *, requests: int, failed: int) -> None:
         """End a call that returned; `failed` of its requests were answered with an error."""
         call.requests = requests
         call.failed = failed
-        self._put(call)
+        self.end(call)
 
-    def fail(self, call: Call, *, requests: int, error: BaseException) -> None:
+    def fail(self, call: CallRecord, *, requests: int, error: BaseException) -> None:
         """End a call that raised."""
         call.requests = call.failed = requests
-        call.out_of_memory = isinstance(error, MemoryError) or type(error).__name__ == "OutOfMemoryError"
-        self._put(call)
+        call.out_of_memory = is_out_of_memory(error)
+        self.end(call)
 
-    def take(self) -> list[Call]:
-        """Remove and return the calls that wait, oldest first, up to one whose copies are still on their way."""
-        taken = []
-        while self.waiting and self.waiting[0].arrived:
-            taken.append(self.waiting.popleft())
-        return taken
-
-    def _put(self, call: Call) -> None:
-        call.handle_ns = perf_counter_ns() - call.started_ns
-        call.compiled = compiled_graphs() - call.graphs
-        if self._warmup_left > 0:
-            self._warmup_left -= 1
-            call.warmup = True
-        self.running.pop(get_ident(), None)
-        if len(self.waiting) >= MAX_WAITING_CALLS:
-            self.dropped += 1
-            return
-        self.waiting.append(call)
-
-    def _captured(self, call: Call, value: Any, reduce: Optional[Callable[[Any], Any]] = None) -> Any:
+    def end(self, call: CallRecord) -> None:
+        """Complete the record of a call that ends now, and let it wait; it waits in any case, whatever this raises."""
         try:
-            return capture(value if reduce is None else reduce(value))
+            call.handle_ns = perf_counter_ns() - call.started_ns
+            self._graphs = graphs = compiled_graphs()
+            call.compiled = graphs - call.graphs
+            if self._warmup_left > 0:
+                self._warmup_left -= 1
+                call.warmup = True
+        except BaseException:
+            call.timed = False
+            raise
+        finally:
+            # A call that is not known here is that of a process from which this one was forked.
+            if self.running.pop(call, False):
+                if len(self.waiting) < MAX_WAITING_CALLS:
+                    self.waiting_bytes += call.copied_bytes
+                    self.waiting.append(call)
+                else:
+                    self.dropped += 1
+        if self._first is not None:
+            first, self._first = self._first, None
+            first()
+
+    def slices(self) -> Iterator[list[CallRecord]]:
+        """Remove and yield the calls that wait now, oldest first, as many at a time as are handled together.
+
+        Ends early at a call whose copies are still on their way.
+        """
+        left = len(self.waiting)
+        while left > 0:
+            taken: list[CallRecord] = []
+            size = 0
+            while left > 0 and len(taken) < SLICE_CALLS and size < SLICE_BYTES:
+                if not self._arrived(self.waiting[0]):
+                    left = 0
+                    break
+                call = self.waiting.popleft()
+                taken.append(call)
+                size += call.copied_bytes
+                left -= 1
+            self.waiting_bytes = sum(call.copied_bytes for call in list(self.waiting))
+            if taken:
+                yield taken
+
+    def take(self) -> list[CallRecord]:
+        """Remove and return the calls that wait, oldest first, up to one whose copies are still on their way."""
+        return [call for calls in self.slices() for call in calls]
+
+    def forget(self, first: Optional[Callable[[], None]] = None) -> None:
+        """Forget all calls: this process is a fork, and they are its parent's. `first` runs at its own first call."""
+        self.waiting.clear()
+        self.running.clear()
+        self.waiting_bytes = self.dropped = 0
+        self.current.set(None)
+        self._first = first
+
+    def _arrived(self, call: CallRecord) -> bool:
+        """Tell whether a call's copies can be read; those that a device lost are given up, and the call counts."""
+        for copy in (call.inputs, call.outputs):
+            if not isinstance(copy, DeviceCopy):
+                continue
+            try:
+                if copy.ready:
+                    continue
+                if perf_counter_ns() - call.started_ns - call.handle_ns < PATIENCE_NS:
+                    return False
+                raise TimeoutError("a copy has not arrived from its device")
+            except BaseException as fault:
+                self.faults.count("capture", fault)
+                call.inputs = call.outputs = None
+                return True
+        return True
+
+    def _captured(
+        self, call: CallRecord, value: Any, reduce: Optional[Callable[[Any], Any]] = None
+    ) -> Optional[Captured]:
+        if self.waiting_bytes >= MAX_WAITING_BYTES:
+            call.crowded_out = True
+            return None
+        try:
+            copy = capture(value if reduce is None else reduce(value))
         except TooLargeError:
             call.too_large = True
-        except Exception:
-            self._on_error("capture")
-        return None
+            return None
+        except BaseException as fault:
+            self.faults.note("capture", fault)
+            return None
+        if copy is not None:
+            call.copied_bytes += len(copy) if type(copy) is bytes else size_of(copy)
+        return copy
 
 
-def _small_rows(shape: torch.Size) -> bool:
-    return (len(shape) == 2 and shape[1] <= SMALL_ROW_VALUES) or shape.numel() <= SMALL_ROW_VALUES
+def is_out_of_memory(error: BaseException) -> bool:
+    """Tell whether an error of the user's code means that memory ran out, the host's or a device's."""
+    return isinstance(error, MemoryError) or type(error).__name__ == "OutOfMemoryError"
+
+
+def _small_rows(tensor: Tensor) -> bool:
+    return tensor.numel() <= SMALL_ROW_VALUES or (tensor.ndim == 2 and tensor.shape[1] <= SMALL_ROW_VALUES)

@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 import functools
+import inspect
 from collections.abc import Callable
-from threading import get_ident
 from time import perf_counter_ns
-from typing import Any
+from typing import Any, Optional
 
-from .call import MEASURED, STAGE_FIELDS
-from .clocks import Span, StageClock
+import msgspec
+
+from .call import MEASURED, STAGE_FIELDS, CallRecord
+from .clocks import Event, Span, StageClock
 from .recorder import Recorder
 
 Function = Callable[..., Any]
@@ -18,98 +20,220 @@ Function = Callable[..., Any]
 def instrument_stages(handler: Any, recorder: Recorder, clock: StageClock) -> None:
     """Shadow preprocess, inference and postprocess of one handler object with measured ones.
 
-    The most derived method is wrapped, once; what it calls through `super()` is part of it.
+    The most derived method is wrapped, once; what it calls through `super()` is part of it. Nothing of ours that goes
+    wrong in a stage reaches it: it is counted by phase (capture, timing).
     """
     for index, stage in enumerate(MEASURED):
         method = getattr(handler, stage, None)
         if callable(method):
-            setattr(handler, stage, _measured(method, stage, index, recorder, clock))
+            setattr(handler, stage, _measured(method, index, recorder, clock))
 
 
-def _measured(method: Function, stage: str, index: int, recorder: Recorder, clock: StageClock) -> Function:
+def _measured(method: Function, index: int, recorder: Recorder, clock: StageClock) -> Function:
     """Return `method` with its duration added to the call in progress; inference with what goes in and comes out."""
+    observed = MEASURED[index] == "inference"
+    if inspect.iscoroutinefunction(method):
+        return _of_coroutine(method, index, recorder, clock, observed=observed)
     if not clock.host_only:
-        timed = _timed_by(clock, method, index, recorder)
-        return _observed(timed, recorder) if stage == "inference" else timed
-    if stage == "inference":
-        return _observed_by_host(method, STAGE_FIELDS[index], recorder)
-    return _timed_by_host(method, STAGE_FIELDS[index], recorder)
+        return _by_device(method, index, recorder, clock, observed=observed)
+    return BY_HOST[index](method, recorder)
 
 
-def _timed_by_host(method: Function, field: str, recorder: Recorder) -> Function:
-    # What `recorder.current` does, without the call: three of them a request would be felt.
-    running, latest = recorder.running, recorder.latest
+# A function a stage, for the sake of speed: to add to a field that is only known by its name takes twice as long.
+
+
+def _preprocess(method: Function, recorder: Recorder) -> Function:
+    now, current, latest, note = perf_counter_ns, recorder.current, recorder.latest, recorder.faults.note
 
     @functools.wraps(method)
-    def stage(*args: Any, **kwargs: Any) -> Any:
-        call = running.get(get_ident()) or latest()
-        if call is None:
-            return method(*args, **kwargs)
-        started = perf_counter_ns()
+    def preprocess(*args: Any, **kwargs: Any) -> Any:
+        call, started = None, 0
+        try:
+            call = current.get()
+            if call is None or call.handle_ns:
+                call = latest()
+            started = now()
+        except BaseException as fault:
+            note("timing", fault)
         try:
             return method(*args, **kwargs)
         finally:
-            setattr(call, field, getattr(call, field) + perf_counter_ns() - started)
+            try:
+                if call is not None and started:
+                    call.preprocess_ns += now() - started
+            except BaseException as fault:
+                note("timing", fault)
 
-    return stage
-
-
-def _observed_by_host(inference: Function, field: str, recorder: Recorder) -> Function:
-    """Do what `_observed` and `_timed_by_host` do one after the other, in one function for the sake of speed."""
-    running, latest = recorder.running, recorder.latest
-
-    @functools.wraps(inference)
-    def observed(*args: Any, **kwargs: Any) -> Any:
-        call = running.get(get_ident()) or latest()
-        if call is None:
-            return inference(*args, **kwargs)
-        if args:
-            recorder.inputs(call, args[0])
-        started = perf_counter_ns()
-        try:
-            result = inference(*args, **kwargs)
-        finally:
-            setattr(call, field, getattr(call, field) + perf_counter_ns() - started)
-        recorder.outputs(call, result)
-        return result
-
-    return observed
+    return preprocess
 
 
-def _timed_by(clock: StageClock, method: Function, index: int, recorder: Recorder) -> Function:
-    field = STAGE_FIELDS[index]
+def _inference(method: Function, recorder: Recorder) -> Function:
+    """Copy the first argument and the result as well."""
+    now, current, latest, note = perf_counter_ns, recorder.current, recorder.latest, recorder.faults.note
+    inputs, outputs = recorder.inputs, recorder.outputs
 
     @functools.wraps(method)
-    def stage(*args: Any, **kwargs: Any) -> Any:
-        call = recorder.current()
-        if call is None:
-            return method(*args, **kwargs)
-        begin = clock.mark()
-        started = perf_counter_ns()
+    def inference(*args: Any, **kwargs: Any) -> Any:
+        call, started = None, 0
+        try:
+            call = current.get()
+            if call is None or call.handle_ns:
+                call = latest()
+            if call is not None and args:
+                inputs(call, args[0])
+        except BaseException as fault:
+            note("capture", fault)
+        try:
+            started = now()
+        except BaseException as fault:
+            note("timing", fault)
         try:
             result = method(*args, **kwargs)
-            clock.settle()
+        finally:
+            try:
+                if call is not None and started:
+                    call.inference_ns += now() - started
+            except BaseException as fault:
+                note("timing", fault)
+        try:
+            if call is not None:
+                outputs(call, result)
+        except BaseException as fault:
+            note("capture", fault)
+        return result
+
+    return inference
+
+
+def _postprocess(method: Function, recorder: Recorder) -> Function:
+    now, current, latest, note = perf_counter_ns, recorder.current, recorder.latest, recorder.faults.note
+
+    @functools.wraps(method)
+    def postprocess(*args: Any, **kwargs: Any) -> Any:
+        call, started = None, 0
+        try:
+            call = current.get()
+            if call is None or call.handle_ns:
+                call = latest()
+            started = now()
+        except BaseException as fault:
+            note("timing", fault)
+        try:
+            return method(*args, **kwargs)
+        finally:
+            try:
+                if call is not None and started:
+                    call.postprocess_ns += now() - started
+            except BaseException as fault:
+                note("timing", fault)
+
+    return postprocess
+
+
+BY_HOST = (_preprocess, _inference, _postprocess)
+
+
+def _by_device(
+    method: Function, index: int, recorder: Recorder, clock: StageClock, *, observed: bool
+) -> Function:
+    stopwatch = _Stopwatch(index, recorder, clock, observed=observed)
+    note = recorder.faults.note
+
+    @functools.wraps(method)
+    def stage(*args: Any, **kwargs: Any) -> Any:
+        run = None
+        try:
+            run = stopwatch.begin(args)
+        except BaseException as fault:
+            note("timing", fault)
+        if run is None:
+            return method(*args, **kwargs)
+        returned = False
+        try:
+            result = method(*args, **kwargs)
+            returned = True
             return result
         finally:
-            setattr(call, field, getattr(call, field) + perf_counter_ns() - started)
-            if begin is not None:
-                call.span = Span(index, begin, clock.mark(), call.span)
+            try:
+                stopwatch.end(run, returned, result if returned else None)
+            except BaseException as fault:
+                note("timing", fault)
 
     return stage
 
 
-def _observed(inference: Function, recorder: Recorder) -> Function:
-    """Return inference with its first argument and its result copied for the flush thread."""
+def _of_coroutine(
+    method: Function, index: int, recorder: Recorder, clock: StageClock, *, observed: bool
+) -> Function:
+    stopwatch = _Stopwatch(index, recorder, clock, observed=observed)
+    note = recorder.faults.note
 
-    @functools.wraps(inference)
-    def observed(*args: Any, **kwargs: Any) -> Any:
-        call = recorder.current()
+    @functools.wraps(method)
+    async def stage(*args: Any, **kwargs: Any) -> Any:
+        run = None
+        try:
+            run = stopwatch.begin(args)
+        except BaseException as fault:
+            note("timing", fault)
+        if run is None:
+            return await method(*args, **kwargs)
+        returned = False
+        try:
+            result = await method(*args, **kwargs)
+            returned = True
+            return result
+        finally:
+            try:
+                stopwatch.end(run, returned, result if returned else None)
+            except BaseException as fault:
+                note("timing", fault)
+
+    return stage
+
+
+class _Run(msgspec.Struct, gc=False, eq=False):
+    """One run of a stage."""
+
+    call: CallRecord
+    mark: Optional[Event]
+    started_ns: int
+
+
+class _Stopwatch:
+    """Times the runs of one stage on both clocks, and copies what inference is given and gives."""
+
+    def __init__(self, index: int, recorder: Recorder, clock: StageClock, *, observed: bool) -> None:
+        self._index = index
+        self._field = STAGE_FIELDS[index]
+        self._recorder = recorder
+        self._clock = clock
+        self._observed = observed
+
+    def begin(self, args: tuple[Any, ...]) -> Optional[_Run]:
+        """Begin to time a run with these arguments; None outside a call."""
+        call = self._recorder.current.get()
+        if call is None or call.handle_ns:
+            # A thread or task that a handler started itself, or one that outlived the call it was started in.
+            call = self._recorder.latest()
         if call is None:
-            return inference(*args, **kwargs)
-        if args:
-            recorder.inputs(call, args[0])
-        result = inference(*args, **kwargs)
-        recorder.outputs(call, result)
-        return result
+            return None
+        if self._observed and args:
+            self._guarded("capture", self._recorder.inputs, call, args[0])
+        return _Run(call, self._clock.mark(), perf_counter_ns())
 
-    return observed
+    def end(self, run: _Run, returned: bool, result: Any) -> None:
+        """Add the time of a run to its call; wait for the device, where that is asked for and the run returned."""
+        if returned:
+            self._guarded("timing", self._clock.settle)
+        call = run.call
+        setattr(call, self._field, getattr(call, self._field) + perf_counter_ns() - run.started_ns)
+        if run.mark is not None:
+            call.span = Span(self._index, run.mark, self._clock.mark(), call.span)
+        if returned and self._observed:
+            self._guarded("capture", self._recorder.outputs, call, result)
+
+    def _guarded(self, phase: str, part: Function, *args: Any) -> None:
+        try:
+            part(*args)
+        except BaseException as fault:
+            self._recorder.faults.note(phase, fault)

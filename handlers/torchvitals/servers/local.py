@@ -10,6 +10,8 @@ import torch
 
 from ..config import MonitoringConfig
 from ..publishers.memory import MemoryPublisher
+from ..recording.call import CallRecord
+from ..recording.guard import recorded
 from ..recording.stages import instrument_stages
 from ..telemetry.publisher import Publisher
 from ..telemetry.runtime import Runtime
@@ -39,7 +41,9 @@ class MonitoredModel:
         self.monitor = Monitor(
             self.config, publisher or MemoryPublisher(), baseline=baseline, device=device, runtime=runtime
         )
-        instrument_stages(self, self.monitor.recorder, self.monitor.clock)
+        recorder = self.monitor.recorder
+        instrument_stages(self, recorder, self.monitor.clock)
+        self._predict = recorded(self._run, recorder, _describe)
         runtime.watch(self)
         self.monitor.start()
 
@@ -50,16 +54,10 @@ class MonitoredModel:
 
     def predict(self, inputs: Any) -> Any:
         """Return what the model gives for a batch of inputs, (n, ...); its errors pass unchanged."""
-        recorder = self.monitor.recorder
-        call = recorder.begin()
-        rows = len(inputs) if hasattr(inputs, "__len__") else 1
-        try:
-            result = self.inference(inputs)
-        except BaseException as error:
-            recorder.fail(call, requests=rows, error=error)
-            raise
-        recorder.finish(call, requests=rows, failed=0)
-        return result
+        return self._predict(inputs)
+
+    def _run(self, inputs: Any) -> Any:
+        return self.inference(inputs)
 
     def check_anomalies(self) -> list[str]:
         """Return what is out of bounds now, a sentence each; an empty list when all is well."""
@@ -117,6 +115,15 @@ class MonitoredModel:
     def close(self) -> None:
         """Stop the flush thread after a last flush."""
         self.monitor.stop()
+
+
+def _describe(call: CallRecord, args: tuple[Any, ...], kwargs: dict[str, Any]) -> None:
+    """Each row of a batch counts as a request."""
+    (inputs,) = args
+    try:
+        call.requests = len(inputs)
+    except TypeError:  # one value, such as a tensor of no dimensions
+        call.requests = 1
 
 
 def _device_of(model: Any) -> Any:

@@ -10,8 +10,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ..config import Thresholds
-from ..recording.call import MEASURED, STAGE_FIELDS, Call
+from ..recording.call import MEASURED, STAGE_FIELDS, CallRecord
 from ..recording.clocks import StageClock
+from ..recording.faults import Faults
 from ..recording.queue_time import queue_seconds_of
 from ..recording.recorder import MAX_WAITING_CALLS
 from . import catalogue as m
@@ -21,7 +22,7 @@ from .publisher import Publisher
 HOST, DEVICE = "host", "device"
 RECENT_CALLS = 1000
 
-Field = Callable[[Call], int]
+Field = Callable[[CallRecord], int]
 HANDLE_NS: Field = attrgetter("handle_ns")
 REQUESTS: Field = attrgetter("requests")
 FAILED: Field = attrgetter("failed")
@@ -31,7 +32,10 @@ STAGES_NS: dict[str, Field] = {stage: attrgetter(field) for stage, field in zip(
 class CallTelemetry:
     """Adds calls up between flushes."""
 
-    def __init__(self, thresholds: Thresholds, clock: StageClock, *, device_clock: bool) -> None:
+    def __init__(
+        self, thresholds: Thresholds, clock: StageClock, faults: Faults, *, device_clock: bool
+    ) -> None:
+        self._faults = faults
         self._slow_seconds = thresholds.latency_seconds
         self._clock = clock
         self._durations = {
@@ -43,7 +47,7 @@ class CallTelemetry:
         self._batches = HistogramCounter(m.BATCH_SIZE)
         self._queued = HistogramCounter(m.QUEUE_DURATION)
         self._counts: defaultdict[tuple[m.Metric, tuple[str, ...]], float] = defaultdict(float)
-        self._unread: list[Call] = []
+        self._unread: list[CallRecord] = []
         self._recent: deque[float] = deque(maxlen=RECENT_CALLS)
         self.total_calls = 0
 
@@ -57,7 +61,7 @@ class CallTelemetry:
             publisher.increase(metric, (), 0)
         publisher.increase(m.ANOMALIES, ("high_latency",), 0)
 
-    def add(self, calls: list[Call]) -> None:
+    def add(self, calls: list[CallRecord]) -> None:
         """Take in finished calls."""
         clean = [call for call in calls if call.clean]
         handle = _numbers(clean, HANDLE_NS) / 1e9
@@ -85,7 +89,7 @@ class CallTelemetry:
             self._counts[m.ANOMALIES, ("high_latency",)] += int((handle > self._slow_seconds).sum())
         self._unread += [call for call in calls if call.span is not None]
 
-    def _add_unclean(self, calls: list[Call]) -> None:
+    def _add_unclean(self, calls: list[CallRecord]) -> None:
         """Count warm-up and compilation; a call that is both counts, with its time, as both."""
         for call in calls:
             if call.warmup:
@@ -101,10 +105,15 @@ class CallTelemetry:
         yield self._queued
 
     def read_device_clock(self) -> None:
-        """Take in the device's times of calls that it has finished."""
+        """Take in the device's times of calls that it has finished; a call whose marks cannot be read has none."""
+        unread, self._unread = self._unread, []
         later = []
-        for call in self._unread:
-            spans = self._clock.read(call.span)
+        for call in unread:
+            try:
+                spans = self._clock.read(call.span)
+            except BaseException as fault:
+                self._faults.count("timing", fault)
+                continue
             if spans is None:
                 later.append(call)
             elif call.clean:
@@ -120,11 +129,11 @@ class CallTelemetry:
         """Send what was added up, and begin again at zero."""
         for histogram in self._histograms():
             histogram.publish(publisher)
-        for (metric, labels), amount in self._counts.items():
+        counts, self._counts = self._counts, defaultdict(float)
+        for (metric, labels), amount in counts.items():
             if amount:
                 publisher.increase(metric, labels, amount)
-        self._counts.clear()
 
 
-def _numbers(calls: list[Call], field: Field) -> NDArray[np.float64]:
+def _numbers(calls: list[CallRecord], field: Field) -> NDArray[np.float64]:
     return np.fromiter(map(field, calls), dtype=np.float64, count=len(calls))

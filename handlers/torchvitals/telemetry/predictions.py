@@ -9,6 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ..config import Thresholds
+from ..errors import BaselineError
 from ..featurizers.outputs import Outputs, detect_scores, output_signals
 from . import catalogue as m
 from .histograms import HistogramCounter
@@ -47,7 +48,7 @@ class PredictionTelemetry:
         if self._outputs is None:
             self._outputs = _described(scores)
         if self._outputs.classes and scores.shape[1] != len(self._outputs.classes):
-            raise ValueError(
+            raise BaselineError(
                 f"the model gave {scores.shape[1]} scores a row, the baseline has "
                 f"{len(self._outputs.classes)} classes; build the baseline with this model"
             )
@@ -75,13 +76,13 @@ class PredictionTelemetry:
             self._anomalies["imbalanced_output"] += 1
         self._new = False
         self._confidence.publish(publisher)
-        for name, amount in self._classes.items():
+        classes, self._classes = self._classes, Counter()
+        for name, amount in classes.items():
             publisher.increase(m.PREDICTIONS, (name,), amount)
-        for kind, amount in self._anomalies.items():
+        anomalies, self._anomalies = self._anomalies, Counter()
+        for kind, amount in anomalies.items():
             if amount:
                 publisher.increase(m.ANOMALIES, (kind,), amount)
-        self._classes.clear()
-        self._anomalies.clear()
 
     def _add_classes(self, predicted: NDArray[np.float64], confidence: NDArray[np.float64]) -> None:
         known = confidence[~np.isnan(confidence)]

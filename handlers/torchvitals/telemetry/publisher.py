@@ -9,7 +9,11 @@ from .catalogue import Metric
 
 
 class Publisher(Protocol):
-    """What a monitor asks of a metrics system. Label values follow the metric's own labels, in order."""
+    """What a monitor asks of a metrics system. Label values follow the metric's own labels, in order.
+
+    A publisher may also have `forked()`, which is called in a forked process before anything is published there: what
+    was held back for its parent is to be forgotten.
+    """
 
     def increase(self, metric: Metric, labels: tuple[str, ...], amount: float) -> None:
         """Add to a counter; an amount of 0 makes the series exist."""
@@ -21,23 +25,41 @@ class Publisher(Protocol):
         """Send whatever is held back."""
 
 
-class PacedPublisher:
-    """A publisher that rests between updates, so that a long flush holds no request up."""
+class GuardedPublisher:
+    """A publisher of which no update fails another, and that rests between updates, so that no request is held up.
 
-    def __init__(self, publisher: Publisher, pause: Callable[[], None]) -> None:
+    failed: is told of each update that fails. pause: called after each update.
+    """
+
+    def __init__(
+        self,
+        publisher: Publisher,
+        failed: Callable[[str, BaseException], None],
+        pause: Callable[[], None] = lambda: None,
+    ) -> None:
         self._publisher = publisher
+        self._failed = failed
         self._pause = pause
 
     def increase(self, metric: Metric, labels: tuple[str, ...], amount: float) -> None:
         """Add to a counter."""
-        self._publisher.increase(metric, labels, amount)
+        try:
+            self._publisher.increase(metric, labels, amount)
+        except BaseException as fault:
+            self._failed("publish", fault)
         self._pause()
 
     def set(self, metric: Metric, labels: tuple[str, ...], value: float) -> None:
         """Set a gauge."""
-        self._publisher.set(metric, labels, value)
+        try:
+            self._publisher.set(metric, labels, value)
+        except BaseException as fault:
+            self._failed("publish", fault)
         self._pause()
 
     def flush(self) -> None:
         """Send whatever is held back."""
-        self._publisher.flush()
+        try:
+            self._publisher.flush()
+        except BaseException as fault:
+            self._failed("publish", fault)

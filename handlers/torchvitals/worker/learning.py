@@ -67,6 +67,10 @@ class BaselineLearner:
                 if not kept or rows.shape[1] == kept[0].shape[1] or self._are_tokens(rows):
                     kept.append(rows)
 
+    def forget(self) -> None:
+        """Forget the rows so far: this process is a fork, and they are its parent's."""
+        self._inputs, self._outputs = [], []
+
     @property
     def collected(self) -> int:
         """Number of input rows so far."""

@@ -1,54 +1,53 @@
-"""The monitor of one worker: a recorder on the request path, and a thread that flushes."""
+"""The monitor of one model in one process: a recorder on the request path, and a thread that flushes."""
 
 from __future__ import annotations
 
 import atexit
+import functools
 import logging
+import math
 import threading
-import time
-from collections import Counter
 from collections.abc import Callable
 from typing import Any, Optional
 
+from ..baseline.schema import BaselineData
 from ..config import MonitoringConfig
-from ..drift.detector import DriftDetector
-from ..featurizers import reducer
-from ..recording.call import Call
-from ..recording.clocks import EventClock, stage_clock
-from ..recording.devices import device_name
+from ..recording.clocks import stage_clock
+from ..recording.faults import Faults
 from ..recording.recorder import Recorder
-from ..recording.rows import joined
 from ..recording.sampling import LargeInputSampler
-from ..telemetry import catalogue as m
 from ..telemetry.calls import CallTelemetry
 from ..telemetry.drift import DriftTelemetry
-from ..telemetry.memory import MemorySample, MemorySampler
+from ..telemetry.memory import MemorySample
 from ..telemetry.predictions import PredictionTelemetry
-from ..telemetry.publisher import PacedPublisher, Publisher
+from ..telemetry.publisher import Publisher
 from ..telemetry.runtime import RuntimeLabels
-from ..training.baseline import Baseline
 from .arena import take_room
+from .forks import renew_in_forks
 from .learning import BaselineLearner
-from .pacing import FLUSH_SHARE, RESTS_PER_SLICE, Pacer, next_flush, rests_within
-
-# Calls handled together: with fewer, NumPy's cost a step is most of it; with more, a step at 100 features would hold
-# requests up for more than a millisecond.
-SLICE_CALLS = 128
-# Calls are taken in this often, whatever the flush interval: few wait, and no flush has thousands to go through.
-TAKE_IN_SECONDS = 0.5
-LOG_EVERY_SECONDS = 60.0
-PHASES = ("capture", "timing", "calls", "inputs", "outputs", "drift", "memory", "publish")
-DROPS = ("queue_full", "input_too_large")
+from .loop import FlushLoop
+from .pacing import RESTS_PER_SLICE
+from .pipeline import Pipeline
+from .reducing import reducer_of
 
 logger = logging.getLogger(__name__)
 
 
 class Monitor:
-    """Measures one model in one process. It fails open: its errors are counted and logged, never raised.
+    """Measures one model in one process. It fails open: its faults are counted and logged, never raised.
 
-    learner: makes the baseline from rows served, where there is no file. device: the torch device the model runs
-    on, or None. worker: the label of this worker's gauges.
-    runtime: called at each flush for the values of `model_runtime_info` after `worker`.
+    A forked process has a monitor of its own: what waits, and what was counted, stays with the parent; its flush thread
+    starts, and its series appear, with its own first call.
+
+    Args:
+        config: how the model is monitored.
+        publisher: where values go.
+        baseline: what windows of inputs and outputs are compared with; without one, drift is not watched.
+        learner: makes the baseline from rows served, where there is no file.
+        device: the torch device the model runs on, or None.
+        worker: the label of this worker's gauges.
+        runtime: called at each flush for the values of `model_runtime_info` after `worker`.
+        faults: what goes wrong is noted there; the server's own hooks may share it.
     """
 
     def __init__(
@@ -56,251 +55,143 @@ class Monitor:
         config: MonitoringConfig,
         publisher: Publisher,
         *,
-        baseline: Optional[Baseline] = None,
+        baseline: Optional[BaselineData] = None,
         learner: Optional[BaselineLearner] = None,
         device: Any = None,
         worker: str = "0",
         runtime: Optional[Callable[[], RuntimeLabels]] = None,
+        faults: Optional[Faults] = None,
     ) -> None:
         self.config = config
-        self.clock = stage_clock(config.timing, device, self.count_error)
+        self.faults = faults or Faults()
+        self.clock = stage_clock(config.timing, device, self.faults)
         self.recorder = Recorder(
             warmup=config.warmup,
             capture_inputs=baseline is not None or learner is not None,
-            on_error=self.count_error,
-            reduce_inputs=_reducer(baseline, learner),
+            faults=self.faults,
+            reduce_inputs=reducer_of(baseline, learner),
             sampler=LargeInputSampler(config.overhead_budget),
         )
-        self.calls = CallTelemetry(
-            config.thresholds, self.clock, device_clock=isinstance(self.clock, EventClock)
-        )
-        self.predictions = PredictionTelemetry(
-            baseline.outputs if baseline else None, config.thresholds, window=config.windows[0]
-        )
-        self.drift = self._drift_from(baseline, worker) if baseline is not None else None
-        self._learner = learner
-        self.memory: Optional[MemorySample] = None
-        self._sampler = MemorySampler(device)
         self._publisher = publisher
-        self._worker = worker
-        self._device = device_name(device)
-        self._runtime = runtime
-        self._shown_runtime: Optional[RuntimeLabels] = None
-        self._errors: Counter[str] = Counter()
-        self._dropped: Counter[str] = Counter()
-        self._out_of_memory = 0
-        # CPU time of this thread that is not published yet.
-        self._seconds = 0.0
-        # CPU time of the latest flush, after calls were taken in.
-        self._publishing_seconds = 0.0
-        self._logged_at: dict[str, float] = {}
-        self._stop = threading.Event()
+        self._learner = learner
+        self._new_pipeline: Callable[[], Pipeline] = functools.partial(
+            Pipeline,
+            config,
+            self.recorder,
+            self.clock,
+            publisher,
+            baseline=baseline,
+            learner=learner,
+            device=device,
+            worker=worker,
+            runtime=runtime,
+        )
+        self._pipeline = self._new_pipeline()
+        self._loop = self._new_loop()
         self._flushing = threading.Lock()
-        self._thread: Optional[threading.Thread] = None
+        self._started = False
+        # Whether the flush thread is to make the series exist.
+        self._series_due = False
+        renew_in_forks(self)
+
+    @property
+    def calls(self) -> CallTelemetry:
+        """What is known of the calls."""
+        return self._pipeline.calls
+
+    @property
+    def predictions(self) -> PredictionTelemetry:
+        """What is known of the predictions."""
+        return self._pipeline.predictions
+
+    @property
+    def drift(self) -> Optional[DriftTelemetry]:
+        """What is known of drift; None without a baseline."""
+        return self._pipeline.drift
+
+    @property
+    def memory(self) -> Optional[MemorySample]:
+        """The latest sample of memory; None before the first flush."""
+        return self._pipeline.memory
 
     def start(self) -> None:
         """Make the series exist and begin to flush every `flush_interval` seconds."""
-        self._guarded("publish", self._start_series)
-        self._thread = threading.Thread(target=self._run, name="torchvitals-flush", daemon=True)
-        self._thread.start()
-        atexit.register(self.stop)
+        self._pipeline.start()
+        self._begin()
 
     def stop(self) -> None:
-        """Stop the thread and flush what is left."""
+        """Stop the thread after a last flush. Returns in any case, also where a publisher blocks."""
         atexit.unregister(self.stop)
-        self._stop.set()
-        if self._thread is not None:
-            self._thread.join(timeout=self.config.flush_interval)
-            self._thread = None
-        self.flush()
+        self._started = False
+        if self._loop.running:
+            self._loop.stop()
+        elif not self.recorder.fresh:
+            self.flush()
 
-    def count_error(self, phase: str) -> None:
-        """Count an error of our own, from inside an `except`; log it at most once a minute a phase."""
-        self._errors[phase] += 1
-        now = time.monotonic()
-        if now - self._logged_at.get(phase, -LOG_EVERY_SECONDS) >= LOG_EVERY_SECONDS:
-            self._logged_at[phase] = now
-            logger.exception("TorchVitals failed while handling %s; predictions are unaffected", phase)
+    def flush(self, rests: float = RESTS_PER_SLICE, *, until: float = math.inf) -> float:
+        """Take in all finished calls, judge the windows, and publish; return CPU seconds of the latter two.
 
-    def flush(self, rests: float = RESTS_PER_SLICE) -> None:
-        """Take in all finished calls, judge the windows, and publish.
-
-        rests: how many times as long as it works it rests while it judges and publishes.
+        rests: how many times as long as it works it rests while it judges and publishes. until: a time of
+        `time.monotonic` after which calls that still wait are left to the next flush. Does nothing while another flush
+        is stuck in its publisher.
         """
-        with self._flushing:
-            began = time.thread_time()
-            self._take_in_all(Pacer().pause)
-            pause = Pacer(rests, patience=2 * FLUSH_SHARE * self.config.flush_interval).pause
-            taken_in = time.thread_time()
-            if self._learner is not None:
-                self._guarded("drift", self._learn)
-            if self.drift is not None:
-                self._guarded("drift", self.drift.evaluate, pause)
-            self._guarded("memory", self._sample_memory)
-            publisher = PacedPublisher(self._publisher, pause)
-            self._guarded("publish", self._publish, publisher)
-            self._guarded("publish", self._publish_runtime, publisher)
-            self._guarded("publish", self._publish_own, publisher, self._seconds + time.thread_time() - began)
-            self._seconds = 0.0
-            self._publishing_seconds = time.thread_time() - taken_in
-
-    def take_in(self) -> None:
-        """Take in all finished calls, to be judged and published at the next flush."""
-        with self._flushing:
-            began = time.thread_time()
-            self._take_in_all(Pacer().pause)
-            self._seconds += time.thread_time() - began
-
-    def _take_in_all(self, pause: Callable[[], None]) -> None:
-        calls = self.recorder.take()
-        for start in range(0, len(calls), SLICE_CALLS):
-            self._take_in(calls[start : start + SLICE_CALLS], pause)
-            pause()
-        self._guarded("timing", self.calls.read_device_clock)
-
-    def _drift_from(self, baseline: Baseline, worker: str) -> DriftTelemetry:
-        config = self.config
-        drift = DriftDetector(
-            baseline,
-            window=config.windows,
-            psi_floor=config.thresholds.psi or 0.0,
-            psi_floors=config.features.psi,
-            ignored=config.features.ignored(baseline),
-        )
-        return DriftTelemetry(drift, worker=worker, max_features=config.max_features)
-
-    def _collect(self, calls: list[Call], learner: BaselineLearner) -> None:
-        learner.add(joined(call.inputs for call in calls), joined(call.outputs for call in calls))
-
-    def _learn(self) -> None:
-        """Begin to watch drift once there is a learned baseline."""
-        assert self._learner is not None  # noqa: S101 - the caller has looked
-        baseline = self._learner.learned()
-        if baseline is not None:
-            drift = self._drift_from(baseline, self._worker)
-            drift.start(self._publisher)
-            self.recorder.reduce_inputs = _reducer(baseline, None)
-            self.drift, self._learner = drift, None
-
-    def _run(self) -> None:
-        self._guarded("memory", self._take_room)
-        interval = self.config.flush_interval
-        due = time.monotonic() + interval
-        while not self._stop.wait(max(0.0, min(TAKE_IN_SECONDS, due - time.monotonic()))):
-            began = time.monotonic()
-            if began < due:
-                self.take_in()
-            else:
-                self.flush(rests_within(self._publishing_seconds, interval))
-                due = next_flush(began, time.monotonic(), interval)
-
-    def _take_room(self) -> None:
-        self._room = take_room()
-
-    def _guarded(self, phase: str, function: Any, *args: Any) -> None:
+        if not self._flushing.acquire(timeout=self.config.flush_interval):
+            return 0.0
         try:
-            function(*args)
-        except Exception:
-            self.count_error(phase)
+            return self._pipeline.flush(rests, until=until)
+        finally:
+            self._flushing.release()
 
-    def _take_in(self, calls: list[Call], pause: Callable[[], None]) -> None:
-        self._guarded("calls", self.calls.add, calls)
-        self._dropped["input_too_large"] += sum(call.too_large for call in calls)
-        self._out_of_memory += sum(call.out_of_memory for call in calls)
-        pause()
-        self._guarded("outputs", self._take_in_outputs, calls)
-        pause()
-        if self._learner is not None:
-            self._guarded("inputs", self._collect, calls, self._learner)
-        if self.drift is not None:
-            self._guarded("inputs", self._take_in_inputs, calls, pause)
+    def take_in(self, until: float = math.inf) -> None:
+        """Take in finished calls, to be judged and published at the next flush; `until` as in `flush`."""
+        if self._flushing.acquire(timeout=self.config.flush_interval):
+            try:
+                self._pipeline.take_in(until)
+            finally:
+                self._flushing.release()
 
-    def _take_in_inputs(self, calls: list[Call], pause: Callable[[], None]) -> None:
-        assert self.drift is not None  # noqa: S101 - the caller has looked
-        for rows in joined(call.inputs for call in calls):
-            self.drift.add_inputs(rows, pause)
+    def forked(self) -> None:
+        """Begin anew in a forked process, at its own first call."""
+        try:
+            self._flushing = threading.Lock()
+            self.faults.forget()
+            self.recorder.forget(first=self._begin_anew)
+            if self._learner is not None:
+                self._learner.forget()
+            forget = getattr(self._publisher, "forked", None)
+            if forget is not None:
+                forget()
+            self._pipeline = self._new_pipeline()
+            self._loop = self._new_loop()
+        except BaseException as fault:
+            self.faults.count("loop", fault)
 
-    def _take_in_outputs(self, calls: list[Call]) -> None:
-        for rows in joined(call.outputs for call in calls):
-            signals = self.predictions.add(rows)
-            if self.drift is not None:
-                self.drift.add_outputs(signals)
+    def _begin(self) -> None:
+        self._started = True
+        atexit.register(self.stop)
+        try:
+            self._loop.start()
+        except RuntimeError as fault:  # no more threads or memory for one
+            self.faults.count("loop", fault)
+            logger.error("TorchVitals cannot start its flush thread, so nothing is published: %s", fault)
 
-    def _sample_memory(self) -> None:
-        self.memory = self._sampler.sample()
+    def _begin_anew(self) -> None:
+        """Begin in a forked process, off the request path."""
+        if self._started:
+            self._series_due = True
+            self._begin()
 
-    def _start_series(self) -> None:
-        publisher = self._publisher
-        self.calls.start(publisher)
-        self.predictions.start(publisher)
-        if self.drift is not None:
-            self.drift.start(publisher)
-        publisher.increase(m.ANOMALIES, ("high_memory",), 0)
-        publisher.increase(m.OUT_OF_MEMORY, (self._device,), 0)
-        for phase in PHASES:
-            publisher.increase(m.MONITOR_ERRORS, (phase,), 0)
-        for reason in DROPS:
-            publisher.increase(m.MONITOR_DROPPED, (reason,), 0)
-        publisher.increase(m.MONITOR_SECONDS, ("flush",), 0)
-        for signal, value in self.config.thresholds.exported().items():
-            publisher.set(m.THRESHOLD, (signal,), value)
-        self._guarded("publish", self._publish_runtime, publisher)
-        publisher.set(m.INFLIGHT, (self._worker,), 0)
-        publisher.set(m.SAMPLED_RATIO, (self._worker,), 1)
-        if self._sampler.on_device:
-            publisher.increase(m.ALLOCATION_RETRIES, (self._device,), 0)
-        publisher.set(m.WINDOW_EVALUATED, (self._worker,), time.time())
-        publisher.flush()
+    def _new_loop(self) -> FlushLoop:
+        return FlushLoop(
+            self.config.flush_interval,
+            prepare=self._prepare,
+            take_in=self.take_in,
+            flush=self.flush,
+            faults=self.faults,
+        )
 
-    def _publish(self, publisher: Publisher) -> None:
-        self.calls.publish(publisher)
-        self.predictions.publish(publisher)
-        if self.drift is not None:
-            self.drift.publish(publisher)
-        if self.memory is not None:
-            for (device, kind), value in self.memory.bytes.items():
-                publisher.set(m.MEMORY, (self._worker, device, kind), value)
-            if self.memory.allocation_retries:
-                publisher.increase(m.ALLOCATION_RETRIES, (self._device,), self.memory.allocation_retries)
-            limit = self.config.thresholds.memory_bytes
-            if limit is not None and self.memory.peak_device_bytes > limit:
-                publisher.increase(m.ANOMALIES, ("high_memory",), 1)
-        if self._out_of_memory:
-            publisher.increase(m.OUT_OF_MEMORY, (self._device,), self._out_of_memory)
-            self._out_of_memory = 0
-
-    def _publish_runtime(self, publisher: Publisher) -> None:
-        """Say how the worker runs the model; a series cannot be taken back, so what was true before becomes 0."""
-        if self._runtime is None:
-            return
-        runtime, shown = self._runtime(), self._shown_runtime
-        if runtime != shown:
-            if shown is not None:
-                publisher.set(m.RUNTIME_INFO, (self._worker, *shown), 0)
-            publisher.set(m.RUNTIME_INFO, (self._worker, *runtime), 1)
-            self._shown_runtime = runtime
-
-    def _publish_own(self, publisher: Publisher, seconds: float) -> None:
-        dropped, self.recorder.dropped = self.recorder.dropped, 0
-        self._dropped["queue_full"] += dropped
-        errors, self._errors = self._errors, Counter()
-        for phase, amount in errors.items():
-            publisher.increase(m.MONITOR_ERRORS, (phase,), amount)
-        for reason, amount in self._dropped.items():
-            if amount:
-                publisher.increase(m.MONITOR_DROPPED, (reason,), amount)
-        self._dropped.clear()
-        publisher.set(m.INFLIGHT, (self._worker,), self.recorder.oldest_seconds())
-        publisher.set(m.SAMPLED_RATIO, (self._worker,), self.recorder.sampler.adapt())
-        publisher.increase(m.MONITOR_SECONDS, ("flush",), seconds)
-        publisher.set(m.WINDOW_EVALUATED, (self._worker,), time.time())
-        publisher.flush()
-
-
-def _reducer(
-    baseline: Optional[Baseline], learner: Optional[BaselineLearner]
-) -> Optional[Callable[[Any], Any]]:
-    """Return what makes a few numbers of inputs on the request path; None where they are columns already."""
-    if baseline is None:
-        return None if learner is None else learner.reduce
-    return None if baseline.inputs is None else reducer(baseline.inputs)
+    def _prepare(self) -> None:
+        if self._series_due:
+            self._series_due = False
+            self._pipeline.start()
+        self._room = take_room()

@@ -95,7 +95,7 @@ def test_no_traffic_and_no_limit():
 def test_only_large_inputs_are_measured(value, measured):
     ticks = []
     sampler = LargeInputSampler(0.05, clock=lambda: ticks.append(1) or len(ticks))
-    recorder = Recorder(warmup=0, capture_inputs=True, on_error=pytest.fail, sampler=sampler)
+    recorder = Recorder(warmup=0, capture_inputs=True, sampler=sampler)
     call = recorder.begin()
     ticks.clear()
     recorder.inputs(call, value)
@@ -111,9 +111,7 @@ def test_what_is_left_out_still_counts_as_a_call_with_its_outputs():
         clock.now += 100 * MILLISECOND
         return images.mean((2, 3))
 
-    recorder = Recorder(
-        warmup=0, capture_inputs=True, on_error=pytest.fail, reduce_inputs=reduce, sampler=sampler
-    )
+    recorder = Recorder(warmup=0, capture_inputs=True, reduce_inputs=reduce, sampler=sampler)
 
     def serve(count):
         for _ in range(count):

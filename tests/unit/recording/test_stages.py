@@ -12,6 +12,7 @@ import torch
 from torchvitals.recording import capture as capture_module
 from torchvitals.recording.capture import TooLargeError, capture
 from torchvitals.recording.clocks import EventClock, EventPool, StageClock, SyncClock
+from torchvitals.recording.guard import recorded
 from torchvitals.recording.recorder import MAX_WAITING_CALLS, Recorder
 from torchvitals.recording.rows import joined
 from torchvitals.recording.stages import instrument_stages
@@ -40,22 +41,16 @@ class Slow(Handler):
 
 
 def recorder_of(**options):
-    errors = []
-    options = {"warmup": 0, "capture_inputs": True, "on_error": errors.append, **options}
-    recorder = Recorder(**options)
-    recorder.errors = errors
-    return recorder
+    return Recorder(**{"warmup": 0, "capture_inputs": True, **options})
+
+
+def describe(call, args, kwargs):
+    (data,) = args
+    call.requests = len(data)
 
 
 def run(handler, data, recorder):
-    call = recorder.begin()
-    try:
-        result = handler.handle(data)
-    except Exception as error:
-        recorder.fail(call, requests=len(data), error=error)
-        raise
-    recorder.finish(call, requests=len(data), failed=0)
-    return result
+    return recorded(handler.handle, recorder, describe)(data)
 
 
 def instrumented(handler, recorder, clock=None):
@@ -78,7 +73,9 @@ def test_an_overridden_stage_is_measured_once_with_what_it_calls_by_super():
     recorder = recorder_of()
     handler = instrumented(Slow(), recorder)
     run(handler, [[1.0]], recorder)
-    assert recorder.take()[0].inference_ns < 2 * 40_000_000
+    (call,) = recorder.take()
+    # Counted twice, as much again would not fit into the call.
+    assert 20_000_000 <= call.inference_ns <= call.handle_ns
 
 
 def test_inputs_and_outputs_are_copies():
@@ -141,7 +138,7 @@ def test_a_copy_that_fails_never_reaches_the_request(monkeypatch):
     recorder = recorder_of()
     monkeypatch.setattr("torchvitals.recording.recorder.capture", broken)
     assert run(instrumented(Handler(), recorder), [[1.0]], recorder) == [[2.0]]
-    assert recorder.errors == ["capture", "capture"]
+    assert recorder.faults.take() == {"capture": 2}
 
 
 def test_large_inputs_are_left_out_and_said():
@@ -298,7 +295,7 @@ class OnDevice(Handler):
 def test_events_give_the_devices_time_once_it_is_known_and_are_used_again():
     FakeEvent.now, FakeEvent.done, FakeEvent.made = 0.0, False, 0
     recorder = recorder_of()
-    clock = EventClock(EventPool(FakeEvent, lambda: None), recorder.errors.append)
+    clock = EventClock(EventPool(FakeEvent, lambda: None), recorder.faults)
     handler = instrumented(OnDevice(), recorder, clock)
     run(handler, [[1.0]], recorder)
     (call,) = recorder.take()
@@ -316,9 +313,9 @@ def test_a_failing_event_costs_the_mark_and_nothing_else():
             raise RuntimeError("device lost")
 
     recorder = recorder_of()
-    clock = EventClock(EventPool(Broken, lambda: None), recorder.errors.append)
+    clock = EventClock(EventPool(Broken, lambda: None), recorder.faults)
     assert run(instrumented(Handler(), recorder, clock), [[1.0]], recorder) == [[2.0]]
-    assert set(recorder.errors) == {"timing"}
+    assert set(recorder.faults.take()) == {"timing"}
 
 
 def test_sync_waits_at_the_end_of_each_stage_inside_its_time():
@@ -329,7 +326,7 @@ def test_sync_waits_at_the_end_of_each_stage_inside_its_time():
         waits.append(1)
         time.sleep(0.005)
 
-    run(instrumented(Handler(), recorder, SyncClock(wait, recorder.errors.append)), [[1.0]], recorder)
+    run(instrumented(Handler(), recorder, SyncClock(wait, recorder.faults)), [[1.0]], recorder)
     (call,) = recorder.take()
     assert len(waits) == 3
     assert min(call.preprocess_ns, call.inference_ns, call.postprocess_ns) >= 5_000_000
@@ -340,9 +337,9 @@ def test_a_failing_synchronisation_never_reaches_the_request():
         raise RuntimeError("device lost")
 
     recorder = recorder_of()
-    clock = SyncClock(broken, recorder.errors.append)
+    clock = SyncClock(broken, recorder.faults)
     assert run(instrumented(Handler(), recorder, clock), [[1.0]], recorder) == [[2.0]]
-    assert recorder.errors == ["timing"] * 3
+    assert recorder.faults.take() == {"timing": 3}
 
 
 def test_compilations_are_counted_by_pytorchs_own_counter():

@@ -19,6 +19,7 @@ from ts.protocol import otf_message_handler
 
 from torchvitals import Baseline, BaselineError, ConfigurationError, TorchVitalsError
 from torchvitals.publishers.memory import MemoryPublisher
+from torchvitals.servers.torchserve import handler as handler_module
 from torchvitals.telemetry import catalogue as m
 
 HANDLERS = Path(__file__).parents[3] / "handlers"
@@ -72,7 +73,7 @@ def publisher(monkeypatch):
     """Series in memory instead of lines on stdout; the lines have tests of their own."""
     publisher = MemoryPublisher()
     monkeypatch.setattr(
-        "torchvitals.servers.torchserve.handler.TorchServePublisher", lambda metrics, **names: publisher
+        "torchvitals.servers.torchserve.loading.TorchServePublisher", lambda metrics, **names: publisher
     )
     return publisher
 
@@ -101,7 +102,7 @@ def load(monkeypatch, publisher):
 
 
 def monitor_of(service):
-    return service._entry_point.args[0].monitor
+    return handler_module.monitor_of(service._entry_point.__wrapped__.__self__)
 
 
 def predict(service, *rows, headers=None):

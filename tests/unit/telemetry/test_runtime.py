@@ -388,7 +388,7 @@ def test_the_series_of_a_precision_that_is_no_more_becomes_0(monitor):
 def test_a_failure_is_counted_and_logged_by_the_flush(monitor, caplog):
     handler = Handler(Net())
     monitor, publisher = monitor(handler)
-    monitor._runtime._autocast._device_type = UNKNOWN
+    monitor._pipeline._runtime._autocast._device_type = UNKNOWN
     run(handler)
     with caplog.at_level(logging.ERROR):
         monitor.flush()

@@ -19,7 +19,7 @@ def learner_of(folder, rows=300):
 def worker(folder, publisher, name="9000"):
     config = MonitoringConfig(learn=300, flush_interval=10, warmup=0, window=200, overhead_budget=None)
     monitor = Monitor(config, publisher, learner=learner_of(folder), worker=name)
-    monitor._guarded("publish", monitor._start_series)
+    monitor._pipeline.start()
     return monitor
 
 

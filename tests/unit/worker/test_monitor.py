@@ -29,7 +29,7 @@ def publisher():
 def monitor_of(publisher, baseline=None, **options):
     config = MonitoringConfig(**{"warmup": 0, "flush_interval": 60, **options})
     monitor = Monitor(config, publisher, baseline=baseline, worker="9000")
-    monitor._guarded("publish", monitor._start_series)
+    monitor._pipeline.start()
     return monitor
 
 
@@ -193,7 +193,7 @@ def test_what_the_devices_allocator_says_is_published(publisher, monkeypatch):
     monkeypatch.setattr(torch.cuda, "mem_get_info", lambda device: (1, 2))
     config = MonitoringConfig(timing="off", flush_interval=60)
     monitor = Monitor(config, publisher, device=torch.device("cuda", 0), worker="9000")
-    monitor._guarded("publish", monitor._start_series)
+    monitor._pipeline.start()
     assert publisher.series[m.ALLOCATION_RETRIES.name, ("cuda0",)] == 0
     for _ in range(2):
         monitor.flush()

@@ -27,6 +27,7 @@ class _Info:
         self._info = info
 
     def __call__(self, msg: object, *args: Any, **kwargs: Any) -> None:
-        if not (isinstance(msg, str) and msg == RECEIVED):
-            # One more frame lies between the caller and the record.
-            self._info(msg, *args, **{**kwargs, "stacklevel": kwargs.get("stacklevel", 1) + 1})
+        if type(msg) is str and msg == RECEIVED:
+            return
+        # One more frame lies between the caller and the record.
+        self._info(msg, *args, **{**kwargs, "stacklevel": kwargs.get("stacklevel", 1) + 1})

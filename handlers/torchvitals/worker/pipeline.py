@@ -1,0 +1,269 @@
+"""From calls that have ended to published values: take in, judge, publish."""
+
+from __future__ import annotations
+
+import math
+import time
+from collections import Counter
+from collections.abc import Callable, Iterator
+from typing import Any, Optional
+
+from ..baseline.schema import BaselineData
+from ..config import MonitoringConfig
+from ..drift.detector import DriftDetector
+from ..recording.call import CallRecord
+from ..recording.clocks import EventClock, StageClock
+from ..recording.devices import device_name
+from ..recording.recorder import Recorder
+from ..recording.rows import joined
+from ..telemetry import catalogue as m
+from ..telemetry.calls import CallTelemetry
+from ..telemetry.drift import DriftTelemetry
+from ..telemetry.memory import MemorySample, MemorySampler
+from ..telemetry.predictions import PredictionTelemetry
+from ..telemetry.publisher import GuardedPublisher, Publisher
+from ..telemetry.runtime import RuntimeLabels
+from .learning import BaselineLearner
+from .pacing import FLUSH_SHARE, Pacer
+from .reducing import reducer_of
+
+# Where a fault of ours may come: on the request path, then in the flush thread.
+PHASES = (
+    "begin", "capture", "timing", "requests", "end", "coalesce",
+    "loop", "calls", "inputs", "outputs", "drift", "memory", "publish",
+)  # fmt: skip
+DROPS = ("queue_full", "memory_full", "input_too_large", "not_finite")
+
+
+class Pipeline:
+    """Takes the calls of one recorder in, judges the windows, and publishes. For the flush thread.
+
+    Each part is guarded: what one raises is counted by phase, and the next part runs.
+
+    learner: makes the baseline from rows served, where there is no file. runtime: called at each flush for the values
+    of `model_runtime_info` after `worker`.
+    """
+
+    def __init__(
+        self,
+        config: MonitoringConfig,
+        recorder: Recorder,
+        clock: StageClock,
+        publisher: Publisher,
+        *,
+        baseline: Optional[BaselineData] = None,
+        learner: Optional[BaselineLearner] = None,
+        device: Any = None,
+        worker: str = "0",
+        runtime: Optional[Callable[[], RuntimeLabels]] = None,
+    ) -> None:
+        self._config = config
+        self._recorder = recorder
+        self._faults = recorder.faults
+        self._publisher = publisher
+        self._worker = worker
+        self._device = device_name(device)
+        self.calls = CallTelemetry(
+            config.thresholds, clock, self._faults, device_clock=isinstance(clock, EventClock)
+        )
+        self.predictions = PredictionTelemetry(
+            baseline.outputs if baseline else None, config.thresholds, window=config.windows[0]
+        )
+        self.drift = self._drift_from(baseline) if baseline is not None else None
+        self._learner = learner if baseline is None else None
+        self.memory: Optional[MemorySample] = None
+        self._sampler = MemorySampler(device)
+        self._runtime = runtime
+        self._shown_runtime: Optional[RuntimeLabels] = None
+        self._errors: Counter[str] = Counter()
+        self._dropped: Counter[str] = Counter()
+        self._out_of_memory = 0
+        # CPU time of this thread that is not published yet.
+        self._seconds = 0.0
+
+    def start(self) -> None:
+        """Make every series exist, so that its first increase is seen."""
+        publisher = GuardedPublisher(self._publisher, self._faults.note)
+        self._guarded("publish", self._start_series, publisher)
+
+    def take_in(self, until: float = math.inf) -> None:
+        """Take in the calls that wait, to be judged and published at the next flush.
+
+        until: a time of `time.monotonic` after which the rest waits for the next turn.
+        """
+        began = time.thread_time()
+        pause = Pacer().pause
+        for calls in self._slices():
+            self._take_in(calls, pause)
+            pause()
+            if time.monotonic() >= until:
+                break
+        self._guarded("timing", self.calls.read_device_clock)
+        self._seconds += time.thread_time() - began
+
+    def flush(self, rests: float, *, until: float = math.inf) -> float:
+        """Take in the calls that wait, judge the windows, and publish; return CPU seconds of judging and publishing.
+
+        rests: how many times as long as it works it rests while it judges and publishes. until: as in `take_in`.
+        """
+        self.take_in(until)
+        began = time.thread_time()
+        pause = Pacer(rests, patience=2 * FLUSH_SHARE * self._config.flush_interval).pause
+        if self._learner is not None:
+            self._guarded("drift", self._learn)
+        if self.drift is not None:
+            self._guarded("drift", self.drift.evaluate, pause)
+        self._guarded("memory", self._sample_memory)
+        publisher = GuardedPublisher(self._publisher, self._faults.note, pause)
+        for part in (
+            self.calls.publish,
+            self.predictions.publish,
+            self._publish_drift,
+            self._publish_memory,
+            self._publish_runtime,
+            self._publish_own,
+        ):
+            self._guarded("publish", part, publisher)
+        spent = time.thread_time() - began
+        self._guarded("publish", self._publish_seconds, publisher, spent)
+        self._guarded("publish", self._publish_errors)
+        publisher.flush()
+        return spent
+
+    def _guarded(self, phase: str, part: Callable[..., Any], *args: Any) -> None:
+        try:
+            part(*args)
+        except BaseException as fault:
+            self._faults.note(phase, fault)
+
+    def _slices(self) -> Iterator[list[CallRecord]]:
+        """Yield the recorder's slices; a fault ends them for this turn."""
+        try:
+            yield from self._recorder.slices()
+        except GeneratorExit:
+            raise
+        except BaseException as fault:
+            self._faults.note("calls", fault)
+
+    def _take_in(self, calls: list[CallRecord], pause: Callable[[], None]) -> None:
+        self._guarded("calls", self.calls.add, calls)
+        self._dropped["input_too_large"] += sum(call.too_large for call in calls)
+        self._dropped["memory_full"] += sum(call.crowded_out for call in calls)
+        self._out_of_memory += sum(call.out_of_memory for call in calls)
+        pause()
+        self._guarded("outputs", self._take_in_outputs, calls)
+        pause()
+        if self._learner is not None:
+            self._guarded("inputs", self._collect, calls, self._learner)
+        if self.drift is not None:
+            self._guarded("inputs", self._take_in_inputs, calls, self.drift, pause)
+
+    def _take_in_inputs(
+        self, calls: list[CallRecord], drift: DriftTelemetry, pause: Callable[[], None]
+    ) -> None:
+        for rows in joined(call.inputs for call in calls):
+            drift.add_inputs(rows, pause)
+
+    def _take_in_outputs(self, calls: list[CallRecord]) -> None:
+        for rows in joined(call.outputs for call in calls):
+            signals = self.predictions.add(rows)
+            if self.drift is not None:
+                self.drift.add_outputs(signals)
+
+    def _collect(self, calls: list[CallRecord], learner: BaselineLearner) -> None:
+        learner.add(joined(call.inputs for call in calls), joined(call.outputs for call in calls))
+
+    def _learn(self) -> None:
+        """Begin to watch drift once there is a learned baseline."""
+        baseline = self._learner.learned() if self._learner is not None else None
+        if baseline is not None:
+            drift = self._drift_from(baseline)
+            drift.start(GuardedPublisher(self._publisher, self._faults.note))
+            self._recorder.reduce_inputs = reducer_of(baseline, None)
+            self.drift, self._learner = drift, None
+
+    def _drift_from(self, baseline: BaselineData) -> DriftTelemetry:
+        config = self._config
+        detector = DriftDetector(
+            baseline,
+            window=config.windows,
+            psi_floor=config.thresholds.psi or 0.0,
+            psi_floors=config.features.psi,
+            ignored=config.features.ignored(baseline),
+        )
+        return DriftTelemetry(detector, worker=self._worker, max_features=config.max_features)
+
+    def _sample_memory(self) -> None:
+        self.memory = self._sampler.sample()
+
+    def _start_series(self, publisher: Publisher) -> None:
+        self.calls.start(publisher)
+        self.predictions.start(publisher)
+        if self.drift is not None:
+            self.drift.start(publisher)
+        publisher.increase(m.ANOMALIES, ("high_memory",), 0)
+        publisher.increase(m.OUT_OF_MEMORY, (self._device,), 0)
+        for phase in PHASES:
+            publisher.increase(m.MONITOR_ERRORS, (phase,), 0)
+        for reason in DROPS:
+            publisher.increase(m.MONITOR_DROPPED, (reason,), 0)
+        publisher.increase(m.MONITOR_SECONDS, ("flush",), 0)
+        for signal, value in self._config.thresholds.exported().items():
+            publisher.set(m.THRESHOLD, (signal,), value)
+        self._guarded("publish", self._publish_runtime, publisher)
+        publisher.set(m.INFLIGHT, (self._worker,), 0)
+        publisher.set(m.SAMPLED_RATIO, (self._worker,), 1)
+        if self._sampler.on_device:
+            publisher.increase(m.ALLOCATION_RETRIES, (self._device,), 0)
+        publisher.set(m.WINDOW_EVALUATED, (self._worker,), time.time())
+        publisher.flush()
+
+    def _publish_drift(self, publisher: Publisher) -> None:
+        if self.drift is not None:
+            self.drift.publish(publisher)
+
+    def _publish_memory(self, publisher: Publisher) -> None:
+        if self.memory is not None:
+            for (device, kind), value in self.memory.bytes.items():
+                publisher.set(m.MEMORY, (self._worker, device, kind), value)
+            if self.memory.allocation_retries:
+                publisher.increase(m.ALLOCATION_RETRIES, (self._device,), self.memory.allocation_retries)
+            limit = self._config.thresholds.memory_bytes
+            if limit is not None and self.memory.peak_device_bytes > limit:
+                publisher.increase(m.ANOMALIES, ("high_memory",), 1)
+        amount, self._out_of_memory = self._out_of_memory, 0
+        if amount:
+            publisher.increase(m.OUT_OF_MEMORY, (self._device,), amount)
+
+    def _publish_runtime(self, publisher: Publisher) -> None:
+        """Say how the worker runs the model; a series cannot be taken back, so what was true before becomes 0."""
+        if self._runtime is None:
+            return
+        runtime, shown = self._runtime(), self._shown_runtime
+        if runtime != shown:
+            if shown is not None:
+                publisher.set(m.RUNTIME_INFO, (self._worker, *shown), 0)
+            publisher.set(m.RUNTIME_INFO, (self._worker, *runtime), 1)
+            self._shown_runtime = runtime
+
+    def _publish_own(self, publisher: Publisher) -> None:
+        amount, self._recorder.dropped = self._recorder.dropped, 0
+        dropped, self._dropped = self._dropped, Counter()
+        dropped["queue_full"] += amount
+        for reason, amount in dropped.items():
+            if amount:
+                publisher.increase(m.MONITOR_DROPPED, (reason,), amount)
+        publisher.set(m.INFLIGHT, (self._worker,), self._recorder.oldest_seconds())
+        publisher.set(m.SAMPLED_RATIO, (self._worker,), self._recorder.sampler.adapt())
+        publisher.set(m.WINDOW_EVALUATED, (self._worker,), time.time())
+
+    def _publish_seconds(self, publisher: Publisher, spent: float) -> None:
+        seconds, self._seconds = self._seconds + spent, 0.0
+        publisher.increase(m.MONITOR_SECONDS, ("flush",), seconds)
+
+    def _publish_errors(self) -> None:
+        """Send how many faults came; those that a publisher does not take are sent once it takes them again."""
+        self._errors.update(self._faults.take())
+        for phase, amount in list(self._errors.items()):
+            self._publisher.increase(m.MONITOR_ERRORS, (phase,), amount)
+            del self._errors[phase]
