@@ -136,7 +136,7 @@ class Recorder:
         try:
             call.handle_ns = perf_counter_ns() - call.started_ns
             self._graphs = graphs = compiled_graphs()
-            call.compiled = graphs - call.graphs
+            call.compiled = max(0, graphs - call.graphs)
             if self._warmup_left > 0:
                 self._warmup_left -= 1
                 call.warmup = True

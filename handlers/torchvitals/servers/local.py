@@ -11,6 +11,7 @@ import torch
 from ..config import MonitoringConfig
 from ..publishers.memory import MemoryPublisher
 from ..recording.call import CallRecord
+from ..recording.faults import Faults
 from ..recording.guard import recorded
 from ..recording.stages import instrument_stages
 from ..telemetry.publisher import Publisher
@@ -37,9 +38,15 @@ class MonitoredModel:
         self.model = model
         self.config = config or MonitoringConfig()
         device = _device_of(model)
-        runtime = Runtime(model, device)
+        faults = Faults()
+        runtime = Runtime(model, device, faults)
         self.monitor = Monitor(
-            self.config, publisher or MemoryPublisher(), baseline=baseline, device=device, runtime=runtime
+            self.config,
+            publisher or MemoryPublisher(),
+            baseline=baseline,
+            device=device,
+            runtime=runtime,
+            faults=faults,
         )
         recorder = self.monitor.recorder
         instrument_stages(self, recorder, self.monitor.clock)

@@ -9,6 +9,7 @@ from typing import Any, Optional
 import torch
 
 from ..recording.devices import device_name
+from ..recording.faults import Faults
 
 # The first run is left alone: a compiler that works during it would be slowed down. The next few tell.
 FIRST_WATCHED, LAST_WATCHED = 2, 4
@@ -26,18 +27,15 @@ class Runtime:
     model: a torch.nn.Module of any kind, or something else, of which less is known. device: what it runs on, or None.
     """
 
-    def __init__(self, model: Any, device: Any) -> None:
+    def __init__(self, model: Any, device: Any, faults: Optional[Faults] = None) -> None:
         module = model if isinstance(model, torch.nn.Module) else None
         self._device = device_name(device)
         self._parameters = _parameter_types(module)
         self._compiled = str(module is not None and _compiled(module)).lower()
-        self._autocast = AutocastWatch(_device_type(module, device))
+        self._autocast = AutocastWatch(_device_type(module, device), faults or Faults())
 
     def __call__(self) -> RuntimeLabels:
-        """Return the labels; raise, once, what went wrong on the request path."""
-        error, self._autocast.error = self._autocast.error, None
-        if error is not None:
-            raise error
+        """Return the labels."""
         precision = self._autocast.precision or self._parameters
         return (self._device, precision, torch.__version__, self._compiled)
 
@@ -51,15 +49,15 @@ class AutocastWatch:
 
     precision: `autocast_bfloat16` and so on, of the latest run watched; None without autocast. Autocast inside a
     compiled or scripted model, and in threads that the handler starts, is beyond it.
-    error: what went wrong, for the flush thread to raise: a run never sees it.
+    A fault of ours is noted; a run never sees it.
 
     Python's profiling hook tells of each function that is called meanwhile, `torch.autocast.__enter__` among them. It
     leaves the model as it is: a forward hook in it would be compiled, scripted, traced and copied along with it.
     """
 
-    def __init__(self, device_type: str) -> None:
+    def __init__(self, device_type: str, faults: Faults) -> None:
         self.precision: Optional[str] = None
-        self.error: Optional[Exception] = None
+        self._faults = faults
         self._device_type = device_type
         self._runs = 0
         self._found: Optional[str] = None
@@ -72,28 +70,32 @@ class AutocastWatch:
 
         @functools.wraps(inference)
         def watched(*args: Any, **kwargs: Any) -> Any:
-            self._runs += 1
-            if self._runs >= LAST_WATCHED and vars(handler).get("inference") is watched:
-                handler.inference = inference
-            if self._runs < FIRST_WATCHED or not self._begin():
-                return inference(*args, **kwargs)
+            watching = False
+            try:
+                self._runs += 1
+                if self._runs >= LAST_WATCHED and vars(handler).get("inference") is watched:
+                    handler.inference = inference
+                watching = self._runs >= FIRST_WATCHED and self._begin()
+            except BaseException as fault:
+                self._faults.note("timing", fault)
             try:
                 return inference(*args, **kwargs)
             finally:
-                self._end()
+                try:
+                    if watching:
+                        self._end()
+                except BaseException as fault:
+                    sys.setprofile(None)
+                    self._faults.note("timing", fault)
 
         handler.inference = watched
 
     def _begin(self) -> bool:
         """Begin to look; False where somebody else profiles this thread."""
-        try:
-            if sys.getprofile() is not None or not torch.amp.is_autocast_available(self._device_type):
-                return False
-            on = torch.is_autocast_enabled(self._device_type)
-            self._found = _autocast(torch.get_autocast_dtype(self._device_type)) if on else None
-        except Exception as error:
-            self.error = error
+        if sys.getprofile() is not None or not torch.amp.is_autocast_available(self._device_type):
             return False
+        on = torch.is_autocast_enabled(self._device_type)
+        self._found = _autocast(torch.get_autocast_dtype(self._device_type)) if on else None
         sys.setprofile(self._called)
         return True
 
@@ -109,8 +111,8 @@ class AutocastWatch:
             autocast = frame.f_locals["self"]
             if autocast._enabled and autocast.device == self._device_type:
                 self._found = _autocast(autocast.fast_dtype)
-        except Exception as error:
-            self.error = error
+        except BaseException as fault:
+            self._faults.note("timing", fault)
 
 
 def _autocast(dtype: Any) -> str:

@@ -14,8 +14,15 @@ from torch._dynamo.utils import counters
 
 from torchvitals import Monitor, MonitoredModel, MonitoringConfig
 from torchvitals.publishers.memory import MemoryPublisher
+from torchvitals.recording.faults import Faults
 from torchvitals.telemetry import catalogue as m
-from torchvitals.telemetry.runtime import COMPILED_IN_PLACE, LAST_WATCHED, AutocastWatch, Runtime
+from torchvitals.telemetry.runtime import (
+    COMPILED_IN_PLACE,
+    FIRST_WATCHED,
+    LAST_WATCHED,
+    AutocastWatch,
+    Runtime,
+)
 
 ROWS = torch.zeros(2, 4)
 CPU = torch.device("cpu")
@@ -90,8 +97,8 @@ def made(kind, dtype=torch.float32):
     return KINDS[kind](Net().to(dtype), ROWS.to(dtype))
 
 
-def watched(handler):
-    runtime = Runtime(handler.model, CPU)
+def watched(handler, faults=None):
+    runtime = Runtime(handler.model, CPU, faults)
     runtime.watch(handler)
     return runtime
 
@@ -148,7 +155,7 @@ def test_autocast_around_all_that_a_handler_does_is_seen():
 
 def test_autocast_of_another_device_says_nothing():
     handler = Handler(Net(), dtype=torch.bfloat16)
-    watch = AutocastWatch("cuda")
+    watch = AutocastWatch("cuda", Faults())
     watch.watch(handler)
     assert run(handler) is torch.bfloat16
     assert watch.precision is None
@@ -310,14 +317,26 @@ def test_a_handler_may_remake_its_model_during_any_request(remake, when):
     assert dict(handler.model._forward_pre_hooks) == {}
 
 
-def test_a_failure_never_reaches_the_run_and_is_raised_where_the_labels_are_asked_for(kind):
-    handler = Handler(made(kind), dtype=torch.bfloat16)
-    runtime = watched(handler)
+def test_a_failure_never_reaches_the_run_and_is_noted(kind):
+    handler, faults = Handler(made(kind), dtype=torch.bfloat16), Faults()
+    runtime = watched(handler, faults)
     runtime._autocast._device_type = UNKNOWN
     assert run(handler) is torch.bfloat16
-    with pytest.raises(RuntimeError, match=UNKNOWN):
-        runtime()
+    assert faults.take() == {"timing": LAST_WATCHED - FIRST_WATCHED + 1}
     assert precision(runtime) == "float32"
+
+
+@pytest.mark.parametrize("place", ["_begin", "_end"])
+def test_what_is_raised_around_a_run_never_reaches_it(monkeypatch, place):
+    def fail(self):
+        raise SystemExit
+
+    handler, faults = Handler(Net(), dtype=torch.bfloat16), Faults()
+    watched(handler, faults)
+    monkeypatch.setattr(AutocastWatch, place, fail)
+    assert run(handler) is torch.bfloat16
+    assert faults.take() == {"timing": LAST_WATCHED - FIRST_WATCHED + 1}
+    assert sys.getprofile() is None
 
 
 def test_threads_keep_their_profilers_and_end_the_watch_together():
@@ -350,8 +369,8 @@ def monitor():
 
     def start(handler):
         publisher = MemoryPublisher()
-        config = MonitoringConfig(flush_interval=10)
-        monitor = Monitor(config, publisher, worker="9000", runtime=watched(handler))
+        config, faults = MonitoringConfig(flush_interval=10), Faults()
+        monitor = Monitor(config, publisher, worker="9000", runtime=watched(handler, faults), faults=faults)
         monitors.append(monitor)
         monitor.start()
         return monitor, publisher
@@ -393,8 +412,8 @@ def test_a_failure_is_counted_and_logged_by_the_flush(monitor, caplog):
     with caplog.at_level(logging.ERROR):
         monitor.flush()
         monitor.flush()
-    assert UNKNOWN in caplog.text
-    assert publisher.value(m.MONITOR_ERRORS, "publish") == 1
+    assert "is_autocast_available" in caplog.text
+    assert publisher.value(m.MONITOR_ERRORS, "timing") == LAST_WATCHED - FIRST_WATCHED + 1
     assert shown(publisher) == {"float32": 1}
 
 

@@ -62,7 +62,7 @@ def load(handler: Any, initialize: Callable[[Any], Any], context: Any) -> tuple[
     else:
         initialize(context)
     device = getattr(served, "device", None)
-    runtime = Runtime(getattr(served, "model", None), device)
+    runtime = Runtime(getattr(served, "model", None), device, faults)
     monitor = Monitor(
         config,
         TorchServePublisher(context.metrics, model_name=name, model_version=version),
