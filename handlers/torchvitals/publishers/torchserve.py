@@ -74,19 +74,28 @@ class CoalescedMetric(CachingMetric):  # type: ignore[misc]
     def add_or_update(self, value: float, dimension_values: list[Any] = [], request_id: str = "") -> None:  # noqa: B006
         """Hold the update back; what TorchServe would refuse goes to TorchServe, which says why."""
         try:
-            key = tuple(dimension_values)
-            if key in self._known or self._takes(key):
-                counter = self.metric_type == MetricTypes.COUNTER
-                number = value if type(value) is float or type(value) is int else _number(value)
-                if (0.0 if counter else -LARGEST) <= number <= LARGEST:  # not so for nan
-                    with self._lock:
-                        self._held[key] = self._held.get(key, 0) + number if counter else number
-                    return
-        except TypeError:
-            pass  # no list of values, or one of them is a list itself
+            if self.hold(value, dimension_values):
+                return
         except BaseException as fault:
             self._faults.note("coalesce", fault)
         super().add_or_update(value, dimension_values, request_id)
+
+    def hold(self, value: float, dimension_values: list[Any]) -> bool:
+        """Hold an update back; False for one that is TorchServe's to emit or to refuse."""
+        try:
+            key = tuple(dimension_values)
+            known = key in self._known
+        except TypeError:  # no list of values, or one of them is a list itself
+            return False
+        if not known and not self._takes(key):
+            return False
+        counter = self.metric_type == MetricTypes.COUNTER
+        number = value if type(value) is float or type(value) is int else _number(value)
+        if not (0.0 if counter else -LARGEST) <= number <= LARGEST:  # nan neither
+            return False
+        with self._lock:
+            self._held[key] = self._held.get(key, 0) + number if counter else number
+        return True
 
     def _takes(self, key: tuple[Any, ...]) -> bool:
         """Tell whether updates with new label values can be held back, and know them from now on."""
@@ -156,9 +165,12 @@ class CoalescingMetrics(MetricsCacheYamlImpl):  # type: ignore[misc]
         """Add a time as TorchServe does; its own two a request (HandlerTime, PredictionTime) take a short way."""
         plain = idx is None and not dimensions and metric_type is MetricTypes.GAUGE
         if plain and name in self.times and self.request_ids is not None:
-            metric, labels = self.times[name]
-            metric.add_or_update(value, labels)
-            return
+            try:
+                metric, labels = self.times[name]
+                if metric.hold(value, labels):
+                    return
+            except BaseException as fault:
+                self.faults.note("coalesce", fault)
         super().add_time(name, value, idx, unit, list(dimensions or []), metric_type)
         if plain and self.request_ids is not None:
             try:

@@ -61,6 +61,7 @@ class _Ending:
         """Let a record wait that could not be completed: the call counts, without durations."""
         if self._recorder.running.pop(call, False):
             call.timed = False
+            call.requests = call.requests or 1
             self._recorder.waiting.append(call)
         self._note("end", fault)
 

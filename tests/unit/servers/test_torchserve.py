@@ -1,120 +1,19 @@
 """MonitoredHandler as TorchServe's worker uses it: its own loader, service and context, without the front end."""
 
-import json
 import logging
 import shutil
 import socket
 import struct
 import sys
-import textwrap
 import time
-from pathlib import Path
 
-import numpy as np
 import pytest
 import torch
-from ts.metrics.metric_cache_yaml_impl import MetricsCacheYamlImpl
-from ts.model_loader import TsModelLoader
 from ts.protocol import otf_message_handler
 
-from torchvitals import Baseline, BaselineError, ConfigurationError, TorchVitalsError
-from torchvitals.publishers.memory import MemoryPublisher
-from torchvitals.servers.torchserve import handler as handler_module
+from tests.unit.servers.serving import BASELINE, HANDLERS, SUBCLASS, configure, monitor_of, predict
+from torchvitals import BaselineError, ConfigurationError, TorchVitalsError
 from torchvitals.telemetry import catalogue as m
-
-HANDLERS = Path(__file__).parents[3] / "handlers"
-BASELINE = "linear-1.0.json"
-
-SUBCLASS = """
-import torch
-from torchvitals import MonitoredHandler
-
-class MyHandler(MonitoredHandler):
-    def preprocess(self, data):
-        return torch.tensor([row["body"] for row in data], dtype=torch.float32)
-"""
-
-
-@pytest.fixture(scope="module")
-def baseline():
-    rng = np.random.default_rng(5)
-    return Baseline.fit(rng.normal(size=(2000, 4)), outputs=rng.normal(size=(2000, 3)), name="linear")
-
-
-@pytest.fixture
-def archive(tmp_path, baseline):
-    """The folder that TorchServe unpacks a model archive into."""
-    (tmp_path / "MAR-INF").mkdir()
-    manifest = {
-        "model": {
-            "modelName": "linear",
-            "modelVersion": "1.0",
-            "handler": "my_handler",
-            "serializedFile": "model.pt",
-            "configFile": "model-config.yaml",
-        }
-    }
-    (tmp_path / "MAR-INF" / "MANIFEST.json").write_text(json.dumps(manifest))
-    torch.manual_seed(0)
-    torch.jit.trace(torch.nn.Linear(4, 3), torch.zeros(1, 4)).save(tmp_path / "model.pt")
-    baseline.save(tmp_path / BASELINE)
-    configure(tmp_path, f"baseline: {BASELINE}")
-    (tmp_path / "my_handler.py").write_text(SUBCLASS)
-    return tmp_path
-
-
-def configure(archive, text):
-    body = textwrap.indent(textwrap.dedent(text), "    ")
-    (archive / "model-config.yaml").write_text(f"handler:\n  monitoring:\n{body}\n")
-
-
-@pytest.fixture
-def publisher(monkeypatch):
-    """Series in memory instead of lines on stdout; the lines have tests of their own."""
-    publisher = MemoryPublisher()
-    monkeypatch.setattr(
-        "torchvitals.servers.torchserve.loading.TorchServePublisher", lambda metrics, **names: publisher
-    )
-    return publisher
-
-
-@pytest.fixture
-def load(monkeypatch, publisher):
-    services = []
-    # A handler that is loaded shadows it, those of other tests too.
-    monkeypatch.delitem(vars(logging.getLogger()), "info", raising=False)
-
-    def load_archive(folder, handler="my_handler"):
-        monkeypatch.syspath_prepend(folder)
-        for name in ("my_handler", "monitored_handler", "plain_handler"):
-            sys.modules.pop(name, None)
-        cache = MetricsCacheYamlImpl("metrics.yaml")
-        cache.initialize_cache()
-        cache.model_name = "linear"
-        service = TsModelLoader().load("linear", str(folder), handler, None, 1, metrics_cache=cache)
-        service.set_cl_socket(None)
-        services.append(service)
-        return service
-
-    yield load_archive
-    for service in services:
-        monitor_of(service).stop()
-
-
-def monitor_of(service):
-    return handler_module.monitor_of(service._entry_point.__wrapped__.__self__)
-
-
-def predict(service, *rows, headers=None):
-    requests = [
-        {
-            "requestId": f"r{index}".encode(),
-            "headers": [{"name": name, "value": value} for name, value in (headers or {}).items()],
-            "parameters": [{"name": "body", "value": row, "contentType": "application/json"}],
-        }
-        for index, row in enumerate(rows)
-    ]
-    return service.predict(requests)
 
 
 def test_a_subclass_is_measured_where_it_overrides(load, archive, publisher):
