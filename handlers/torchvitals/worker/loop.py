@@ -48,6 +48,7 @@ class FlushLoop:
         self._faults = faults
         self._ended = threading.Event()
         self._thread: Optional[threading.Thread] = None
+        self._prepared = False
         self._due = 0.0
         self._publishing_seconds = 0.0
 
@@ -80,7 +81,8 @@ class FlushLoop:
                 time.sleep(RETRY_SECONDS)
 
     def _turns(self) -> None:
-        if not self._ended.is_set():
+        if not self._prepared:
+            self._prepared = True
             self._survive(self._prepare)
         while not self._ended.is_set():
             self._survive(self._turn)
