@@ -1,4 +1,4 @@
-"""The architecture, as far as import-linter does not hold it: no import is hidden, and the root has no modules of its own."""
+"""The architecture beyond import-linter: no import is hidden, and the root has no modules of its own."""
 
 import ast
 from pathlib import Path
@@ -10,8 +10,8 @@ import torchvitals
 PACKAGE = Path(torchvitals.__file__).parent
 MODULES = sorted(PACKAGE.rglob("*.py"))
 FOLDERS = {
-    "accuracy", "baseline", "cli", "drift", "featurizers", "publishers", "recording", "servers", "telemetry", "training",
-    "worker",
+    "accuracy", "baseline", "cli", "drift", "featurizers", "publishers", "recording", "servers", "telemetry",
+    "training", "worker",
 }  # fmt: skip
 
 
