@@ -17,6 +17,7 @@ from prometheus_client import CollectorRegistry, start_http_server
 from prometheus_client.core import Metric as Family
 from prometheus_client.registry import Collector
 
+from torchvitals.drift.statistics import STATISTICS
 from torchvitals.telemetry import catalogue as metrics
 
 # A canary of flight_delay is served beside its stable version.
@@ -72,7 +73,7 @@ VALUES = {
     "class": CLASSES,
     "reason": ("missing", "infinite", "below_range", "above_range", "unseen_category", "bad_shape"),
     "window": ("1000",),
-    "statistic": ("kl_divergence", "wasserstein_distance"),
+    "statistic": tuple(statistic.name for statistic in STATISTICS.learned),
     "worker": (*WORKERS, DEAD_WORKER),
     "device": ("cuda0",),
     "phase": ("flush", "capture"),
@@ -232,7 +233,7 @@ def _single(name: str, labels: dict[str, str], value: float) -> Family:
 def _histogram(metric: metrics.Metric) -> metrics.Histogram:
     return next(
         entry
-        for entry in metrics.DECLARED
+        for entry in metrics.CATALOGUE
         if isinstance(entry, metrics.Histogram) and metric.name.startswith(f"{entry.name}_")
     )
 
@@ -259,7 +260,7 @@ def growth(metric: metrics.Metric, labels: dict[str, str], *, is_canary: bool = 
 # orders them.
 SAME = {
     metrics.DRIFTED_RATIO.name: len(DRIFTED) / len(FEATURES),
-    metrics.MISSING_RATIO.name: 0.0,
+    metrics.feature_gauge("missing_ratio").name: 0.0,
     metrics.BASELINE_SAMPLES.name: 1000.0,
     metrics.WINDOW_SAMPLES.name: 1000.0,
     metrics.INFLIGHT.name: 0.02,

@@ -18,7 +18,7 @@ from ..featurizers import InputKind, Inputs, described
 from ..featurizers.columns import at_model_precision, text_or_none
 from ..featurizers.outputs import Outputs
 from ..featurizers.row_distance import RowDistance
-from .variation import JUDGED, Variation
+from .variation import Variation
 
 SCHEMA = "torchvitals/baseline/1"
 REBUILD = "rebuild it with 'torchvitals baseline build'"
@@ -104,8 +104,9 @@ class Feature(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
             return f"{where}: edges do not ascend"
         if any(low > high for low, high in zip(self.quantiles, self.quantiles[1:])):
             return f"{where}: quantiles do not ascend"
-        if any(set(JUDGED) - set(variation.quantiles) for variation in self.variation):
-            return f"{where}: its variation lacks one of {', '.join(JUDGED)}"
+        for variation in self.variation:
+            if not variation.quantiles or not all(variation.quantiles.values()):
+                return f"{where}: its variation at {variation.window} rows lacks the quantiles of a statistic"
         return ""
 
 

@@ -2,18 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from typing import Optional
 
 import msgspec
 import numpy as np
 
-# How far beyond the farthest training window a served one must go, as a distance. A divergence grows with the square
-# of a small distance, so its margin is squared.
-MARGIN = 1.5
-# Statistics of shape and of location: a narrow window saturates the one, never the other.
-MARGINS = {"kl_divergence": MARGIN**2, "wasserstein_distance": MARGIN}
-JUDGED = tuple(MARGINS)
 QUANTILES = (0.5, 0.9, 0.99, 1.0)
 # Fewer disjoint windows than this say too little about their largest.
 MIN_WINDOWS = 20
@@ -31,22 +25,28 @@ class Variation(msgspec.Struct, frozen=True, kw_only=True):
     windows: int
     quantiles: dict[str, list[float]]
 
-    def limit(self, statistic: str) -> float:
-        """Return how far a served window may go: the farthest training window, and a margin."""
-        return MARGINS[statistic] * self.quantiles[statistic][-1]
+    def farthest(self, statistic: str) -> Optional[float]:
+        """Return the farthest training window's value; None for a statistic that the file was written without."""
+        values = self.quantiles.get(statistic)
+        return values[-1] if values else None
 
 
-def summarise(window: int, evaluations: list[dict[str, float]]) -> Variation:
-    """Return the variation of one feature; an evaluation has a value for each statistic that is judged."""
+def summarise(window: int, evaluations: Sequence[dict[str, float]]) -> Variation:
+    """Return the variation of one feature.
+
+    Args:
+        window: rows in each window.
+        evaluations: one or more windows; the values of the same statistics in each, by name.
+    """
     quantiles = {
         statistic: np.quantile([values[statistic] for values in evaluations], QUANTILES).tolist()
-        for statistic in JUDGED
+        for statistic in evaluations[0]
     }
     return Variation(window=window, windows=len(evaluations), quantiles=quantiles)
 
 
 def usable(variations: Iterable[Variation], window: int) -> Optional[Variation]:
-    """Return the variation to judge a window size by: its own, else that of the next smaller size.
+    """Return the variation to judge a window of so many rows by: its own, else that of the next smaller size.
 
     Larger windows stray less, so a smaller one's limits are safe, only less sharp. None without any.
     """
@@ -55,5 +55,5 @@ def usable(variations: Iterable[Variation], window: int) -> Optional[Variation]:
 
 
 def shortfall(samples: int, window: int) -> int:
-    """Return how many more rows in time order it takes to know how windows of this size vary."""
+    """Return how many more rows in time order it takes to know how windows of so many rows vary; 0 for enough."""
     return max(0, MIN_WINDOWS * window - samples)

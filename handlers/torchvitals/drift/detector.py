@@ -15,7 +15,8 @@ from ..baseline.schema import BaselineData, Source
 from ..featurizers.columns import at_model_precision
 from ..featurizers.outputs import output_signals
 from ..featurizers.row_distance import NAME as ROW_DISTANCE
-from .verdict import PSI_FLOOR, Comparison, DriftReport, Reference, evaluate
+from .comparison import Comparison, Reference
+from .verdict import PSI_FLOOR, DriftReport, evaluate
 from .window import RollingWindow
 
 CONFIDENCE = "confidence"

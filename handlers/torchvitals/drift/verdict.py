@@ -4,58 +4,53 @@ from __future__ import annotations
 
 from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass, field, replace
-from typing import Optional
+from typing import Any, Optional
 
 import numpy as np
-from numpy.typing import NDArray
 
-from ..baseline.binning import Binning
 from ..baseline.schema import Feature
-from ..baseline.variation import JUDGED, usable
+from ..baseline.variation import usable
 from ..featurizers.row_distance import NAME as ROW_DISTANCE
-from .statistics import (
-    benjamini_hochberg,
-    gaussian_kl_divergence,
-    js_distance,
-    kl_divergence,
-    mean_shift_sigmas,
-    population_stability_index,
-    smoothed_shares,
-    two_sample_p_value,
-    wasserstein_distance,
-)
-from .statistics.scale import safe_std
-from .window import RollingWindow
+from .comparison import Comparison
+from .statistics import STATISTICS, PopulationStabilityIndex, PValue, benjamini_hochberg
 
 FALSE_DISCOVERY_RATE = 0.01
 PSI_FLOOR = 0.1
 TINY = 1e-12
 
+PSI = PopulationStabilityIndex.name
+P_VALUE = PValue.name
+
 
 @dataclass(frozen=True)
 class FeatureDrift:
-    """One feature's statistics; divergences in nats, distances and shifts in baseline standard deviations.
+    """One feature's statistics: an attribute each, such as `drift.psi`, and all of them in `values`.
 
+    Divergences are in nats, distances and shifts in baseline standard deviations; docs/metrics.md has the unit of each.
     `threshold` has, by statistic, the limit learned from the training data's own windows; empty where none is known.
     `full` tells whether the window holds all the rows it can: limits learned from whole windows judge whole ones.
-    A feature without finite values in the window has moments and Wasserstein distance of 0; its
+    A feature without finite values in the window has the baseline's moments and a Wasserstein distance of 0; its
     `missing_ratio` tells.
     """
 
     name: str
     source: str
     samples: int
-    kl_divergence: float
-    gaussian_kl_divergence: float
-    psi: float
-    js_distance: float
-    wasserstein_distance: float
-    mean_shift_sigmas: float
-    missing_ratio: float
-    p_value: float
+    values: dict[str, float]
     drifted: bool
     threshold: dict[str, float] = field(default_factory=dict)
     full: bool = True
+
+    def __getattr__(self, name: str) -> float:
+        # Through __dict__: pickle and copy look attributes up before there are any values.
+        values = self.__dict__.get("values", {})
+        if name in values:
+            return float(values[name])
+        known = f"; its statistics are {', '.join(values)}" if values and not name.startswith("_") else ""
+        raise AttributeError(f"FeatureDrift has no attribute '{name}'{known}")
+
+    def __dir__(self) -> list[str]:
+        return [*super().__dir__(), *self.values]
 
     @property
     def beyond(self) -> bool:
@@ -66,7 +61,7 @@ class FeatureDrift:
     def excess(self) -> float:
         """How many times its limit the statistic that exceeds it most has; 0 where no limit is known."""
         return max(
-            (getattr(self, name) / max(limit, TINY) for name, limit in self.threshold.items()), default=0.0
+            (self.values[name] / max(limit, TINY) for name, limit in self.threshold.items()), default=0.0
         )
 
 
@@ -95,93 +90,6 @@ class DriftReport:
         return sum(f.drifted for f in self.features.values()) / len(self.features) if self.features else 0.0
 
 
-class Reference:
-    """The baseline's side of a comparison, as arrays; made once."""
-
-    def __init__(self, binning: Binning) -> None:
-        self.features = features = binning.features
-        self.counts = binning.baseline_counts()
-        self.shares = smoothed_shares(self.counts, binning.mask)
-        self.mean = np.array([feature.mean for feature in features])
-        self.std = np.array([feature.std for feature in features])
-        self.ordered = np.array(
-            [feature.kind != "categorical" and bool(feature.quantiles) for feature in features]
-        )
-        self.grids = [np.array(feature.quantiles) for feature in features]
-
-
-class Comparison:
-    """The arrays that the statistics need, for d features at once; made anew at each evaluation.
-
-    pause: called between pieces of work.
-    """
-
-    def __init__(
-        self, reference: Reference, window: RollingWindow, pause: Callable[[], None] = lambda: None
-    ) -> None:
-        view = window.view()
-        self.pause = pause
-        self.reference = reference
-        self.samples = window.samples
-        self.window = window.size
-        self.counts = view.counts.astype(np.float64)
-        self.shares = smoothed_shares(self.counts, window.binning.mask)
-        finite = np.isfinite(view.rows)
-        holes = ~finite
-        number = finite.sum(axis=0)
-        some = number > 0
-        divisor = np.maximum(number, 1)
-        # Around the baseline's mean: float32 rows far from 0 would lose their variance to rounding.
-        centred = view.rows - reference.mean
-        centred[holes] = 0.0
-        offset = centred.sum(axis=0) / divisor
-        centred -= offset
-        centred[holes] = 0.0
-        variance = (centred**2).sum(axis=0) / divisor
-        self.measured: NDArray[np.bool_] = some & reference.ordered
-        self.mean: NDArray[np.float64] = np.where(self.measured, reference.mean + offset, reference.mean)
-        self.std: NDArray[np.float64] = np.where(self.measured, np.sqrt(variance), reference.std)
-        pause()
-        # (d, n). NaN and infinities sort to the ends; `number` tells how many in front are finite.
-        self.sorted_values = view.rows.T.copy()
-        self.sorted_values[holes.T] = np.inf
-        self.sorted_values.sort(axis=1)
-        self.finite = number
-
-    def wasserstein(self) -> NDArray[np.float64]:
-        """Return each feature's distance in baseline standard deviations, (d,)."""
-        reference = self.reference
-        distance = np.zeros(len(reference.features))
-        for column in np.flatnonzero(self.measured):
-            values = self.sorted_values[column, : self.finite[column]].astype(np.float64)
-            distance[column] = wasserstein_distance(reference.grids[column], values)
-            self.pause()
-        return distance / safe_std(reference.std, reference.mean, reference.std)
-
-
-# Name in FeatureDrift and (after `model_feature_`) in the metrics, and how it is computed.
-STATISTICS: dict[str, Callable[[Comparison], NDArray[np.float64]]] = {
-    "kl_divergence": lambda c: kl_divergence(c.reference.shares, c.shares),
-    "gaussian_kl_divergence": lambda c: gaussian_kl_divergence(
-        c.reference.mean, c.reference.std, c.mean, c.std
-    ),
-    "psi": lambda c: population_stability_index(c.reference.shares, c.shares),
-    "js_distance": lambda c: js_distance(c.reference.shares, c.shares),
-    "wasserstein_distance": lambda c: c.wasserstein(),
-    "mean_shift_sigmas": lambda c: mean_shift_sigmas(c.reference.mean, c.reference.std, c.mean),
-    "missing_ratio": lambda c: missing_ratio(c),
-    "p_value": lambda c: two_sample_p_value(c.reference.counts, c.counts),
-}
-
-
-def missing_ratio(comparison: Comparison) -> NDArray[np.float64]:
-    """Return the share of missing values, (d,); 0 for an empty window."""
-    features = comparison.reference.features
-    last = np.array([feature.bins - 1 for feature in features], dtype=np.intp)
-    missing = comparison.counts[np.arange(len(features)), last]
-    return np.asarray(missing / max(comparison.samples, 1))
-
-
 def evaluate(
     comparisons: list[Comparison],
     *,
@@ -192,37 +100,46 @@ def evaluate(
     """Judge the windows of one model together.
 
     A feature drifted when its two-sample test is significant among all features (Benjamini-Hochberg at 1 %), its
-    PSI is at least the feature's floor, and, where the baseline knows how far its own windows stray, one of KL and
-    Wasserstein goes beyond that. `pause` is called between pieces of work.
+    PSI is at least the feature's floor, and, where the baseline knows how far its own windows stray, a statistic that
+    has a learned limit goes beyond it.
+
+    Args:
+        comparisons: one for each source, inputs and outputs.
+        psi_floors: the smallest PSI that counts as drift, by name of the feature; each feature is in it.
+        ignored: source and name of features that are not judged, and not in the report.
+        pause: called between pieces of work.
+
+    Raises:
+        ValueError: a statistic has not one value for each feature.
     """
     found: list[FeatureDrift] = []
     for comparison in comparisons:
-        values = {}
-        for name, statistic in STATISTICS.items():
-            values[name] = statistic(comparison)
-            pause()
-        for column, feature in enumerate(comparison.reference.features):
+        values = _statistics(comparison, pause)
+        for feature, numbers in zip(comparison.reference.features, values):
             if (feature.source, feature.name) in ignored:
                 continue
-            numbers = {name: float(value[column]) for name, value in values.items()}
             found.append(
                 FeatureDrift(
                     name=feature.name,
                     source=feature.source,
                     samples=comparison.samples,
+                    values=numbers,
                     drifted=False,
                     threshold=thresholds(feature, comparison.window),
                     full=comparison.samples >= comparison.window,
-                    **numbers,
                 )
             )
             pause()
-    significant = benjamini_hochberg(np.array([drift.p_value for drift in found]), FALSE_DISCOVERY_RATE)
+    significant = benjamini_hochberg(
+        np.array([drift.values[P_VALUE] for drift in found]), FALSE_DISCOVERY_RATE
+    )
     found = [
-        replace(drift, drifted=bool(flag) and drift.psi >= psi_floors[drift.name] and drift.beyond)
+        replace(drift, drifted=True)
+        if flag and drift.values[PSI] >= psi_floors[drift.name] and drift.beyond
+        else drift
         for drift, flag in zip(found, significant)
     ]
-    found.sort(key=lambda drift: (not drift.drifted, drift.name == ROW_DISTANCE, -drift.excess, -drift.psi))
+    found.sort(key=_place)
     samples = max((comparison.samples for comparison in comparisons), default=0)
     features: dict[str, FeatureDrift] = {}
     for drift in found:
@@ -232,6 +149,42 @@ def evaluate(
 
 
 def thresholds(feature: Feature, window: int) -> dict[str, float]:
-    """Return the limits that the training data's own windows set, by statistic; empty without any."""
+    """Return the limits that the training data's own windows set, by statistic.
+
+    Args:
+        feature: the feature, as the baseline describes it.
+        window: rows in the window that is judged; the limits are those of this size, else of the next smaller one.
+
+    Returns:
+        Limits in the statistics' own units. A statistic that the baseline was built without has none.
+    """
     variation = usable(feature.variation, window)
-    return {} if variation is None else {name: variation.limit(name) for name in JUDGED}
+    if variation is None:
+        return {}
+    limits = {}
+    for statistic in STATISTICS.learned:
+        farthest = variation.farthest(statistic.name)
+        if farthest is not None and statistic.margin is not None:
+            limits[statistic.name] = statistic.margin * farthest
+    return limits
+
+
+def _statistics(comparison: Comparison, pause: Callable[[], None]) -> list[dict[str, float]]:
+    """Return every statistic by its name, a feature after the other."""
+    count = len(comparison.reference.features)
+    names, columns = [], []
+    for statistic in STATISTICS:
+        values = statistic.of(comparison)
+        if values.shape != (count,):
+            raise ValueError(
+                f"statistic '{statistic.name}' has values of shape {values.shape} for {count} features; "
+                f"return one value a feature in {type(statistic).__name__}.of"
+            )
+        names.append(statistic.name)
+        columns.append(values.tolist())
+        pause()
+    return [dict(zip(names, numbers)) for numbers in zip(*columns)]
+
+
+def _place(drift: FeatureDrift) -> tuple[Any, ...]:
+    return not drift.drifted, drift.name == ROW_DISTANCE, -drift.excess, -drift.values[PSI]

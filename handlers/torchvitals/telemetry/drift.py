@@ -14,24 +14,12 @@ from numpy.typing import NDArray
 from ..baseline.schema import BaselineData, Feature, Source
 from ..drift.detector import DriftDetector
 from ..drift.hysteresis import Hysteresis
+from ..drift.statistics import STATISTICS
 from ..drift.verdict import DriftReport, FeatureDrift, thresholds
 from ..errors import BaselineError
 from ..featurizers.row_distance import NAME as ROW_DISTANCE
 from . import catalogue as m
 from .publisher import Publisher
-
-# Gauge and the FeatureDrift field that it shows.
-FEATURE_GAUGES = (
-    (m.KL, "kl_divergence"),
-    (m.GAUSSIAN_KL, "gaussian_kl_divergence"),
-    (m.PSI, "psi"),
-    (m.JS_DISTANCE, "js_distance"),
-    (m.WASSERSTEIN, "wasserstein_distance"),
-    (m.MEAN_SHIFT, "mean_shift_sigmas"),
-    (m.MISSING_RATIO, "missing_ratio"),
-    (m.P_VALUE, "p_value"),
-    (m.DRIFTED, "drifted"),
-)
 
 # A feature's place in the baseline, the feature, and the labels of its bins.
 Exported = tuple[int, Feature, list[str]]
@@ -40,37 +28,44 @@ logger = logging.getLogger(__name__)
 
 
 class DriftTelemetry:
-    """Keeps the windows of one worker and counts what passed through them."""
+    """Keeps the windows of one worker and counts what passed through them.
 
-    def __init__(self, monitor: DriftDetector, *, worker: str, max_features: int) -> None:
-        self._monitor = monitor
-        self._hysteresis = {size: Hysteresis(size) for size in monitor.sizes}
+    Args:
+        detector: has the windows and the baseline.
+        worker: value of the label `worker`.
+        max_features: input features with series of their own, in the baseline's order; the row's distance comes on top.
+    """
+
+    def __init__(self, detector: DriftDetector, *, worker: str, max_features: int) -> None:
+        self._detector = detector
+        self._hysteresis = {size: Hysteresis(size) for size in detector.sizes}
         self._worker = worker
+        self._gauges = [(m.feature_gauge(statistic.name), statistic.name) for statistic in STATISTICS]
         # Features with series of their own, and their bins' labels; all the others count in the verdict and the ratio.
         self._exported: dict[Source, list[Exported]] = {}
-        for source in monitor.sources:
+        for source in detector.sources:
             rows = [
                 (row, feature, feature.bin_labels)
-                for row, feature in enumerate(monitor.baseline.of_source(source))
-                if (source, feature.name) not in monitor.ignored
+                for row, feature in enumerate(detector.baseline.of_source(source))
+                if (source, feature.name) not in detector.ignored
             ]
             self._exported[source] = _most_telling(rows, max_features) if source == "input" else rows
         self._shown = {(source, f.name) for source, rows in self._exported.items() for _, f, _ in rows}
         self._observed: dict[Source, NDArray[np.int64]] = {}
         self._invalid: Counter[tuple[str, str]] = Counter()
-        self._ranges = _Ranges(monitor.baseline.column_features)
+        self._ranges = _Ranges(detector.baseline.column_features)
         self._stale = False
         self._reports: dict[int, DriftReport] = {}
 
     @property
     def report(self) -> Optional[DriftReport]:
         """The latest verdict on the smallest window; None before the first rows."""
-        return self._reports.get(self._monitor.sizes[0])
+        return self._reports.get(self._detector.sizes[0])
 
     @property
     def baseline(self) -> BaselineData:
         """What the windows are compared with."""
-        return self._monitor.baseline
+        return self._detector.baseline
 
     def start(self, publisher: Publisher) -> None:
         """Describe the baseline and make every counter series exist."""
@@ -81,14 +76,14 @@ class DriftTelemetry:
         if baseline.accuracy is not None:
             publisher.set(m.BASELINE_ACCURACY, (), baseline.accuracy.ratio)
         for source, exported in self._exported.items():
-            shares = self._monitor.reference(source).shares
+            shares = self._detector.reference(source).shares
             for row, feature, bin_labels in exported:
                 for column, label in enumerate(bin_labels):
                     publisher.set(
                         m.BASELINE_BIN_RATIO, (source, feature.name, label), float(shares[row, column])
                     )
                     publisher.increase(m.OBSERVATIONS, (source, feature.name, label), 0)
-                for size in self._monitor.sizes:
+                for size in self._detector.sizes:
                     for statistic, limit in thresholds(feature, size).items():
                         publisher.set(m.DRIFT_THRESHOLD, (source, feature.name, statistic, str(size)), limit)
         publisher.increase(m.INPUT_INVALID, ("all", "bad_shape"), 0)
@@ -97,9 +92,11 @@ class DriftTelemetry:
                 publisher.increase(m.INPUT_INVALID, (feature.name, reason), 0)
 
     def add_inputs(self, values: NDArray[Any], pause: Callable[[], None] = lambda: None) -> None:
-        """Take in (n, d) inputs; another width than the baseline's is counted and logged.
+        """Take in inputs; another width than the baseline's is counted and logged.
 
-        pause: called between pieces of work.
+        Args:
+            values: (n, d) rows, a column for each input feature; more axes are flattened.
+            pause: called between pieces of work.
         """
         try:
             rows = self.baseline.encode_rows(values)
@@ -108,24 +105,28 @@ class DriftTelemetry:
             logger.error("inputs cannot be compared with the baseline: %s", error)
             return
         pause()
-        self._count("input", self._monitor.update_inputs(rows))
+        self._count("input", self._detector.update_inputs(rows))
         pause()
         self._invalid.update(self._ranges.outside(rows))
 
     def add_outputs(self, signals: dict[str, NDArray[np.float64]]) -> None:
         """Take in output features by name, each (n,), where the baseline has outputs."""
-        if "output" in self._monitor.sources:
-            self._count("output", self._monitor.update_outputs(signals))
+        if "output" in self._detector.sources:
+            self._count("output", self._detector.update_outputs(signals))
 
     def evaluate(self, pause: Callable[[], None]) -> None:
-        """Judge the windows, if rows came since the last time."""
+        """Judge the windows, if rows came since the last time.
+
+        Args:
+            pause: called between pieces of work.
+        """
         if not self._stale:
             return
-        for size in self._monitor.sizes:
-            report = self._monitor.report(window=size, pause=pause)
+        for size in self._detector.sizes:
+            report = self._detector.report(window=size, pause=pause)
             judged = report.features.values()
             drifted = {_key(drift) for drift in judged if drift.drifted}
-            steady = self._hysteresis[size].update(map(_key, judged), drifted, self._monitor.rows_seen)
+            steady = self._hysteresis[size].update(map(_key, judged), drifted, self._detector.rows_seen)
             features = {
                 name: replace(drift, drifted=_key(drift) in steady) for name, drift in report.features.items()
             }
@@ -152,8 +153,9 @@ class DriftTelemetry:
         for drift in report.features.values():
             if _key(drift) in self._shown:
                 labels = (drift.source, drift.name, window, self._worker)
-                for metric, field in FEATURE_GAUGES:
-                    publisher.set(metric, labels, float(getattr(drift, field)))
+                for metric, statistic in self._gauges:
+                    publisher.set(metric, labels, drift.values[statistic])
+                publisher.set(m.DRIFTED, labels, float(drift.drifted))
         for name, share in report.row_shares.items():
             if ("input", name) in self._shown:
                 publisher.set(m.ROW_SHARE, ("input", name, window, self._worker), share)
@@ -178,7 +180,7 @@ def _most_telling(rows: list[Exported], most: int) -> list[Exported]:
 
 
 class _Ranges:
-    """What the training data held, to tell values that they did not."""
+    """What the training data held, to find values that they never did."""
 
     def __init__(self, features: list[Feature]) -> None:
         self._features = features

@@ -8,8 +8,9 @@ from typing import Any, TypeVar
 import msgspec
 
 from ..baseline.schema import BaselineData, Feature
-from ..baseline.variation import JUDGED, STRIDES_PER_WINDOW, shortfall, summarise
+from ..baseline.variation import STRIDES_PER_WINDOW, shortfall, summarise
 from ..drift.detector import DriftDetector
+from ..drift.statistics import STATISTICS
 
 B = TypeVar("B", bound=BaselineData)
 
@@ -43,7 +44,7 @@ def calibrate(
             found = {(drift.source, drift.name): drift for drift in monitor.report().features.values()}
             for place, feature in enumerate(features):
                 drift = found[feature.source, feature.name]
-                evaluations[place].append({name: getattr(drift, name) for name in JUDGED})
+                evaluations[place].append({one.name: drift.values[one.name] for one in STATISTICS.learned})
             done += 1
             progress(done, total)
         features = [_with(feature, size, values) for feature, values in zip(features, evaluations)]

@@ -36,7 +36,7 @@ def served(baseline, config):
 
 
 def shown(publisher):
-    return {labels[1] for (name, labels) in publisher.series if name == m.PSI.name}
+    return {labels[1] for (name, labels) in publisher.series if name == m.feature_gauge("psi").name}
 
 
 ALL = {"amount", "age", "hour", "row_distance", "predicted_class", "confidence", "entropy", "margin"}

@@ -157,7 +157,7 @@ def test_lines_go_out_some_at_a_time_each_write_in_one_piece(cache, caplog):
     caplog.set_level("INFO")
     publisher = publisher_of(cache)
     for index in range(500):
-        publisher.set(m.KL, ("input", f"column {index} ä", "1000", "9000"), index)
+        publisher.set(m.feature_gauge("kl_divergence"), ("input", f"column {index} ä", "1000", "9000"), index)
     publisher.flush()
     publisher.flush()
     writes = [record.getMessage() for record in caplog.records]

@@ -7,8 +7,9 @@ import pytest
 
 from examples.flight_delay.data import COLUMNS, between, load_flights
 from torchvitals import Baseline, DriftMonitor
-from torchvitals.baseline.variation import MARGINS, MIN_WINDOWS, shortfall
+from torchvitals.baseline.variation import MIN_WINDOWS, shortfall
 from torchvitals.drift.hysteresis import Hysteresis
+from torchvitals.drift.statistics import STATISTICS
 from torchvitals.drift.statistics.significance import monte_carlo_p_value, two_sample_p_value
 
 STRIDE = 250
@@ -79,8 +80,13 @@ def test_the_limit_is_the_farthest_training_window_and_a_margin(year, ordered):
     variation = temp.variation[0]
     assert variation.windows == 147
     drift = ordered.compare(year[COLUMNS].head(1000)).features["temp"]
-    for statistic, margin in MARGINS.items():
-        assert drift.threshold[statistic] == pytest.approx(margin * variation.quantiles[statistic][-1])
+    assert {statistic.name: statistic.margin for statistic in STATISTICS.learned} == {
+        "kl_divergence": 2.25,
+        "wasserstein_distance": 1.5,
+    }
+    for statistic in STATISTICS.learned:
+        farthest = variation.quantiles[statistic.name][-1]
+        assert drift.threshold[statistic.name] == pytest.approx(statistic.margin * farthest)
 
 
 def test_too_few_rows_for_a_window_size_are_said_and_the_smaller_ones_limits_used(ordered):

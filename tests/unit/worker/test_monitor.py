@@ -216,7 +216,7 @@ def test_drift_shows_in_the_gauges(publisher, baseline):
     serve(monitor, rows(50) + moved, scores(50))
     monitor.flush()
     assert publisher.value(m.DRIFTED, *labels) == 1
-    assert publisher.value(m.MEAN_SHIFT, *labels) == pytest.approx(4, abs=0.3)
+    assert publisher.value(m.feature_gauge("mean_shift_sigmas"), *labels) == pytest.approx(4, abs=0.3)
     assert publisher.value(m.DRIFTED_RATIO, "200", "9000") == pytest.approx(2 / 7)  # and the row's distance
 
 
@@ -354,6 +354,8 @@ def test_features_beyond_the_budget_count_in_the_ratio_alone(publisher):
     for _ in range(2):
         serve(monitor, torch.randn(500, 5) + torch.tensor([0.0, 0, 0, 0, 5]), scores(500))
         monitor.flush()
-    shown = {labels[1] for (name, labels) in publisher.series if name == m.KL.name}
+    shown = {
+        labels[1] for (name, labels) in publisher.series if name == m.feature_gauge("kl_divergence").name
+    }
     assert shown == {"f0", "f1", "row_distance"}
     assert publisher.value(m.DRIFTED_RATIO, "1000", "9000") == pytest.approx(2 / 6)

@@ -1,15 +1,41 @@
-"""The statistics, one a file; each knows arrays alone."""
+"""The statistics, one a file; each knows arrays alone.
 
-from .gaussian_kl import gaussian_kl_divergence
-from .js import js_distance
-from .kl import kl_divergence
-from .mean_shift import mean_shift_sigmas
-from .psi import population_stability_index
+`STATISTICS` lists them. Reports, series, docs and dashboards have them in this order.
+"""
+
+from .gaussian_kl import GaussianKLDivergence, gaussian_kl_divergence
+from .js import JSDistance, js_distance
+from .kl import KLDivergence, kl_divergence
+from .mean_shift import MeanShift, mean_shift_sigmas
+from .missing import MissingRatio
+from .p_value import PValue
+from .psi import PopulationStabilityIndex, population_stability_index
+from .registry import Statistics
 from .shares import smoothed_shares
 from .significance import benjamini_hochberg, two_sample_p_value
-from .wasserstein import wasserstein_distance
+from .statistic import Compared, Statistic
+from .wasserstein import WassersteinDistance, wasserstein_distance
+
+STATISTICS = Statistics(
+    (
+        KLDivergence(),
+        GaussianKLDivergence(),
+        PopulationStabilityIndex(),
+        JSDistance(),
+        WassersteinDistance(),
+        MeanShift(),
+        MissingRatio(),
+        PValue(),
+    )
+)
 
 __all__ = [
+    "STATISTICS",
+    "Compared",
+    "PValue",
+    "PopulationStabilityIndex",
+    "Statistic",
+    "Statistics",
     "benjamini_hochberg",
     "gaussian_kl_divergence",
     "js_distance",

@@ -6,6 +6,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from .scale import safe_std
+from .statistic import Compared, Statistic
 
 
 def gaussian_kl_divergence(
@@ -29,3 +30,17 @@ def gaussian_kl_divergence(
     shift = (baseline_mean - window_mean) ** 2
     divergence = np.log(q_std / p_std) + (p_std**2 + shift) / (2 * q_std**2) - 0.5
     return np.asarray(np.maximum(divergence, 0.0))
+
+
+class GaussianKLDivergence(Statistic):
+    """KL(baseline ‖ window) of two normal distributions. It needs no bins, and never saturates."""
+
+    name = "gaussian_kl_divergence"
+    title = "Gaussian KL divergence"
+    unit = "nats"
+    help = "KL divergence of the two normal distributions with the same mean and standard deviation."
+
+    def of(self, compared: Compared) -> NDArray[np.float64]:
+        """Return it for each feature, (d,)."""
+        reference = compared.reference
+        return gaussian_kl_divergence(reference.mean, reference.std, compared.mean, compared.std)

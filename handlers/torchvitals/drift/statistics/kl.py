@@ -6,6 +6,8 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.special import rel_entr
 
+from .statistic import DIVERGENCE_MARGIN, Compared, Statistic
+
 
 def kl_divergence(baseline: NDArray[np.float64], window: NDArray[np.float64]) -> NDArray[np.float64]:
     """Return KL(baseline ‖ window) in nats, over the last axis.
@@ -17,3 +19,17 @@ def kl_divergence(baseline: NDArray[np.float64], window: NDArray[np.float64]) ->
     0.510826
     """
     return np.asarray(rel_entr(baseline, window).sum(axis=-1))
+
+
+class KLDivergence(Statistic):
+    """KL(baseline ‖ window) of the bins. It sees any change of shape, and saturates where the window left every bin."""
+
+    name = "kl_divergence"
+    title = "KL divergence"
+    unit = "nats"
+    help = "Histogram KL divergence, baseline to window."
+    margin = DIVERGENCE_MARGIN
+
+    def of(self, compared: Compared) -> NDArray[np.float64]:
+        """Return it for each feature, (d,)."""
+        return kl_divergence(compared.reference.shares, compared.shares)

@@ -6,6 +6,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from .scale import safe_std
+from .statistic import Compared, Statistic
 
 
 def mean_shift_sigmas(
@@ -19,3 +20,17 @@ def mean_shift_sigmas(
     -3.0
     """
     return (window_mean - baseline_mean) / safe_std(baseline_std, baseline_mean, baseline_std)
+
+
+class MeanShift(Statistic):
+    """How far the mean moved, and which way."""
+
+    name = "mean_shift_sigmas"
+    title = "Mean shift"
+    unit = "baseline standard deviations"
+    help = "Window mean minus baseline mean, in baseline standard deviations."
+    worst = "absmax"
+
+    def of(self, compared: Compared) -> NDArray[np.float64]:
+        """Return it for each feature, (d,)."""
+        return mean_shift_sigmas(compared.reference.mean, compared.reference.std, compared.mean)

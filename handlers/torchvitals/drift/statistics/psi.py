@@ -6,6 +6,8 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.special import rel_entr
 
+from .statistic import Compared, Statistic
+
 
 def population_stability_index(
     baseline: NDArray[np.float64], window: NDArray[np.float64]
@@ -19,3 +21,16 @@ def population_stability_index(
     0.87889
     """
     return np.asarray((rel_entr(baseline, window) + rel_entr(window, baseline)).sum(axis=-1))
+
+
+class PopulationStabilityIndex(Statistic):
+    """KL both ways, of the bins: the size of a change."""
+
+    name = "psi"
+    title = "PSI"
+    unit = "nats"
+    help = "Population stability index, window against baseline."
+
+    def of(self, compared: Compared) -> NDArray[np.float64]:
+        """Return it for each feature, (d,)."""
+        return population_stability_index(compared.reference.shares, compared.shares)

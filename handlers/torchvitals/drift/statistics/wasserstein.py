@@ -7,6 +7,9 @@ from functools import lru_cache
 import numpy as np
 from numpy.typing import NDArray
 
+from .scale import safe_std
+from .statistic import DISTANCE_MARGIN, Compared, Statistic
+
 
 # Few: a window without missing values is always as long, and others are as many as there are numbers of missing values;
 # kept, those would make the memory of a worker grow for half an hour.
@@ -33,3 +36,23 @@ def wasserstein_distance(grid: NDArray[np.float64], values: NDArray[np.float64])
     value_index, grid_index, width = _steps(len(values), len(grid))
     # No scalar product: of long windows that would be shared out to threads (featurizers/matmul.py).
     return float((np.abs(values[value_index] - grid[grid_index]) * width).sum())
+
+
+class WassersteinDistance(Statistic):
+    """How far the values moved on average. It sees location, and keeps growing where the bins' divergences saturate."""
+
+    name = "wasserstein_distance"
+    title = "Wasserstein distance"
+    unit = "baseline standard deviations"
+    help = "Wasserstein-1 distance, window to baseline, in baseline standard deviations."
+    margin = DISTANCE_MARGIN
+
+    def of(self, compared: Compared) -> NDArray[np.float64]:
+        """Return it for each feature, (d,); 0 where the feature has no numbers."""
+        reference = compared.reference
+        distance = np.zeros(len(reference.grids))
+        for column in np.flatnonzero(compared.measured):
+            values = compared.sorted_values[column, : compared.finite[column]].astype(np.float64)
+            distance[column] = wasserstein_distance(reference.grids[column], values)
+            compared.pause()
+        return distance / safe_std(reference.std, reference.mean, reference.std)

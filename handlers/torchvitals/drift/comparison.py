@@ -1,0 +1,71 @@
+"""The arrays of both sides that the statistics need."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import numpy as np
+from numpy.typing import NDArray
+
+from ..baseline.binning import Binning
+from .statistics import smoothed_shares
+from .window import RollingWindow
+
+
+class Reference:
+    """The baseline's side of a comparison, made once; `statistics.statistic.BaselineSide` has the shapes."""
+
+    def __init__(self, binning: Binning) -> None:
+        self.features = features = binning.features
+        self.counts = binning.baseline_counts()
+        self.shares = smoothed_shares(self.counts, binning.mask)
+        self.mean: NDArray[np.float64] = np.array([feature.mean for feature in features], dtype=np.float64)
+        self.std: NDArray[np.float64] = np.array([feature.std for feature in features], dtype=np.float64)
+        self.missing_bin = np.array([feature.bins - 1 for feature in features], dtype=np.intp)
+        self.ordered = np.array(
+            [feature.kind != "categorical" and bool(feature.quantiles) for feature in features],
+            dtype=np.bool_,
+        )
+        self.grids = [np.array(feature.quantiles, dtype=np.float64) for feature in features]
+
+
+class Comparison:
+    """A window beside its baseline, made anew at each evaluation; `statistics.Compared` has the shapes.
+
+    Args:
+        reference: the baseline's side.
+        window: the rows to compare, of the same features.
+        pause: called between pieces of work, so that a request need not wait for all of them.
+    """
+
+    def __init__(
+        self, reference: Reference, window: RollingWindow, pause: Callable[[], None] = lambda: None
+    ) -> None:
+        view = window.view()
+        self.pause = pause
+        self.reference = reference
+        self.samples = window.samples
+        self.window = window.size
+        self.counts = view.counts.astype(np.float64)
+        self.shares = smoothed_shares(self.counts, window.binning.mask)
+        finite = np.isfinite(view.rows)
+        holes = ~finite
+        number = finite.sum(axis=0)
+        some = number > 0
+        divisor = np.maximum(number, 1)
+        # Around the baseline's mean: float32 rows far from 0 would lose their variance to rounding.
+        centred = view.rows - reference.mean
+        centred[holes] = 0.0
+        offset = centred.sum(axis=0) / divisor
+        centred -= offset
+        centred[holes] = 0.0
+        variance = (centred**2).sum(axis=0) / divisor
+        self.measured: NDArray[np.bool_] = some & reference.ordered
+        self.mean: NDArray[np.float64] = np.where(self.measured, reference.mean + offset, reference.mean)
+        self.std: NDArray[np.float64] = np.where(self.measured, np.sqrt(variance), reference.std)
+        pause()
+        # NaN and infinities sort to the end; `finite` tells how many in front are numbers.
+        self.sorted_values = view.rows.T.copy()
+        self.sorted_values[holes.T] = np.inf
+        self.sorted_values.sort(axis=1)
+        self.finite = number

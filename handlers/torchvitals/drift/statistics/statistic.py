@@ -1,0 +1,83 @@
+"""What a statistic is: one declaration that the report, the series, the docs and the dashboards follow."""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from collections.abc import Callable
+from typing import ClassVar, Literal, Optional, Protocol
+
+import numpy as np
+from numpy.typing import NDArray
+
+# A served window may go half as far again as the farthest training window, measured as a distance. A divergence grows
+# with the square of a small distance, so its margin is squared.
+DISTANCE_MARGIN = 1.5
+DIVERGENCE_MARGIN = DISTANCE_MARGIN**2
+
+
+class BaselineSide(Protocol):
+    """The baseline's d features as arrays.
+
+    counts, shares: (d, B) of each bin; shares are smoothed. mean, std: (d,), 0 for texts. missing_bin: (d,), the bin
+    that counts missing values. grids: a feature's values at equally spaced probabilities, ascending; empty for texts.
+    """
+
+    counts: NDArray[np.float64]
+    shares: NDArray[np.float64]
+    mean: NDArray[np.float64]
+    std: NDArray[np.float64]
+    missing_bin: NDArray[np.intp]
+    grids: list[NDArray[np.float64]]
+
+
+class Compared(Protocol):
+    """A window of d features beside the baseline, as arrays.
+
+    samples: rows in the window. counts, shares: (d, B) as the baseline's. measured: (d,), whether the feature has
+    numbers on both sides; mean and std, (d,), are the baseline's where it does not. sorted_values: (d, n), ascending,
+    of which the first `finite`, (d,), are numbers. pause: to be called between pieces of work that take long.
+    """
+
+    samples: int
+    counts: NDArray[np.float64]
+    shares: NDArray[np.float64]
+    measured: NDArray[np.bool_]
+    mean: NDArray[np.float64]
+    std: NDArray[np.float64]
+    sorted_values: NDArray[np.float32]
+    finite: NDArray[np.intp]
+    pause: Callable[[], None]
+
+    @property
+    def reference(self) -> BaselineSide:
+        """The baseline's side."""
+
+
+class Statistic(ABC):
+    """One measure of how far each feature's window lies from its baseline.
+
+    A subclass that is added to `STATISTICS` is a value of `FeatureDrift`, a gauge in metrics.yaml and docs/metrics.md,
+    a column in the dashboard's table of features and, with a margin, a limit that baselines learn.
+
+    name: the attribute of `FeatureDrift` and the key in baseline files. title: heads a column. unit, help: of the
+    gauge. worst: which of several workers' values is the worst. margin: how many times the farthest training window's
+    value a served window may reach; None where the training data set no limit. series: the gauge's name after
+    ``model_feature_``, where it is not the statistic's.
+    """
+
+    name: ClassVar[str]
+    title: ClassVar[str]
+    unit: ClassVar[str]
+    help: ClassVar[str]
+    worst: ClassVar[Literal["max", "min", "absmax"]] = "max"
+    margin: ClassVar[Optional[float]] = None
+    series: ClassVar[str] = ""
+
+    @property
+    def gauge(self) -> str:
+        """Name of the gauge that shows it."""
+        return f"model_feature_{self.series or self.name}"
+
+    @abstractmethod
+    def of(self, compared: Compared) -> NDArray[np.float64]:
+        """Return the statistic of each feature, (d,); finite for every window, an empty one included."""
