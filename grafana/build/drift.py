@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from grafana.build import palette
+from grafana.build import statistics
+from grafana.build.panels import alarm_from, bars, dashboard, measure, table
 from grafana.build.promql import (
     MODEL,
     RANGE,
     THRESHOLDS,
+    WINDOW,
     Scope,
-    columns,
     fixed_threshold,
     lines,
     peak,
@@ -16,47 +17,29 @@ from grafana.build.promql import (
     rate,
     total,
 )
-from grafana.build.spec import (
-    THRESHOLD_REF,
-    Bars,
-    Column,
-    Dashboard,
-    Graph,
-    Row,
-    Stat,
-    Step,
-    Table,
-    Target,
-    Text,
-    Timeline,
-)
+from grafana.build.spec import THRESHOLD_REF, Column, Graph, Row, Stat, Table, Target, Timeline
+from grafana.build.statistics import DRIFTED, FEATURE, recorded, verdict_texts
+from torchvitals.drift.statistics import STATISTICS, Statistic
 from torchvitals.telemetry import catalogue as metrics
 
 S = Scope(many_models=False, many_versions=False)
 
-FEATURE = "source, feature"
 NAME = "{{feature}}"
-VERDICT = (("0", "stable", palette.OK), ("1", "drifted", palette.ALARM))
+VERDICT = verdict_texts("stable")
 TIMELINE_ROWS = 25
 
-KL = "model_feature:model_feature_kl_divergence:max"
-GAUSSIAN_KL = "model_feature:model_feature_gaussian_kl_divergence:max"
-PSI = "model_feature:model_feature_psi:max"
-JS = "model_feature:model_feature_js_distance:max"
-WASSERSTEIN = "model_feature:model_feature_wasserstein_distance:max"
-MEAN_SHIFT = "model_feature:model_feature_mean_shift_sigmas:absmax"
-MISSING = "model_feature:model_feature_missing_ratio:max"
-P_VALUE = "model_feature:model_feature_drift_p_value:min"
-DRIFTED = "model_feature:model_feature_drifted:max"
+KL = recorded("kl_divergence")
+PSI = recorded("psi")
+WASSERSTEIN = recorded("wasserstein_distance")
+MEAN_SHIFT = recorded("mean_shift_sigmas")
+MISSING = recorded("missing_ratio")
 LIMITS = "model_feature:model_feature_drift_threshold:max"
 # Recorded for the range at the end of the name.
 FLEET_RANGES = (("10m", "10 minutes"), ("1h", "1 hour"), ("1d", "1 day"))
 
 CHOSEN = 'feature="$feature"'
-WINDOW = 'window="$window"'
 SIGNAL = 'signal="kl_divergence"'
-OBSERVED = S.select(metrics.OBSERVATIONS, CHOSEN)
-WINDOW_ROWS = S.fresh(metrics.WINDOW_SAMPLES, 'window="$window"')
+WINDOW_ROWS = S.fresh(metrics.WINDOW_SAMPLES, WINDOW)
 INVALID = S.select(metrics.INPUT_INVALID)
 
 KEPT = ("datasource", "job", "instance", "model_name", "model_version", "window")
@@ -69,12 +52,12 @@ TO_FEATURE = "/d/torchvitals-drift?" + "&".join(
 )
 
 
-def _windowed(recorded: str, *matchers: str) -> str:
-    return S.select(recorded, 'window="$window"', *matchers)
+def _windowed(series: str, *matchers: str) -> str:
+    return S.select(series, WINDOW, *matchers)
 
 
-def _column(recorded: str, operation: str = "max") -> str:
-    return f"{operation} by ({FEATURE}) ({_windowed(recorded)})"
+def _worst(series: str) -> str:
+    return f"max by ({FEATURE}) ({_windowed(series)})"
 
 
 def _drifted(source: str) -> Target:
@@ -82,12 +65,12 @@ def _drifted(source: str) -> Target:
     return Target(f"sum(max by ({FEATURE}) ({series}))")
 
 
-def _trend(title: str, description: str, recorded: str, *threshold: Target, width: int = 12) -> Graph:
-    series = _windowed(recorded)
+def _trend(title: str, description: str, name: str, *threshold: Target, width: int = 12) -> Graph:
+    series = recorded(name)
     return Graph(
         title,
         description,
-        (*ranked(f"max by ({FEATURE}) ({series})", peak(series, FEATURE), NAME), *threshold),
+        (*ranked(_worst(series), peak(_windowed(series), FEATURE), NAME), *threshold),
         minimum=0,
         width=width,
     )
@@ -95,34 +78,54 @@ def _trend(title: str, description: str, recorded: str, *threshold: Target, widt
 
 def _learned(statistic: str, *matchers: str) -> str:
     """Return the limits that were learned from the training data; one of 0 says nothing."""
-    chosen = S.fresh_model(LIMITS, 'window="$window"', f'statistic="{statistic}"', *matchers)
+    chosen = S.fresh_model(LIMITS, WINDOW, f'statistic="{statistic}"', *matchers)
     return f"({chosen} > 0)"
 
 
-def _kl_limits() -> str:
-    """Return each feature's limit of the KL divergence: learned from the training data, else the model's."""
+def _limits(statistic: Statistic) -> str:
+    """Return each feature's limit: learned from the training data; of the KL divergence else the model's."""
+    learned = f"max by ({FEATURE}) ({_learned(statistic.name)})"
+    if statistic.name != "kl_divergence":
+        return learned
     model = f"max({S.fresh_model(THRESHOLDS, SIGNAL)})"
-    return (
-        f"max by ({FEATURE}) ({_learned('kl_divergence')}) or 0 * {_column(KL)} + on () group_left () {model}"
-    )
+    return f"{learned} or 0 * {_worst(KL)} + on () group_left () {model}"
 
 
 def _of_limits(series: str) -> str:
-    """Divide KL and Wasserstein by the feature's own limit and take the larger; ``series`` selects one of both."""
+    """Divide each statistic by the feature's own limit and take the largest; ``series`` selects one of them."""
     key = f"job, instance, {MODEL}, {FEATURE}, window"
     parts = [
-        f"label_replace({series.format(recorded)} / on ({key}) {_learned(statistic)}, "
-        f'"statistic", "{statistic}", "", "")'
-        for recorded, statistic in (
-            (_windowed(KL), "kl_divergence"),
-            (_windowed(WASSERSTEIN), "wasserstein_distance"),
-        )
+        f"label_replace({series.format(_windowed(recorded(one.name)))} / on ({key}) {_learned(one.name)}, "
+        f'"statistic", "{one.name}", "", "")'
+        for one in STATISTICS.learned
+        if statistics.is_recorded(one)
     ]
     return f"max by ({FEATURE}) ({' or '.join(parts)})"
 
 
-def _of_chosen(recorded: str) -> str:
-    return f"max({_windowed(recorded, CHOSEN)})"
+def features() -> Table:
+    """Return the table of features, with a column for each statistic that is declared."""
+    return table(
+        "Features",
+        "Every watched feature against its baseline; of several workers the worst. Drifted "
+        "means significant, large and, where the training data taught it, beyond what they do "
+        "themselves. PSI and KL compare distributions; Wasserstein distance "
+        "and mean shift are in baseline standard deviations; the p value is the chance of such "
+        "a window if nothing had changed. A limit is what the training data's own windows taught, for "
+        "KL else the model's.",
+        statistics.keys(TO_FEATURE),
+        (statistics.verdict("Verdict", S, VERDICT), *statistics.table_measures(S, _limits)),
+        sort_by=("Verdict", "PSI"),
+        height=11,
+    )
+
+
+def _of_chosen(series: str) -> str:
+    return f"max({_windowed(series, CHOSEN)})"
+
+
+def _titled(name: str) -> tuple[str, str]:
+    return STATISTICS[name].title, _of_chosen(recorded(name))
 
 
 def _limit(statistic: str) -> str:
@@ -144,26 +147,20 @@ FLEET_NOTE = (
     "version has two baselines in the range, or Instance is not All."
 )
 
-ANY_DRIFT = (Step(None, palette.OK), Step(1, palette.ALARM))
+ANY_DRIFT = alarm_from(1)
 
-DASHBOARD = Dashboard(
-    uid="torchvitals-drift",
-    title="TorchVitals / Drift",
+DASHBOARD = dashboard(
+    "drift",
+    S,
+    "## Has the data moved away from the training data, and in which feature, how far, since when?\n"
+    "Many inputs drifted while latency and confidence stay normal: the *data* changed, so look "
+    "upstream and do not roll back. Outputs drifted, or confidence fell: the *model* no longer "
+    "fits, so retrain or roll back. A feature's name in the table shows its distribution below.",
+    title="Drift",
     description="Drift of one model's inputs and outputs against its training baseline, feature by feature.",
-    annotations=S.annotations(),
+    purpose="how to read it",
     time_from="now-6h",
     variables=S.variables(S.feature()),
-    question=Text(
-        "Which question this answers",
-        "What this dashboard is for and how to read it.",
-        content=(
-            "## Has the data moved away from the training data, and in which feature, how far, since "
-            "when?\n"
-            "Many inputs drifted while latency and confidence stay normal: the *data* changed, so look "
-            "upstream and do not roll back. Outputs drifted, or confidence fell: the *model* no longer "
-            "fits, so retrain or roll back. A feature's name in the table shows its distribution below."
-        ),
-    ),
     rows=(
         Row(
             "Verdict",
@@ -209,47 +206,13 @@ DASHBOARD = Dashboard(
                     ),
                     show_name=True,
                 ),
-                Table(
-                    "Features",
-                    "Every watched feature against its baseline; of several workers the worst. Drifted "
-                    "means significant, large and, where the training data taught it, beyond what they do "
-                    "themselves. PSI and KL compare distributions; Wasserstein distance "
-                    "and mean shift are in baseline standard deviations; the p value is the chance of such "
-                    "a window if nothing had changed. A limit is what the training data's own windows taught, for "
-                    "KL else the model's.",
-                    columns(
-                        _column(DRIFTED),
-                        _column(PSI),
-                        _column(KL),
-                        _kl_limits(),
-                        _column(WASSERSTEIN),
-                        f"max by ({FEATURE}) ({_learned('wasserstein_distance')})",
-                        _column(MEAN_SHIFT),
-                        _column(P_VALUE, "min"),
-                        _column(MISSING),
-                    ),
-                    columns=(
-                        Column("feature", "Feature", link=TO_FEATURE),
-                        Column("source", "Source", width=90),
-                        Column("Value #A", "Verdict", "none", texts=VERDICT, width=110),
-                        Column("Value #B", "PSI", "none", 3),
-                        Column("Value #C", "KL divergence", "none", 3),
-                        Column("Value #D", "KL limit", "none", 3),
-                        Column("Value #E", "Wasserstein distance", "none", 2),
-                        Column("Value #F", "Wasserstein limit", "none", 2),
-                        Column("Value #G", "Mean shift", "none", 2),
-                        Column("Value #H", "p value", "sci", 1),
-                        Column("Value #I", "Missing", "percentunit", 1),
-                    ),
-                    sort_by=("Verdict", "PSI"),
-                    height=11,
-                ),
+                features(),
                 Timeline(
                     "Verdict over time",
                     f"When each feature counted as drifted, for the {TIMELINE_ROWS} that drifted longest.",
                     (
                         Target(
-                            f"{_column(DRIFTED)} and topk({TIMELINE_ROWS}, "
+                            f"{_worst(DRIFTED)} and topk({TIMELINE_ROWS}, "
                             f"avg by ({FEATURE}) (avg_over_time({_windowed(DRIFTED)}[{RANGE}] @ end())))",
                             NAME,
                         ),
@@ -292,20 +255,20 @@ DASHBOARD = Dashboard(
                     "Histogram KL divergence from the baseline to the window, in nats. It grows without "
                     "limit where the baseline has rows and the window has none. The dashed line is the model's "
                     "limit, for features that learned none of their own.",
-                    KL,
+                    "kl_divergence",
                     S.threshold("kl_divergence"),
                 ),
                 _trend(
                     "PSI",
                     "Population stability index: the symmetric sum of both KL divergences. Over the dashed "
                     "line a significant change counts as drift.",
-                    PSI,
+                    "psi",
                     S.threshold("psi"),
                 ),
                 _trend(
                     "Mean shift",
                     "How far the mean moved, up or down, in baseline standard deviations.",
-                    MEAN_SHIFT,
+                    "mean_shift_sigmas",
                     S.threshold("mean_shift_sigmas"),
                     width=8,
                 ),
@@ -314,7 +277,7 @@ DASHBOARD = Dashboard(
                     "How far the values moved on average, in baseline standard deviations. It keeps growing "
                     "where KL saturates. The dashed line is the lowest limit that the training data's own windows "
                     "taught for any feature.",
-                    WASSERSTEIN,
+                    "wasserstein_distance",
                     Target(f"min({_learned('wasserstein_distance')})", "Lowest limit", THRESHOLD_REF),
                     width=8,
                 ),
@@ -322,7 +285,7 @@ DASHBOARD = Dashboard(
                     "Gaussian KL divergence",
                     "KL divergence of two normal distributions with the same means and standard deviations, "
                     "in nats.",
-                    GAUSSIAN_KL,
+                    "gaussian_kl_divergence",
                     width=8,
                 ),
             ),
@@ -330,35 +293,27 @@ DASHBOARD = Dashboard(
         Row(
             "One feature: $feature",
             (
-                Bars(
+                bars(
                     "Live against baseline",
                     "Share of the chosen feature's values in each bin over the chosen time, beside the "
                     "baseline's.",
-                    columns(
-                        f"sum by (source, bin) (increase({OBSERVED}[{RANGE}])) / on (source) group_left () "
-                        f"(sum by (source) (increase({OBSERVED}[{RANGE}])) > 0)",
-                        f"max by (source, bin) {S.fresh(metrics.BASELINE_BIN_RATIO, CHOSEN)}",
+                    (Column("bin", "Bin"), Column("source", "Source", hidden=True)),
+                    (
+                        measure(S.bin_shares(CHOSEN), "Live", "percentunit"),
+                        measure(
+                            f"max by (source, bin) {S.fresh(metrics.BASELINE_BIN_RATIO, CHOSEN)}",
+                            "Baseline",
+                            "percentunit",
+                        ),
                     ),
-                    unit="percentunit",
-                    minimum=0,
                     height=10,
-                    category="Bin",
-                    columns=(
-                        Column("bin", "Bin"),
-                        Column("source", "Source", hidden=True),
-                        Column("Value #A", "Live", "percentunit"),
-                        Column("Value #B", "Baseline", "percentunit"),
-                    ),
                 ),
                 Graph(
                     "Statistics of the feature",
                     "All statistics of the chosen feature. Wasserstein distance and mean shift are in "
                     "baseline standard deviations, the Jensen-Shannon distance lies between 0 and 1.",
                     lines(
-                        ("PSI", _of_chosen(PSI)),
-                        ("KL divergence", _of_chosen(KL)),
-                        ("Jensen-Shannon distance", _of_chosen(JS)),
-                        ("Wasserstein distance", _of_chosen(WASSERSTEIN)),
+                        *map(_titled, ("psi", "kl_divergence", "js_distance", "wasserstein_distance")),
                         ("mean shift", _of_chosen(MEAN_SHIFT)),
                     ),
                     minimum=0,
@@ -410,7 +365,7 @@ DASHBOARD = Dashboard(
                 Graph(
                     "Missing values",
                     "Share of missing values in the window.",
-                    ranked(_column(MISSING), peak(_windowed(MISSING), FEATURE), NAME),
+                    ranked(_worst(MISSING), peak(_windowed(MISSING), FEATURE), NAME),
                     unit="percentunit",
                     minimum=0,
                     width=8,

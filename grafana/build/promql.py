@@ -15,7 +15,9 @@ from torchvitals.telemetry import catalogue as metrics
 RATE = "$__rate_interval"
 RANGE = "$__range"
 LINES = 5
-REFS = "ABCDEFGHIJKLM"
+# Without T, which draws the threshold.
+REFS = "ABCDEFGHIJKLMNOPQRS"
+WINDOW = 'window="$window"'
 
 FRESH = "worker:model_monitor:fresh"
 THRESHOLDS = "model_signal:model_threshold:max"
@@ -70,6 +72,25 @@ class Scope:
         lived = f"max_over_time({self.select(FRESH)}[{RANGE}] @ end()) == 1"
         reached = f"max_over_time({self.select(metric, *matchers)}[{RANGE}] @ end())"
         return f"max by ({by}) ({reached} and on ({WORKER_KEY}) {lived})"
+
+    def stage_buckets(self, stage: str = "handle", clock: str = "host") -> str:
+        """Select the buckets of a stage's duration."""
+        return self.select(metrics.STAGE_DURATION.bucket, f'stage="{stage}"', f'clock="{clock}"')
+
+    def mean(self, histogram: metrics.Histogram, by: str = "", *matchers: str) -> str:
+        """Return the mean of what a histogram observed, from rates."""
+        summed = rate(self.select(histogram.sum, *matchers), by)
+        return ratio(summed, rate(self.select(histogram.count, *matchers), by))
+
+    def class_shares(self) -> str:
+        """Return the share of each class in the predictions of the dashboard's time range."""
+        growth = f"increase({self.select(metrics.PREDICTIONS)}[{RANGE}])"
+        return share(f"sum by (class) ({growth})", f"sum({growth})")
+
+    def bin_shares(self, *matchers: str) -> str:
+        """Return the share of each bin in a feature's values of the dashboard's time range."""
+        growth = f"increase({self.select(metrics.OBSERVATIONS, *matchers)}[{RANGE}])"
+        return share(f"sum by (source, bin) ({growth})", f"sum by (source) ({growth})", "source")
 
     def alerts(self) -> str:
         """Select firing alerts. Alerts about a whole server carry no model and are in the overview alone."""
@@ -216,6 +237,11 @@ def ratio(part: str, whole: str) -> str:
     return f"{part} / ({whole} > 0)"
 
 
+def share(parts: str, whole: str, on: str = "") -> str:
+    """Divide many series by the one that is their sum; no result where that is zero."""
+    return f"{parts} / on ({on}) group_left () ({whole} > 0)"
+
+
 def quantile(q: float, buckets: str, by: str = "") -> str:
     """Quantile of a histogram from the rates of its buckets."""
     return f"histogram_quantile({q:g}, {rate(buckets, f'le, {by}' if by else 'le')})"
@@ -243,7 +269,7 @@ def estimated_accuracy(scope: Scope) -> tuple[Target, ...]:
     """Draw the lowest estimated accuracy, the baseline's, and as threshold the drop below it that the model allows."""
     baseline = scope.fresh(metrics.BASELINE_ACCURACY)
     drop = scope.fresh_model(THRESHOLDS, 'signal="estimated_accuracy_drop"')
-    estimated = scope.fresh(metrics.ESTIMATED_ACCURACY, 'window="$window"')
+    estimated = scope.fresh(metrics.ESTIMATED_ACCURACY, WINDOW)
     return (
         *lines(("estimated", f"min({estimated})"), ("baseline", f"max({baseline})")),
         Target(f"max({baseline}) - max({drop})", "Threshold", THRESHOLD_REF),
