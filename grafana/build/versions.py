@@ -3,55 +3,40 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from functools import partial
 
-from grafana.build import palette
-from grafana.build.promql import (
-    RANGE,
-    THRESHOLDS,
-    Scope,
-    columns,
-    lines,
-    quantile,
-    rate,
-    ratio,
-    selector,
+from grafana.build import statistics
+from grafana.build.panels import (
+    Measure,
+    alarm_below,
+    alarm_from,
+    bars,
+    dashboard,
+    firing_alerts,
+    measure,
+    table,
 )
-from grafana.build.spec import (
-    THRESHOLD_REF,
-    Bars,
-    Column,
-    Dashboard,
-    Graph,
-    Heatmap,
-    Row,
-    Stat,
-    Step,
-    Table,
-    Target,
-    Text,
-    Variable,
-)
+from grafana.build.promql import THRESHOLDS, WINDOW, Scope, lines, quantile, rate, selector
+from grafana.build.spec import THRESHOLD_REF, Column, Graph, Heatmap, Row, Stat, Target, Variable
+from grafana.build.statistics import DRIFTED, FEATURE, recorded, verdict_texts
+from torchvitals.drift.statistics import STATISTICS
 from torchvitals.telemetry import catalogue as metrics
 
 STABLE = Scope(many_models=False, many_versions=False)
 CANARY = Scope(many_models=False, many_versions=False, version="canary_version")
+SCOPES = (("Stable", STABLE), ("Canary", CANARY))
 ROLES = (("stable $model_version", STABLE), ("canary $canary_version", CANARY))
 
 VERSION = "model_version"
-FEATURE = "source, feature"
-WINDOW = 'window="$window"'
 CHOSEN = 'feature="$feature"'
 ERROR = 'outcome="error"'
 HOST = 'kind="rss"'
 DROP = 'signal="estimated_accuracy_drop"'
 # "stable" is a version here.
-VERDICT = (("0", "no drift", palette.OK), ("1", "drifted", palette.ALARM))
+VERDICT = verdict_texts("no drift")
 
-KL = "model_feature:model_feature_kl_divergence:max"
-PSI = "model_feature:model_feature_psi:max"
-WASSERSTEIN = "model_feature:model_feature_wasserstein_distance:max"
-DRIFTED = "model_feature:model_feature_drifted:max"
 DRIFTED_RATIO = "model:model_drifted_features_ratio:max"
+WORKERS = "model:model_monitor:fresh_workers"
 RSS = "model_device:model_memory_bytes:max"
 
 
@@ -65,46 +50,28 @@ def _errors(scope: Scope, by: str = "") -> str:
     return f"({rate(_requests(scope, ERROR), by)} or 0 * {whole}) / ({whole} > 0)"
 
 
-def _buckets(scope: Scope, stage: str = "handle") -> str:
-    return scope.select(metrics.STAGE_DURATION.bucket, f'stage="{stage}"', 'clock="host"')
-
-
 def _confidence(scope: Scope, by: str = "") -> str:
-    histogram = metrics.CONFIDENCE
-    return ratio(rate(scope.select(histogram.sum), by), rate(scope.select(histogram.count), by))
+    return scope.mean(metrics.CONFIDENCE, by)
 
 
 def _accuracy(scope: Scope, by: str = "") -> str:
     return f"min{f' by ({by})' if by else ''} ({scope.fresh(metrics.ESTIMATED_ACCURACY, WINDOW)})"
 
 
-def _classes(scope: Scope) -> str:
-    """Share of each class over the dashboard's time range."""
-    series = scope.select(metrics.PREDICTIONS)
-    return f"sum by (class) (increase({series}[{RANGE}])) / on () group_left () (sum(increase({series}[{RANGE}])) > 0)"
+def _quantile(percent: int, scope: Scope) -> str:
+    return quantile(percent / 100, scope.stage_buckets(), VERSION)
 
 
-def _bins(scope: Scope) -> str:
-    """Share of each bin of the chosen feature over the dashboard's time range."""
-    series = scope.select(metrics.OBSERVATIONS, CHOSEN)
-    return (
-        f"sum by (source, bin) (increase({series}[{RANGE}])) / on (source) group_left () "
-        f"(sum by (source) (increase({series}[{RANGE}])) > 0)"
-    )
-
-
-def _features(scope: Scope, recorded: str, *matchers: str) -> str:
-    return f"max by ({FEATURE}) ({scope.select(recorded, WINDOW, *matchers)})"
-
-
-def _drifted(scope: Scope, source: str) -> str:
+def _drifted(source: str, scope: Scope) -> str:
     drifted = scope.select(DRIFTED, WINDOW, f'source="{source}"')
     return f"sum by ({VERSION}) (max by ({VERSION}, {FEATURE}) ({drifted}))"
 
 
-def _rows(make: Callable[[Scope], str]) -> str:
-    """One row for each of the two versions."""
-    return f"{make(STABLE)} or {make(CANARY)}"
+def _rows(
+    make: Callable[[Scope], str], title: str, unit: str = "none", decimals: int | None = None
+) -> Measure:
+    """Return a column with one row for each of the two versions."""
+    return measure(f"{make(STABLE)} or {make(CANARY)}", title, unit, decimals)
 
 
 def _both(make: Callable[[Scope], str]) -> tuple[Target, ...]:
@@ -138,36 +105,54 @@ def _percentile(title: str, percent: int, signal: str = "") -> Graph:
     return _graph(
         title,
         f"{percent} of 100 calls took at most this long.{limit}",
-        lambda scope: quantile(percent / 100, _buckets(scope)),
+        lambda scope: quantile(percent / 100, scope.stage_buckets()),
         unit="s",
         signal=signal,
     )
+
+
+def _of_feature(name: str, what: str) -> Graph:
+    return _graph(
+        f"{STATISTICS[name].title} of $feature",
+        f"{what}. The dashed line is the stable version's limit.",
+        lambda scope: f"max({scope.select(recorded(name), WINDOW, CHOSEN)})",
+        signal=name,
+    )
+
+
+def _with_baseline(shares: Callable[[Scope], str], baseline: str) -> tuple[Measure, ...]:
+    """Return a bar for each of the two versions, and one for the stable version's baseline."""
+    live = (measure(shares(scope), role, "percentunit") for role, scope in SCOPES)
+    return (*live, measure(baseline, "Baseline", "percentunit"))
 
 
 def _heatmap(name: str, scope: Scope) -> Heatmap:
     return Heatmap(
         f"Distribution of latency: {name}",
         "How many calls took how long. Bands that only one version has are what a percentile hides.",
-        (Target(f"sum by (le) (increase({_buckets(scope)}[$__rate_interval]))", "{{le}}"),),
+        (Target(f"sum by (le) (increase({scope.stage_buckets()}[$__rate_interval]))", "{{le}}"),),
         unit="s",
     )
 
 
 def _p95(scope: Scope) -> str:
-    return quantile(0.95, _buckets(scope))
+    return quantile(0.95, scope.stage_buckets())
 
 
-ABOVE = (Step(None, palette.OK), Step(1.5, palette.ALARM))
 ACCURACY_LIMIT = (
     f"max({STABLE.fresh(metrics.BASELINE_ACCURACY)}) - max({STABLE.fresh_model(THRESHOLDS, DROP)})"
 )
 
-DASHBOARD = Dashboard(
-    uid="torchvitals-versions",
-    title="TorchVitals / Versions",
+DASHBOARD = dashboard(
+    "versions",
+    STABLE,
+    "## Is the canary as good as the stable version, so that it may have all of the traffic?\n"
+    "Blue is the stable version, green the canary. Both should see the same mix of traffic: then a "
+    "difference in outputs is the model's, and drift of the inputs in one alone is the split's. While one "
+    "version is served, both lines are the same.",
+    title="Versions",
     description="Two versions of one model side by side: latency, errors, outputs and drift, canary against stable.",
-    annotations=STABLE.annotations(),
-    time_from="now-1h",
+    purpose="how to read it",
     variables=STABLE.variables(
         Variable(
             "canary_version",
@@ -179,16 +164,6 @@ DASHBOARD = Dashboard(
         ),
         STABLE.feature(),
         version_label="Stable version",
-    ),
-    question=Text(
-        "Which question this answers",
-        "What this dashboard is for and how to read it.",
-        content=(
-            "## Is the canary as good as the stable version, so that it may have all of the traffic?\n"
-            "Blue is the stable version, green the canary. Both should see the same mix of traffic: then a "
-            "difference in outputs is the model's, and drift of the inputs in one alone is the split's. While one "
-            "version is served, both lines are the same."
-        ),
     ),
     rows=(
         Row(
@@ -215,7 +190,7 @@ DASHBOARD = Dashboard(
                     unit="percentunit",
                     decimals=0,
                     no_value="no traffic",
-                    steps=ABOVE,
+                    steps=alarm_from(1.5),
                 ),
                 Stat(
                     "More errors than stable",
@@ -224,7 +199,7 @@ DASHBOARD = Dashboard(
                     unit="percentunit",
                     decimals=2,
                     no_value="no traffic",
-                    steps=(Step(None, palette.OK), Step(0.01, palette.ALARM)),
+                    steps=alarm_from(0.01),
                 ),
                 Stat(
                     "Predictions that differ in class",
@@ -233,14 +208,14 @@ DASHBOARD = Dashboard(
                     "and the more classes there are.",
                     (
                         Target(
-                            f"sum(abs(({_classes(CANARY)} or 0 * ({_classes(STABLE)})) - "
-                            f"({_classes(STABLE)} or 0 * ({_classes(CANARY)})))) / 2"
+                            f"sum(abs(({CANARY.class_shares()} or 0 * ({STABLE.class_shares()})) - "
+                            f"({STABLE.class_shares()} or 0 * ({CANARY.class_shares()})))) / 2"
                         ),
                     ),
                     unit="percentunit",
                     decimals=1,
                     no_value="no predictions",
-                    steps=(Step(None, palette.OK), Step(0.1, palette.ALARM)),
+                    steps=alarm_from(0.1),
                 ),
                 Stat(
                     "Confidence against stable",
@@ -249,47 +224,34 @@ DASHBOARD = Dashboard(
                     unit="percentunit",
                     decimals=1,
                     no_value="no traffic",
-                    steps=(Step(None, palette.ALARM), Step(-0.05, palette.OK)),
+                    steps=alarm_below(-0.05),
                 ),
-                Stat(
-                    "Firing alerts",
-                    "Alerts that Prometheus is firing for this model now, of any version.",
-                    (Target(f"count({STABLE.alerts()}) or vector(0)"),),
-                    steps=(Step(None, palette.OK), Step(1, palette.ALARM)),
-                ),
-                Table(
+                firing_alerts(STABLE, "Alerts that Prometheus is firing for this model now, of any version."),
+                table(
                     "Both versions",
                     "One row for each version. Memory is the resident memory of the largest worker.",
-                    columns(
-                        _rows(lambda scope: rate(_requests(scope), VERSION)),
-                        _rows(lambda scope: _errors(scope, VERSION)),
-                        _rows(lambda scope: quantile(0.5, _buckets(scope), VERSION)),
-                        _rows(lambda scope: quantile(0.95, _buckets(scope), VERSION)),
-                        _rows(lambda scope: quantile(0.99, _buckets(scope), VERSION)),
-                        _rows(lambda scope: _confidence(scope, VERSION)),
-                        _rows(lambda scope: _accuracy(scope, VERSION)),
-                        _rows(lambda scope: _drifted(scope, "input")),
-                        _rows(lambda scope: _drifted(scope, "output")),
-                        _rows(lambda scope: f"max by ({VERSION}) ({scope.select(RSS, HOST)})"),
+                    (Column("model_version", "Version"),),
+                    (
+                        _rows(lambda scope: rate(_requests(scope), VERSION), "Calls", "reqps"),
+                        _rows(lambda scope: _errors(scope, VERSION), "Errors", "percentunit", 2),
+                        *(_rows(partial(_quantile, percent), f"p{percent}", "s") for percent in (50, 95, 99)),
+                        _rows(lambda scope: _confidence(scope, VERSION), "Mean confidence", "percentunit", 1),
                         _rows(
-                            lambda scope: (
-                                f"sum by ({VERSION}) ({scope.select('model:model_monitor:fresh_workers')})"
-                            )
+                            lambda scope: _accuracy(scope, VERSION), "Estimated accuracy", "percentunit", 1
                         ),
-                    ),
-                    columns=(
-                        Column("model_version", "Version"),
-                        Column("Value #A", "Calls", "reqps"),
-                        Column("Value #B", "Errors", "percentunit", 2),
-                        Column("Value #C", "p50", "s"),
-                        Column("Value #D", "p95", "s"),
-                        Column("Value #E", "p99", "s"),
-                        Column("Value #F", "Mean confidence", "percentunit", 1),
-                        Column("Value #G", "Estimated accuracy", "percentunit", 1),
-                        Column("Value #H", "Drifted inputs", "none", 0),
-                        Column("Value #I", "Drifted outputs", "none", 0),
-                        Column("Value #J", "Memory", "bytes"),
-                        Column("Value #K", "Living workers", "none", 0),
+                        *(
+                            _rows(partial(_drifted, source), f"Drifted {source}s", "none", 0)
+                            for source in ("input", "output")
+                        ),
+                        _rows(
+                            lambda scope: f"max by ({VERSION}) ({scope.select(RSS, HOST)})", "Memory", "bytes"
+                        ),
+                        _rows(
+                            lambda scope: f"sum by ({VERSION}) ({scope.select(WORKERS)})",
+                            "Living workers",
+                            "none",
+                            0,
+                        ),
                     ),
                     height=5,
                 ),
@@ -353,57 +315,35 @@ DASHBOARD = Dashboard(
                     maximum=1,
                     width=8,
                 ),
-                Bars(
+                bars(
                     "Class mix",
                     "Share of each class over the chosen time, and its share when the stable version's baseline "
                     "was built.",
-                    columns(
-                        _classes(STABLE),
-                        _classes(CANARY),
+                    (Column("class", "Class"),),
+                    _with_baseline(
+                        lambda scope: scope.class_shares(),
                         f"max by (class) {STABLE.fresh_model('model_class:model_baseline_class:ratio')}",
                     ),
-                    unit="percentunit",
-                    minimum=0,
                     maximum=1,
                     width=8,
-                    category="Class",
-                    columns=(
-                        Column("class", "Class"),
-                        Column("Value #A", "Stable", "percentunit"),
-                        Column("Value #B", "Canary", "percentunit"),
-                        Column("Value #C", "Baseline", "percentunit"),
-                    ),
                 ),
             ),
         ),
         Row(
             "Drift",
             (
-                Table(
+                table(
                     "Features",
                     "Every watched feature of both versions against the version's own baseline. PSI and KL compare "
                     "distributions; Wasserstein distance is in baseline standard deviations.",
-                    columns(
-                        _features(STABLE, DRIFTED),
-                        _features(CANARY, DRIFTED),
-                        _features(STABLE, PSI),
-                        _features(CANARY, PSI),
-                        _features(STABLE, KL),
-                        _features(CANARY, KL),
-                        _features(STABLE, WASSERSTEIN),
-                        _features(CANARY, WASSERSTEIN),
-                    ),
-                    columns=(
-                        Column("feature", "Feature"),
-                        Column("source", "Source", width=90),
-                        Column("Value #A", "Stable", "none", texts=VERDICT, width=110),
-                        Column("Value #B", "Canary", "none", texts=VERDICT, width=110),
-                        Column("Value #C", "PSI, stable", "none", 3),
-                        Column("Value #D", "PSI, canary", "none", 3),
-                        Column("Value #E", "KL divergence, stable", "none", 3),
-                        Column("Value #F", "KL divergence, canary", "none", 3),
-                        Column("Value #G", "Wasserstein distance, stable", "none", 2),
-                        Column("Value #H", "Wasserstein distance, canary", "none", 2),
+                    statistics.keys(),
+                    (
+                        *(statistics.verdict(role, scope, VERDICT) for role, scope in SCOPES),
+                        *(
+                            statistics.value(STATISTICS[name], scope, f", {role.lower()}")
+                            for name in ("psi", "kl_divergence", "wasserstein_distance")
+                            for role, scope in SCOPES
+                        ),
                     ),
                     sort_by=("Canary", "PSI, canary"),
                     height=11,
@@ -415,41 +355,19 @@ DASHBOARD = Dashboard(
                     unit="percentunit",
                     maximum=1,
                 ),
-                _graph(
-                    "PSI of $feature",
-                    "Population stability index of the chosen feature. The dashed line is the stable version's "
-                    "limit.",
-                    lambda scope: f"max({scope.select(PSI, WINDOW, CHOSEN)})",
-                    signal="psi",
-                ),
-                _graph(
-                    "KL divergence of $feature",
-                    "Histogram KL divergence of the chosen feature, in nats. The dashed line is the stable "
-                    "version's limit.",
-                    lambda scope: f"max({scope.select(KL, WINDOW, CHOSEN)})",
-                    signal="kl_divergence",
-                ),
-                Bars(
+                _of_feature("psi", "Population stability index of the chosen feature"),
+                _of_feature("kl_divergence", "Histogram KL divergence of the chosen feature, in nats"),
+                bars(
                     "Values of $feature",
                     "Share of the chosen feature's values in each bin over the chosen time, and the share in the "
                     "stable version's baseline. Bins of two versions are the same only where they share a baseline.",
-                    columns(
-                        _bins(STABLE),
-                        _bins(CANARY),
+                    (Column("bin", "Bin"), Column("source", "Source", hidden=True)),
+                    _with_baseline(
+                        lambda scope: scope.bin_shares(CHOSEN),
                         f"max by (source, bin) {STABLE.fresh(metrics.BASELINE_BIN_RATIO, CHOSEN)}",
                     ),
-                    unit="percentunit",
-                    minimum=0,
                     width=24,
                     height=9,
-                    category="Bin",
-                    columns=(
-                        Column("bin", "Bin"),
-                        Column("source", "Source", hidden=True),
-                        Column("Value #A", "Stable", "percentunit"),
-                        Column("Value #B", "Canary", "percentunit"),
-                        Column("Value #C", "Baseline", "percentunit"),
-                    ),
                 ),
             ),
         ),
