@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from grafana.build import palette
+from grafana.build.panels import alarm_from, dashboard, living_workers, measure, table
 from grafana.build.promql import (
     FORGOTTEN_SECONDS,
     FRESH,
@@ -11,7 +11,6 @@ from grafana.build.promql import (
     RANGE,
     RATE,
     Scope,
-    columns,
     fixed_threshold,
     lines,
     ranked,
@@ -20,7 +19,7 @@ from grafana.build.promql import (
     selector,
     total,
 )
-from grafana.build.spec import Column, Dashboard, Graph, Row, Stat, Step, Table, Target, Text
+from grafana.build.spec import Column, Graph, Row, Stat, Target
 from torchvitals.telemetry import catalogue as metrics
 
 S = Scope(many_models=True, many_versions=True)
@@ -45,7 +44,7 @@ FAILED = "alertmanager_notifications_failed_total"
 DELIVERY = "alertmanager_notification_latency_seconds"
 RULE_GROUPS = 'prometheus_rule_group_last_duration_seconds{rule_group=~".*;torchvitals-.*"}'
 
-NONE_EXPECTED = (Step(None, palette.OK), Step(1e-9, palette.ALARM))
+NONE_EXPECTED = alarm_from(1e-9)
 MONTH_SECONDS = 30 * 86400
 
 
@@ -87,38 +86,37 @@ def _oldest_first() -> str:
     return f"(0 - max by ({MODEL}) ({built} and on ({MODEL}) {lived}))"
 
 
-DASHBOARD = Dashboard(
-    uid="torchvitals-health",
-    title="TorchVitals / Monitoring health",
+def _by(title: str, description: str, series: str, label: str) -> Graph:
+    return Graph(
+        title,
+        description,
+        ranked(rate(series, label), total(series, label), f"{{{{{label}}}}}"),
+        unit="cps",
+        minimum=0,
+    )
+
+
+DASHBOARD = dashboard(
+    "health",
+    S,
+    "## Can the other dashboards be believed, and would an alert reach somebody?\n"
+    "First the monitors in the workers, then what they compare with, then Prometheus and Alertmanager, "
+    "which have to scrape themselves for the last row. An error in a monitor never changes or delays a "
+    "prediction: what is missing here is missing on the dashboards, not in the answers.",
+    title="Monitoring health",
     description="The monitoring itself: its cost, what it misses, its baselines, and whether alerts arrive.",
-    annotations=S.annotations(),
     variables=S.variables(),
-    question=Text(
-        "Which question this answers",
-        "What this dashboard is for and where to go next.",
-        content=(
-            "## Can the other dashboards be believed, and would an alert reach somebody?\n"
-            "First the monitors in the workers, then what they compare with, then Prometheus and Alertmanager, "
-            "which have to scrape themselves for the last row. An error in a monitor never changes or delays a "
-            "prediction: what is missing here is missing on the dashboards, not in the answers."
-        ),
-    ),
     rows=(
         Row(
             "State",
             (
-                Stat(
-                    "Living workers",
-                    "Workers whose monitor reported in the last 30 seconds.",
-                    (Target(f"sum({S.select(FRESH)})"),),
-                    steps=(Step(None, palette.ALARM), Step(1, palette.OK)),
-                ),
+                living_workers(S),
                 Stat(
                     "Silent workers",
                     "Workers that reported in the last hour, but not in the last 30 seconds. TorchServe replaces a "
                     "worker under the same name, so one that stays silent was scaled away or is stuck.",
                     (Target(f"count({_age(WORKER)} > {FRESH_SECONDS}) or vector(0)"),),
-                    steps=(Step(None, palette.OK), Step(1, palette.ALARM)),
+                    steps=alarm_from(1),
                 ),
                 Stat(
                     "Errors of the monitor",
@@ -205,46 +203,54 @@ DASHBOARD = Dashboard(
         Row(
             "What is missed",
             (
-                Graph(
+                _by(
                     "Errors of the monitor by phase",
                     "Errors inside the monitor in a second. The worker's log has each of them, once a minute.",
-                    ranked(rate(ERRORS, "phase"), total(ERRORS, "phase"), "{{phase}}"),
-                    unit="cps",
-                    minimum=0,
+                    ERRORS,
+                    "phase",
                 ),
-                Graph(
+                _by(
                     "Dropped rows by reason",
                     "Rows or values in a second that the monitor could not take; the drift statistics lack them.",
-                    ranked(rate(DROPPED, "reason"), total(DROPPED, "reason"), "{{reason}}"),
-                    unit="cps",
-                    minimum=0,
+                    DROPPED,
+                    "reason",
                 ),
             ),
         ),
         Row(
             "Baselines and series",
             (
-                Table(
+                table(
                     "Models",
                     "What each model is compared with, and how many series of ours it has in Prometheus. A window "
                     "with few rows was filled a short time only.",
-                    columns(
-                        f"max by ({BASELINE}) {S.fresh(metrics.BASELINE_INFO)}",
-                        f"1000 * max by ({MODEL}) {CREATED}",
-                        f"max by ({MODEL}) {S.fresh(metrics.BASELINE_SAMPLES)}",
-                        f"min by ({MODEL}) {S.fresh(metrics.WINDOW_SAMPLES, WINDOW)}",
-                        f"count by ({MODEL}) ({OURS})",
-                    ),
-                    columns=(
+                    (
                         Column("model_name", "Model"),
                         Column("model_version", "Version"),
                         Column("baseline_version", "Baseline"),
                         Column("baseline_sha256", "SHA-256"),
-                        Column("Value #A", "Info", hidden=True),
-                        Column("Value #B", "Built", "dateTimeFromNow"),
-                        Column("Value #C", "Rows of the baseline", "short", 0),
-                        Column("Value #D", "Rows in the smallest window", "short", 0),
-                        Column("Value #E", "Series", "none", 0),
+                    ),
+                    (
+                        measure(
+                            f"max by ({BASELINE}) {S.fresh(metrics.BASELINE_INFO)}",
+                            "Info",
+                            "string",
+                            hidden=True,
+                        ),
+                        measure(f"1000 * max by ({MODEL}) {CREATED}", "Built", "dateTimeFromNow"),
+                        measure(
+                            f"max by ({MODEL}) {S.fresh(metrics.BASELINE_SAMPLES)}",
+                            "Rows of the baseline",
+                            "short",
+                            0,
+                        ),
+                        measure(
+                            f"min by ({MODEL}) {S.fresh(metrics.WINDOW_SAMPLES, WINDOW)}",
+                            "Rows in the smallest window",
+                            "short",
+                            0,
+                        ),
+                        measure(f"count by ({MODEL}) ({OURS})", "Series", "none", 0),
                     ),
                     sort_by=("Series",),
                     height=6,
@@ -351,18 +357,19 @@ DASHBOARD = Dashboard(
                     minimum=0,
                     width=8,
                 ),
-                Table(
+                table(
                     "Deliveries by integration",
                     "What Alertmanager delivered in the chosen time, by the kind of receiver.",
-                    columns(
-                        f"sum by (integration) (increase({SENT}[{RANGE}])) > 0",
-                        f"sum by (integration) (increase({FAILED}[{RANGE}])) "
-                        f"and sum by (integration) (increase({SENT}[{RANGE}])) > 0",
-                    ),
-                    columns=(
-                        Column("integration", "Integration"),
-                        Column("Value #A", "Notifications", "none", 0),
-                        Column("Value #B", "Failed", "none", 0, steps=NONE_EXPECTED),
+                    (Column("integration", "Integration"),),
+                    (
+                        measure(f"{_growth(SENT, 'integration')} > 0", "Notifications", "none", 0),
+                        measure(
+                            f"{_growth(FAILED, 'integration')} and {_growth(SENT, 'integration')} > 0",
+                            "Failed",
+                            "none",
+                            0,
+                            steps=NONE_EXPECTED,
+                        ),
                     ),
                     sort_by=("Failed", "Notifications"),
                     no_value="Nothing was delivered",

@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-from grafana.build import palette
+from grafana.build.panels import bars, dashboard, firing_alerts, living_workers, measure, table
 from grafana.build.promql import (
-    FRESH,
     RANGE,
     RATE,
+    WINDOW,
     Scope,
-    columns,
     estimated_accuracy,
     lines,
     quantile,
@@ -16,9 +15,10 @@ from grafana.build.promql import (
     rate,
     ratio,
     selector,
+    share,
     total,
 )
-from grafana.build.spec import Bars, Column, Dashboard, Graph, Heatmap, Row, Stat, Step, Table, Target, Text
+from grafana.build.spec import Column, Graph, Heatmap, Row, Stat, Target
 from torchvitals.telemetry import catalogue as metrics
 
 S = Scope(many_models=False, many_versions=True)
@@ -35,64 +35,49 @@ PREDICTIONS = S.select(metrics.PREDICTIONS)
 BASELINE_CLASSES = S.fresh_model("model_class:model_baseline_class:ratio")
 RSS = 'kind="rss"'
 PEAK_RSS = 'kind="peak_rss"'
-WINDOW = 'window="$window"'
-FIRING = S.alerts()
 # TorchServe names a worker W-PORT-MODEL_VERSION and sets the gauge each time the worker loads its model.
 LOAD_TIME = selector("WorkerLoadTime", 'WorkerName=~"W-[0-9]+-${model_name}_.*"')
 
 
-def _buckets(stage: str, clock: str = "host") -> str:
-    return S.select(metrics.STAGE_DURATION.bucket, f'stage="{stage}"', f'clock="{clock}"')
-
-
 def _mean_seconds(stage: str) -> str:
-    labels = (f'stage="{stage}"', 'clock="host"')
-    summed = rate(S.select(metrics.STAGE_DURATION.sum, *labels))
-    return ratio(summed, rate(S.select(metrics.STAGE_DURATION.count, *labels)))
+    return S.mean(metrics.STAGE_DURATION, "", f'stage="{stage}"', 'clock="host"')
 
 
 def _device_memory(kind: str) -> str:
     return S.select("model_device:model_memory_bytes:max", f'kind="{kind}"')
 
 
-def _mean(histogram: metrics.Histogram) -> str:
-    return ratio(rate(S.select(histogram.sum)), rate(S.select(histogram.count)))
-
-
 def _percentiles(buckets: str) -> tuple[Target, ...]:
     return lines(*((f"p{percent}", quantile(percent / 100, buckets)) for percent in (50, 95, 99)))
 
 
-def _share(growth: str, whole: str) -> str:
-    return f"{growth} / on () group_left () ({whole} > 0)"
+def _by_device(title: str, description: str, counter: metrics.Metric) -> Graph:
+    series = S.select(counter)
+    return Graph(
+        title,
+        description,
+        ranked(f"sum by (device) (increase({series}[{RATE}]))", total(series, "device"), "{{device}}"),
+        minimum=0,
+        bars=True,
+        height=6,
+    )
 
 
-DASHBOARD = Dashboard(
-    uid="torchvitals-model",
-    title="TorchVitals / Model",
+DASHBOARD = dashboard(
+    "model",
+    S,
+    "## Is this model fast, sure of itself and within its memory, and where does its time go?\n"
+    "Rows follow a call: it arrives, passes the stages, leaves a prediction, and costs memory. A "
+    "dashed line is the threshold in the model's own configuration. Whether its *data* moved is on "
+    "the drift dashboard.",
+    title="Model",
     description="One model on TorchServe: calls, latency by stage, predictions, memory and workers.",
-    annotations=S.annotations(),
     variables=S.variables(),
-    question=Text(
-        "Which question this answers",
-        "What this dashboard is for and where to go next.",
-        content=(
-            "## Is this model fast, sure of itself and within its memory, and where does its time go?\n"
-            "Rows follow a call: it arrives, passes the stages, leaves a prediction, and costs memory. A "
-            "dashed line is the threshold in the model's own configuration. Whether its *data* moved is on "
-            "the drift dashboard."
-        ),
-    ),
     rows=(
         Row(
             "State",
             (
-                Stat(
-                    "Firing alerts",
-                    "Alerts that Prometheus is firing for this model now.",
-                    (Target(f"count({FIRING}) or vector(0)"),),
-                    steps=(Step(None, palette.OK), Step(1, palette.ALARM)),
-                ),
+                firing_alerts(S, "Alerts that Prometheus is firing for this model now."),
                 Stat("Calls", "Calls of the handler in a second.", (Target(rate(REQUESTS)),), unit="reqps"),
                 Stat(
                     "Errors",
@@ -105,24 +90,19 @@ DASHBOARD = Dashboard(
                 Stat(
                     "p95 latency",
                     "95 of 100 calls took at most this long.",
-                    (Target(quantile(0.95, _buckets("handle"))),),
+                    (Target(quantile(0.95, S.stage_buckets())),),
                     unit="s",
                     no_value="no traffic",
                 ),
                 Stat(
                     "Mean confidence",
                     "Mean of the highest class probability. Empty for a model that gives no probabilities.",
-                    (Target(_mean(CONFIDENCE)),),
+                    (Target(S.mean(CONFIDENCE)),),
                     unit="percentunit",
                     decimals=1,
                     no_value="no traffic",
                 ),
-                Stat(
-                    "Living workers",
-                    "Workers whose monitor reported in the last 30 seconds.",
-                    (Target(f"sum({S.select(FRESH)})"),),
-                    steps=(Step(None, palette.ALARM), Step(1, palette.OK)),
-                ),
+                living_workers(S),
             ),
         ),
         Row(
@@ -138,7 +118,7 @@ DASHBOARD = Dashboard(
                 Graph(
                     "Batch size",
                     "Requests in one call: the mean, and the size that 95 of 100 calls do not exceed.",
-                    lines(("mean", _mean(BATCHES)), ("p95", quantile(0.95, S.select(BATCHES.bucket)))),
+                    lines(("mean", S.mean(BATCHES)), ("p95", quantile(0.95, S.select(BATCHES.bucket)))),
                     minimum=0,
                 ),
                 Graph(
@@ -177,7 +157,7 @@ DASHBOARD = Dashboard(
                     "Latency of a call",
                     "Percentiles over all workers, from entering the handler to leaving it; warm-up and "
                     "compilation are left out. The dashed line is the limit on p95.",
-                    (*_percentiles(_buckets("handle")), S.threshold("latency_p95_seconds")),
+                    (*_percentiles(S.stage_buckets()), S.threshold("latency_p95_seconds")),
                     unit="s",
                     minimum=0,
                 ),
@@ -185,13 +165,13 @@ DASHBOARD = Dashboard(
                     "Distribution of latency",
                     "How many calls took how long. Two bands mean two kinds of calls, which a percentile "
                     "hides.",
-                    (Target(f"sum by (le) (increase({_buckets('handle')}[{RATE}]))", "{{le}}"),),
+                    (Target(f"sum by (le) (increase({S.stage_buckets('handle')}[{RATE}]))", "{{le}}"),),
                     unit="s",
                 ),
                 Graph(
                     "p95 by stage",
                     "95 of 100 calls took at most this long in each stage, by the host's clock.",
-                    lines(*((stage, quantile(0.95, _buckets(stage))) for stage in metrics.STAGES)),
+                    lines(*((stage, quantile(0.95, S.stage_buckets(stage))) for stage in metrics.STAGES)),
                     unit="s",
                     minimum=0,
                 ),
@@ -206,7 +186,7 @@ DASHBOARD = Dashboard(
                 Graph(
                     "Inference on the device",
                     "Percentiles of the time that the accelerator worked, by its own clock. Empty on a CPU.",
-                    _percentiles(_buckets("inference", "device")),
+                    _percentiles(S.stage_buckets("inference", "device")),
                     unit="s",
                     minimum=0,
                     width=24,
@@ -223,7 +203,7 @@ DASHBOARD = Dashboard(
                     "network, queue and batching. Empty without a proxy that sets the header.",
                     (
                         *_percentiles(S.select(metrics.QUEUE_DURATION.bucket)),
-                        Target(_mean(metrics.QUEUE_DURATION), "mean", "D"),
+                        Target(S.mean(metrics.QUEUE_DURATION), "mean", "D"),
                     ),
                     unit="s",
                     minimum=0,
@@ -264,7 +244,7 @@ DASHBOARD = Dashboard(
                     "of 100 predictions fall below. The dashed line is the limit on the mean.",
                     (
                         *lines(
-                            ("mean", _mean(CONFIDENCE)),
+                            ("mean", S.mean(CONFIDENCE)),
                             ("median", quantile(0.5, S.select(CONFIDENCE.bucket))),
                             ("p5", quantile(0.05, S.select(CONFIDENCE.bucket))),
                         ),
@@ -289,7 +269,7 @@ DASHBOARD = Dashboard(
                     "single class.",
                     (
                         *ranked(
-                            _share(rate(PREDICTIONS, "class"), rate(PREDICTIONS)),
+                            share(rate(PREDICTIONS, "class"), rate(PREDICTIONS)),
                             total(PREDICTIONS, "class"),
                             "{{class}}",
                         ),
@@ -299,25 +279,15 @@ DASHBOARD = Dashboard(
                     minimum=0,
                     maximum=1,
                 ),
-                Bars(
+                bars(
                     "Class mix against the baseline",
                     "Share of each class over the chosen time, beside its share when the baseline was built.",
-                    columns(
-                        _share(
-                            f"sum by (class) (increase({PREDICTIONS}[{RANGE}]))",
-                            f"sum(increase({PREDICTIONS}[{RANGE}]))",
-                        ),
-                        f"max by (class) {BASELINE_CLASSES}",
+                    (Column("class", "Class"),),
+                    (
+                        measure(S.class_shares(), "Live", "percentunit"),
+                        measure(f"max by (class) {BASELINE_CLASSES}", "Baseline", "percentunit"),
                     ),
-                    unit="percentunit",
-                    minimum=0,
                     maximum=1,
-                    category="Class",
-                    columns=(
-                        Column("class", "Class"),
-                        Column("Value #A", "Live", "percentunit"),
-                        Column("Value #B", "Baseline", "percentunit"),
-                    ),
                 ),
             ),
         ),
@@ -356,48 +326,24 @@ DASHBOARD = Dashboard(
                     unit="bytes",
                     minimum=0,
                 ),
-                Graph(
-                    "Out of memory",
-                    "Calls that ran out of memory, by device.",
-                    ranked(
-                        f"sum by (device) (increase({S.select(metrics.OUT_OF_MEMORY)}[{RATE}]))",
-                        total(S.select(metrics.OUT_OF_MEMORY), "device"),
-                        "{{device}}",
-                    ),
-                    minimum=0,
-                    bars=True,
-                    height=6,
+                _by_device(
+                    "Out of memory", "Calls that ran out of memory, by device.", metrics.OUT_OF_MEMORY
                 ),
-                Graph(
+                _by_device(
                     "Retries of the allocator",
                     "Times that the allocator had to give memory back before it could serve a request, by device. "
                     "They slow calls down, and come before running out of memory.",
-                    ranked(
-                        f"sum by (device) (increase({S.select(metrics.ALLOCATION_RETRIES)}[{RATE}]))",
-                        total(S.select(metrics.ALLOCATION_RETRIES), "device"),
-                        "{{device}}",
-                    ),
-                    minimum=0,
-                    bars=True,
-                    height=6,
+                    metrics.ALLOCATION_RETRIES,
                 ),
             ),
         ),
         Row(
             "Workers",
             (
-                Table(
+                table(
                     "Workers",
                     "How each living worker runs the model, and when its monitor last evaluated the window.",
-                    columns(
-                        # 0 is how the worker ran the model before.
-                        f"max by ({RUNTIME}) {S.fresh(metrics.RUNTIME_INFO)} == 1",
-                        f"max by ({WORKER}) {S.fresh(metrics.MEMORY, RSS)}",
-                        f"max by ({WORKER}) {S.fresh(metrics.MEMORY, PEAK_RSS)}",
-                        f"max by ({WORKER}) {S.fresh(metrics.WINDOW_SAMPLES, WINDOW)}",
-                        f"1000 * max by ({WORKER}) {S.fresh(metrics.WINDOW_EVALUATED)}",
-                    ),
-                    columns=(
+                    (
                         Column("instance", "Instance"),
                         Column("worker", "Worker"),
                         Column("model_version", "Version"),
@@ -405,11 +351,30 @@ DASHBOARD = Dashboard(
                         Column("precision", "Precision"),
                         Column("compiled", "Compiled"),
                         Column("torch_version", "PyTorch"),
-                        Column("Value #A", "Info", hidden=True),
-                        Column("Value #B", "Memory", "bytes"),
-                        Column("Value #C", "Peak memory", "bytes"),
-                        Column("Value #D", "Rows in the window", "none", 0),
-                        Column("Value #E", "Evaluated", "dateTimeFromNow"),
+                    ),
+                    (
+                        # 0 is how the worker ran the model before.
+                        measure(
+                            f"max by ({RUNTIME}) {S.fresh(metrics.RUNTIME_INFO)} == 1",
+                            "Info",
+                            "string",
+                            hidden=True,
+                        ),
+                        measure(f"max by ({WORKER}) {S.fresh(metrics.MEMORY, RSS)}", "Memory", "bytes"),
+                        measure(
+                            f"max by ({WORKER}) {S.fresh(metrics.MEMORY, PEAK_RSS)}", "Peak memory", "bytes"
+                        ),
+                        measure(
+                            f"max by ({WORKER}) {S.fresh(metrics.WINDOW_SAMPLES, WINDOW)}",
+                            "Rows in the window",
+                            "none",
+                            0,
+                        ),
+                        measure(
+                            f"1000 * max by ({WORKER}) {S.fresh(metrics.WINDOW_EVALUATED)}",
+                            "Evaluated",
+                            "dateTimeFromNow",
+                        ),
                     ),
                     height=6,
                 ),

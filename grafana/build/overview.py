@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 from grafana.build import palette
+from grafana.build.panels import alarm_below, alarm_from, dashboard, firing_alerts, living_workers
 from grafana.build.promql import (
-    FRESH,
     MODEL,
     RANGE,
     RATE,
@@ -20,7 +20,7 @@ from grafana.build.promql import (
     selector,
     total,
 )
-from grafana.build.spec import Column, Dashboard, Graph, Row, Stat, Step, Table, Target, Text
+from grafana.build.spec import Column, Graph, Row, Stat, Table, Target
 from torchvitals.telemetry import catalogue as metrics
 
 S = Scope(many_models=True, many_versions=True)
@@ -29,12 +29,11 @@ NAME = "{{model_name}} {{model_version}}"
 
 REQUESTS = S.select(metrics.REQUESTS)
 ERRORS = S.select(metrics.REQUESTS, 'outcome="error"')
-HANDLE = S.select(metrics.STAGE_DURATION.bucket, 'stage="handle"', 'clock="host"')
+HANDLE = S.stage_buckets()
 P95 = S.select("model_stage:model_stage_duration_seconds:p95_rate5m", 'stage="handle"', 'clock="host"')
 LATENCY_LIMIT = S.fresh_model(THRESHOLDS, 'signal="latency_p95_seconds"')
 DRIFTED = S.select("model:model_drifted_features_ratio:max", 'window=~"$window"')
 RSS = S.select("model_device:model_memory_bytes:max", 'kind="rss"')
-FIRING = S.alerts()
 
 # TorchServe counts these itself, under the model's name and a version of its own.
 QUEUE_TIME = selector("ts_queue_latency_microseconds", 'model_name=~"$model_name"')
@@ -50,7 +49,8 @@ def _mean_confidence(counted: str) -> str:
 GROWTH = f"sum by ({MODEL}) (increase({{}}[{RANGE}] @ end()))"
 PER_SECOND = f"sum by ({MODEL}) (rate({{}}[{RATE}]))"
 
-ALL_CLEAR = (Step(None, palette.OK), Step(1, palette.ALARM))
+ALL_CLEAR = alarm_from(1)
+ANY = alarm_from(1e-9)
 
 KEPT = ("datasource", "job", "instance", "feature")
 ONE_MODEL = "&".join(
@@ -78,33 +78,22 @@ def _host_graph(title: str, description: str, metric: str, *, width: int = 8, gp
     )
 
 
-DASHBOARD = Dashboard(
-    uid="torchvitals-overview",
-    title="TorchVitals / Overview",
+DASHBOARD = dashboard(
+    "overview",
+    S,
+    "## Is every model healthy, and if not, which one and why?\n"
+    "Read from top to bottom: what is wrong, then requests, predictions and the machine. "
+    "A name in the table of models opens its own dashboard, its drift column the drift dashboard, its "
+    "workers the health of the monitoring. "
+    "Graphs show the five largest over the chosen time; a dashed line is a threshold.",
+    title="Overview",
     description="All models on TorchServe at a glance: alerts, traffic, latency, drift, memory and the machine.",
-    annotations=S.annotations(),
     variables=S.variables(),
-    question=Text(
-        "Which question this answers",
-        "What this dashboard is for and where to go next.",
-        content=(
-            "## Is every model healthy, and if not, which one and why?\n"
-            "Read from top to bottom: what is wrong, then requests, predictions and the machine. "
-            "A name in the table of models opens its own dashboard, its drift column the drift dashboard, its "
-            "workers the health of the monitoring. "
-            "Graphs show the five largest over the chosen time; a dashed line is a threshold."
-        ),
-    ),
     rows=(
         Row(
             "State",
             (
-                Stat(
-                    "Firing alerts",
-                    "Alerts that Prometheus is firing now.",
-                    (Target(f"count({FIRING}) or vector(0)"),),
-                    steps=ALL_CLEAR,
-                ),
+                firing_alerts(S, "Alerts that Prometheus is firing now."),
                 Stat(
                     "Servers down",
                     "TorchServe servers that were seen in the chosen time and that Prometheus cannot scrape "
@@ -117,12 +106,7 @@ DASHBOARD = Dashboard(
                     ),
                     steps=ALL_CLEAR,
                 ),
-                Stat(
-                    "Living workers",
-                    "Workers whose monitor reported in the last 30 seconds.",
-                    (Target(f"sum({S.select(FRESH)})"),),
-                    steps=(Step(None, palette.ALARM), Step(1, palette.OK)),
-                ),
+                living_workers(S),
                 Stat(
                     "Calls",
                     "Calls of all handlers in a second.",
@@ -145,7 +129,7 @@ DASHBOARD = Dashboard(
                     (Target(f"max({DRIFTED})"),),
                     unit="percentunit",
                     decimals=0,
-                    steps=(Step(None, palette.OK), Step(1e-9, palette.ALARM)),
+                    steps=ANY,
                 ),
                 Table(
                     "Models",
@@ -174,7 +158,7 @@ DASHBOARD = Dashboard(
                             "Drifted features",
                             "percentunit",
                             0,
-                            steps=(Step(None, palette.OK), Step(1e-9, palette.ALARM)),
+                            steps=ANY,
                             link=f"/d/torchvitals-drift?{ONE_MODEL}",
                         ),
                         Column("Value #F", "Memory", "bytes"),
@@ -182,7 +166,7 @@ DASHBOARD = Dashboard(
                             "Value #G",
                             "Living workers",
                             "none",
-                            steps=(Step(None, palette.ALARM), Step(1, palette.OK)),
+                            steps=alarm_below(1),
                             link=f"/d/torchvitals-health?{ONE_MODEL}",
                         ),
                     ),

@@ -211,13 +211,7 @@ def _graph(source: spec.Graph) -> timeseries.Panel:
         .stacking(common.StackingConfig().mode(stacking).group("A"))
         .axis_soft_min(0)
         .color_scheme(_fixed(palette.GREY))
-        .legend(
-            common.VizLegendOptions()
-            .display_mode(common_models.LegendDisplayMode.LIST)
-            .placement(common_models.LegendPlacement.BOTTOM)
-            .show_legend(True)
-            .calcs([])
-        )
+        .legend(_legend())
         .tooltip(
             common.VizTooltipOptions()
             .mode(common_models.TooltipDisplayMode.MULTI)
@@ -274,13 +268,7 @@ def _timeline(source: spec.Timeline) -> statetimeline.Panel:
         .mappings(_mappings(source.texts))
         .color_scheme(_by_threshold())
         .thresholds(_steps((spec.Step(None, palette.NEUTRAL),)))
-        .legend(
-            common.VizLegendOptions()
-            .display_mode(common_models.LegendDisplayMode.LIST)
-            .placement(common_models.LegendPlacement.BOTTOM)
-            .show_legend(True)
-            .calcs([])
-        )
+        .legend(_legend())
         .tooltip(common.VizTooltipOptions().mode(common_models.TooltipDisplayMode.SINGLE))
     )
     for target in source.targets:
@@ -323,13 +311,7 @@ def _bars(source: spec.Bars) -> barchart.Panel:
         # The SDK writes 0 where none is given, and Grafana then shortens every label to nothing.
         .x_tick_label_max_length(24)
         .color_scheme(_fixed(palette.GREY))
-        .legend(
-            common.VizLegendOptions()
-            .display_mode(common_models.LegendDisplayMode.LIST)
-            .placement(common_models.LegendPlacement.BOTTOM)
-            .show_legend(True)
-            .calcs([])
-        )
+        .legend(_legend())
         .tooltip(common.VizTooltipOptions().mode(common_models.TooltipDisplayMode.MULTI))
     )
     _add_columns(panel, source.targets, source.columns)
@@ -379,6 +361,16 @@ def _column(column: spec.Column) -> list[models.DynamicConfigValue]:
     if column.link:
         properties.append(_property("links", [{"title": "Open", "url": column.link, "targetBlank": False}]))
     return properties
+
+
+def _legend() -> common.VizLegendOptions:
+    return (
+        common.VizLegendOptions()
+        .display_mode(common_models.LegendDisplayMode.LIST)
+        .placement(common_models.LegendPlacement.BOTTOM)
+        .show_legend(True)
+        .calcs([])
+    )
 
 
 def _query(target: spec.Target, result: prometheus_models.PromQueryFormat) -> prometheus.Dataquery:
