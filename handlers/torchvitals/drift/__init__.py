@@ -1,1 +1,1 @@
-"""The rolling window, its comparison with the baseline, and the verdict."""
+"""Drift: a rolling window of rows, its comparison with the baseline by statistics, and the verdict."""

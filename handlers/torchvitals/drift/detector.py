@@ -1,4 +1,4 @@
-"""The rolling drift monitor: the same code under a server, in a notebook, and in a batch job."""
+"""Detects drift: the same code under a server, in a notebook, and in a batch job."""
 
 from __future__ import annotations
 
@@ -24,10 +24,17 @@ SOURCES: tuple[Source, ...] = ("input", "output")
 
 
 class DriftDetector:
-    """The last rows against a baseline, in one window or several.
+    """Compares the last rows with a baseline, in one window or several.
 
-    psi_floor: the smallest PSI that counts as drift; psi_floors: by feature, where it is another. ignored: source and
-    name of features that are not judged.
+    Args:
+        baseline: what training data looked like.
+        window: rows in a window; several sizes are judged each on its own.
+        psi_floor: the smallest PSI that counts as drift.
+        psi_floors: the same by name of the feature, where it differs.
+        ignored: source (`input` or `output`) and name of features that are not judged.
+
+    Raises:
+        ValueError: no window is given, or one has no rows.
     """
 
     def __init__(
@@ -41,7 +48,7 @@ class DriftDetector:
     ) -> None:
         self.sizes = sorted({window} if isinstance(window, int) else set(window))
         if not self.sizes or self.sizes[0] < 1:
-            raise ValueError(f"window is {window}; give a number of rows, 1 or more, or several")
+            raise ValueError(f"window is {window}; give one or more numbers of rows, each 1 or larger")
         self.baseline = baseline
         self.ignored = frozenset(ignored)
         self._floors = {**{feature.name: psi_floor for feature in baseline.features}, **(psi_floors or {})}
@@ -57,38 +64,69 @@ class DriftDetector:
 
     @property
     def sources(self) -> list[Source]:
-        """The sources that the baseline describes."""
+        """The sources that the baseline describes, inputs first."""
         return [source for source in SOURCES if self._binnings[source].features]
 
     def update(self, X: Any, outputs: Any = None) -> None:  # noqa: N803
-        """Add rows, newest last: X and outputs as in `Baseline.fit`.
+        """Add rows, newest last.
 
-        Raises BaselineError when their width is not the baseline's.
+        Args:
+            X: what the model was given, as in `Baseline.fit`.
+            outputs: what it answered, as in `Baseline.fit`; left out where the baseline describes none.
+
+        Raises:
+            BaselineError: the rows have another width, or lack a column that the baseline has.
         """
         self.update_inputs(self.baseline.encode(X))
         if outputs is not None and self.baseline.outputs is not None:
             self.update_outputs(output_signals(np.asarray(outputs), self.baseline.outputs))
 
     def update_inputs(self, rows: NDArray[np.float64]) -> NDArray[np.int64]:
-        """Add encoded (n, d) rows; return their bin counts, (d, B)."""
+        """Add inputs that are encoded already.
+
+        Args:
+            rows: (n, d) input features as `BaselineData.encode` returns them, newest last.
+
+        Returns:
+            Their counts in the baseline's bins, (d, B).
+        """
         self.rows_seen += len(rows)
         return self._add("input", rows)
 
     def update_outputs(self, signals: dict[str, NDArray[np.float64]]) -> NDArray[np.int64]:
-        """Add output features by name, each (n,); return their bin counts, (k, B)."""
+        """Add output features.
+
+        Args:
+            signals: by name, each (n,), newest last; those that the baseline does not have are left out.
+
+        Returns:
+            Their counts in the baseline's bins, (k, B).
+        """
         features = self._binnings["output"].features
         rows = np.column_stack([at_model_precision(signals[feature.name]) for feature in features])
         return self._add("output", rows)
 
     def reference(self, source: Source) -> Reference:
-        """Return the baseline's side of the comparison, for one source."""
+        """Return the baseline's side of the comparison for one source."""
         return self._references[source]
 
     def report(
         self, *, window: Optional[int] = None, pause: Callable[[], None] = lambda: None
     ) -> DriftReport:
-        """Compare a window with the baseline now; the smallest of several, unless named."""
+        """Compare a window with the baseline as it is now.
+
+        Args:
+            window: its size, one of `sizes`; the smallest where it is left out.
+            pause: called between pieces of work, so that a request need not wait for all of them.
+
+        Raises:
+            ValueError: there is no window of this size.
+        """
         size = self.sizes[0] if window is None else window
+        if size not in self.sizes:
+            raise ValueError(
+                f"there is no window of {size} rows; there are {', '.join(map(str, self.sizes))}"
+            )
         comparisons = []
         for source in self.sources:
             if self._windows[source][size].samples:
@@ -105,7 +143,8 @@ class DriftDetector:
         if distance is None or ("input", ROW_DISTANCE) in self.ignored or not window.samples:
             return {}
         places = [self._places[name] for name in distance.columns]
-        # A column that goes with a moved one shortens the distance: its term is negative, and the others' exceed 1.
+        # A column that moved along with its neighbours shortens the distance: its part is negative, and the others'
+        # add up to more than 1.
         parts = np.maximum(distance.shares(window.view().rows[:, places], pause=pause), 0.0)
         shares = dict(zip(distance.columns, (parts / max(parts.sum(), 1.0)).tolist()))
         return dict(sorted(shares.items(), key=lambda item: -item[1]))

@@ -1,4 +1,4 @@
-"""Verdicts that do not flicker."""
+"""Turns verdicts that flicker into steady ones."""
 
 from __future__ import annotations
 
@@ -7,10 +7,13 @@ from collections.abc import Set as AbstractSet
 
 
 class Hysteresis:
-    """Turns a feature's verdicts, made again and again on windows that overlap, into a steady one.
+    """Makes one steady verdict of many that were reached on overlapping windows.
 
-    A drift is believed once it has held over a quarter of a window of new rows, so that one unlucky window that is
-    judged ten times counts once; and it is over once it has been gone for as long.
+    A drift is believed once it has held for a quarter of a window of new rows, so that one unlucky window that is
+    judged ten times counts once. It is over once it has been gone for as long.
+
+    Args:
+        window: rows in the window that is judged.
     """
 
     def __init__(self, window: int) -> None:
@@ -21,7 +24,16 @@ class Hysteresis:
     def update(
         self, names: Iterable[Hashable], drifted: AbstractSet[Hashable], rows_seen: int
     ) -> set[Hashable]:
-        """Take the verdicts after `rows_seen` rows in all; return the names that have steadily drifted."""
+        """Take in the verdicts of one evaluation.
+
+        Args:
+            names: what was judged; a name that is left out keeps its verdict.
+            drifted: those of them that drifted.
+            rows_seen: rows that were added so far, those that left the window included.
+
+        Returns:
+            The names whose drift is believed.
+        """
         for name in names:
             if (name in drifted) == (name in self._steady):
                 self._since.pop(name, None)

@@ -12,16 +12,20 @@ from ..baseline.binning import Binning
 
 @dataclass(frozen=True)
 class WindowView:
-    """A window at one moment: rows (n, d) in no particular order, and their counts (d, B)."""
+    """A window at one moment: its rows, (n, d), in no particular order, and their counts, (d, B)."""
 
     rows: NDArray[np.float32]
     counts: NDArray[np.int64]
 
 
 class RollingWindow:
-    """The last `size` rows of d features.
+    """The last `size` rows of d features, and their counts in the baseline's bins.
 
-    The cost of an update depends on the rows it brings, never on the rows served before.
+    An update costs as much as the rows that it brings, however many are in the window.
+
+    Args:
+        binning: the bins of the d features.
+        size: rows that fit in.
     """
 
     def __init__(self, binning: Binning, size: int) -> None:
@@ -35,7 +39,12 @@ class RollingWindow:
         self._counts = np.zeros(binning.mask.shape, dtype=np.int64)
 
     def update(self, rows: NDArray[np.float64], index: NDArray[np.int16]) -> None:
-        """Add (n, d) rows, newest last, with the bins that `binning` assigns them."""
+        """Add rows; the oldest leave where they do not fit.
+
+        Args:
+            rows: (n, d), newest last.
+            index: (n, d), the bins that `binning` assigns them.
+        """
         rows, index = rows[-self.size :], index[-self.size :]
         kept = len(rows)
         places = (self._next + np.arange(kept)) % self.size
@@ -48,5 +57,5 @@ class RollingWindow:
         self.samples = min(self.size, self.samples + kept)
 
     def view(self) -> WindowView:
-        """Return the rows and counts now in the window; views, not copies."""
+        """Return what is in the window now; the arrays are views that the next update changes."""
         return WindowView(self._rows[: self.samples], self._counts)

@@ -1,4 +1,4 @@
-"""From copies of inputs and outputs to drift series."""
+"""Inputs and outputs become drift series."""
 
 from __future__ import annotations
 
@@ -68,7 +68,7 @@ class DriftTelemetry:
         return self._detector.baseline
 
     def start(self, publisher: Publisher) -> None:
-        """Describe the baseline and make every counter series exist."""
+        """Publish what the baseline says, and make every counter's series exist."""
         baseline = self.baseline
         publisher.set(m.BASELINE_INFO, (baseline.version, baseline.sha256[:12]), 1)
         publisher.set(m.BASELINE_CREATED, (), baseline.created_timestamp)
@@ -110,7 +110,11 @@ class DriftTelemetry:
         self._invalid.update(self._ranges.outside(rows))
 
     def add_outputs(self, signals: dict[str, NDArray[np.float64]]) -> None:
-        """Take in output features by name, each (n,), where the baseline has outputs."""
+        """Take in outputs; they are left out where the baseline describes none.
+
+        Args:
+            signals: output features by name, each (n,).
+        """
         if "output" in self._detector.sources:
             self._count("output", self._detector.update_outputs(signals))
 
@@ -135,7 +139,7 @@ class DriftTelemetry:
         self._stale = False
 
     def publish(self, publisher: Publisher) -> None:
-        """Send the counters' increases and the latest verdict."""
+        """Send what the counters grew by since the last time, and the latest verdict of each window."""
         for source, counts in self._observed.items():
             for row, feature, bin_labels in self._exported[source]:
                 for column in np.flatnonzero(counts[row]):
@@ -153,8 +157,9 @@ class DriftTelemetry:
         for drift in report.features.values():
             if _key(drift) in self._shown:
                 labels = (drift.source, drift.name, window, self._worker)
+                values = drift.values
                 for metric, statistic in self._gauges:
-                    publisher.set(metric, labels, drift.values[statistic])
+                    publisher.set(metric, labels, values[statistic])
                 publisher.set(m.DRIFTED, labels, float(drift.drifted))
         for name, share in report.row_shares.items():
             if ("input", name) in self._shown:
@@ -174,7 +179,7 @@ def _key(drift: FeatureDrift) -> tuple[str, str]:
 
 
 def _most_telling(rows: list[Exported], most: int) -> list[Exported]:
-    """Return the first features, and the row's distance, which speaks for those that are left out."""
+    """Return the first `most` features and the row's distance, which speaks for those that are left out."""
     first = rows[:most]
     return first + [row for row in rows[most:] if row[1].name == ROW_DISTANCE]
 

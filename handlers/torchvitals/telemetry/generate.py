@@ -1,4 +1,4 @@
-"""Files that follow from the table of metrics."""
+"""Files that follow from the catalogue of metrics."""
 
 from __future__ import annotations
 
@@ -64,7 +64,7 @@ def _yaml_row(metric: Metric) -> str:
 
 
 def metrics_markdown() -> str:
-    """Return docs/metrics.md: a table of all metrics."""
+    """Return docs/metrics.md: a table of all metrics, a row for each declaration."""
     rows = "".join(_markdown_row(entry) for entry in CATALOGUE)
     return (
         "# Metrics\n\n"

@@ -119,6 +119,11 @@ def test_an_input_named_like_an_output_keeps_its_own_row():
     assert len(report.features) == 2
 
 
+def test_a_window_that_is_not_kept_is_named_beside_those_that_are(baseline):
+    with pytest.raises(ValueError, match="no window of 300 rows; there are 200, 1000"):
+        DriftMonitor(baseline, window=[1000, 200]).report(window=300)
+
+
 def test_window_must_hold_a_row(baseline):
     with pytest.raises(ValueError, match="window is 0"):
         DriftMonitor(baseline, window=0)

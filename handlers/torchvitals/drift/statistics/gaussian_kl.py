@@ -15,11 +15,10 @@ def gaussian_kl_divergence(
     window_mean: NDArray[np.float64],
     window_std: NDArray[np.float64],
 ) -> NDArray[np.float64]:
-    """Return KL(N(baseline) ‖ N(window)) in nats, a value a feature.
+    """Return KL(N(baseline) ‖ N(window)) in nats for each feature. All arrays: (d,), in the feature's own unit.
 
-    ``ln(q_std/p_std) + (p_std² + (p_mean − q_mean)²) / (2 q_std²) − 1/2`` with p the baseline and q the
-    window. A standard deviation of 0 is raised to a small floor, so the result is always finite.
-    All arrays: (d,), in the feature's own unit.
+    It is ``ln(q_std/p_std) + (p_std² + (p_mean − q_mean)²) / (2 q_std²) − 1/2`` with p the baseline and q the window.
+    A standard deviation of 0 is raised to a small floor, so that the result is always finite.
 
     >>> one, zero = np.ones(1), np.zeros(1)
     >>> float(gaussian_kl_divergence(zero, one, 5 * one, one)[0])

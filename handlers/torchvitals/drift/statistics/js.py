@@ -10,11 +10,13 @@ from .statistic import Compared, Statistic
 
 
 def js_distance(baseline: NDArray[np.float64], window: NDArray[np.float64]) -> NDArray[np.float64]:
-    """Return the Jensen-Shannon distance (base 2; 0 same, 1 disjoint), over the last axis.
+    """Return the Jensen-Shannon distance to base 2, over the last axis: 0 for the same, 1 for disjoint shares.
 
-    baseline, window: (..., B) shares, each summing to 1.
-    The same as ``scipy.spatial.distance.jensenshannon(baseline, window, base=2)``.
-    Source: Endres and Schindelin, 2003.
+    It equals ``scipy.spatial.distance.jensenshannon(baseline, window, base=2)``. Source: Endres and Schindelin, 2003.
+
+    Args:
+        baseline: (..., B) shares that sum to 1.
+        window: the same.
 
     >>> float(js_distance(np.array([1.0, 0.0]), np.array([0.0, 1.0])))
     1.0

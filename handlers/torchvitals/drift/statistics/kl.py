@@ -12,8 +12,11 @@ from .statistic import DIVERGENCE_MARGIN, Compared, Statistic
 def kl_divergence(baseline: NDArray[np.float64], window: NDArray[np.float64]) -> NDArray[np.float64]:
     """Return KL(baseline ‖ window) in nats, over the last axis.
 
-    baseline, window: (..., B) shares, each summing to 1; a bin that is 0 in both adds nothing.
-    The same as ``scipy.stats.entropy(baseline, window)``. Source: Kullback and Leibler, 1951.
+    It equals ``scipy.stats.entropy(baseline, window)``. Source: Kullback and Leibler, 1951.
+
+    Args:
+        baseline: (..., B) shares that sum to 1.
+        window: the same; a bin that is 0 in both adds nothing.
 
     >>> round(float(kl_divergence(np.array([0.5, 0.5]), np.array([0.9, 0.1]))), 6)
     0.510826

@@ -1,4 +1,4 @@
-"""How far the mean has moved."""
+"""How far the mean moved."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ def mean_shift_sigmas(
     baseline_std: NDArray[np.float64],
     window_mean: NDArray[np.float64],
 ) -> NDArray[np.float64]:
-    """Return (window mean − baseline mean) in baseline standard deviations, signed. All arrays: (d,).
+    """Return window mean minus baseline mean, in baseline standard deviations. All arrays: (d,).
 
     >>> float(mean_shift_sigmas(np.array([10.0]), np.array([2.0]), np.array([4.0]))[0])
     -3.0

@@ -14,8 +14,11 @@ def population_stability_index(
 ) -> NDArray[np.float64]:
     """Return the PSI in nats, over the last axis: KL both ways, summed.
 
-    baseline, window: (..., B) shares, each summing to 1; a bin that is 0 in both adds nothing.
-    Rule of thumb: below 0.1 small, above 0.25 large. Source: Siddiqi, Credit Risk Scorecards, 2006.
+    By a rule of thumb it is small below 0.1 and large above 0.25. Source: Siddiqi, Credit Risk Scorecards, 2006.
+
+    Args:
+        baseline: (..., B) shares that sum to 1.
+        window: the same; a bin that is 0 in both adds nothing.
 
     >>> round(float(population_stability_index(np.array([0.5, 0.5]), np.array([0.9, 0.1]))), 6)
     0.87889

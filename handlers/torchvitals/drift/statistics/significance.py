@@ -1,4 +1,4 @@
-"""Whether chance alone could have made this window."""
+"""Whether chance alone explains a window."""
 
 from __future__ import annotations
 
@@ -8,11 +8,11 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.special import chdtrc
 
-# Where the chi-square law is not to be trusted: few rows, or bins in which few are expected.
+# Below these the chi-square law is only rough: few rows, or bins in which few rows are expected.
 SMALL_WINDOW = 200
 SMALL_EXPECTED = 5.0
 NULL_DRAWS = 20_000
-# Only the upper tenth of the draws is kept: above it, a p-value decides nothing.
+# Only the upper tenth of the draws is kept: a p-value above a tenth decides nothing.
 TAIL_DRAWS = NULL_DRAWS // 10
 
 
@@ -21,10 +21,16 @@ def two_sample_p_value(
 ) -> NDArray[np.float64]:
     """Return the probability of counts this different if both samples came from one distribution.
 
-    baseline_counts, window_counts: (d, B), a feature a row. The statistic is the two-sample chi-square, so the
-    baseline's own sampling error counts too. Its p-value comes from the chi-square law; where that law is only
-    rough, and the p-value small enough to matter, from the statistic's values without drift (Monte Carlo, seeded
-    and cached). 1.0 where a sample is empty or only one bin is used.
+    The statistic is the two-sample chi-square, so the baseline's own sampling error counts too. Its p-value comes from
+    the chi-square law or, where that law is rough and the p-value small enough to matter, from the values that the
+    statistic takes without drift (Monte Carlo, seeded and cached).
+
+    Args:
+        baseline_counts: (d, B), a row for each feature.
+        window_counts: the same.
+
+    Returns:
+        (d,); 1.0 where a sample is empty or only one bin is used.
     """
     p_values = chi_square_p_value(baseline_counts, window_counts)
     for row in np.flatnonzero((p_values < TAIL_DRAWS / NULL_DRAWS) & _rough(baseline_counts, window_counts)):
@@ -61,14 +67,14 @@ def chi_square_p_value(
 
 
 def monte_carlo_p_value(baseline_counts: NDArray[np.float64], window_counts: NDArray[np.float64]) -> float:
-    """Return the p-value of one feature's counts, (B,), by what the statistic does without drift.
+    """Return the p-value of one feature's counts, (B,), from the values that the statistic takes without drift.
 
-    At most a tenth, and at least 1/(NULL_DRAWS + 1) at the largest draw (Davison and Hinkley, 1997, section
-    4.2.1); beyond that draw the chi-square law goes on, scaled to meet it there.
+    It is a tenth at most, and 1/(NULL_DRAWS + 1) at the largest draw (Davison and Hinkley, 1997, section 4.2.1). Beyond
+    that draw the chi-square law takes over, scaled to meet it there.
     """
     statistic, freedom = (float(value) for value in chi_square(baseline_counts, window_counts))
     tail = null_tail(tuple(baseline_counts.tolist()), _rounded(int(window_counts.sum())))
-    # The draws are kept as float32; a value equal to one of them must not look larger than it.
+    # The draws are kept as float32; a value that equals one of them must not look larger.
     larger = TAIL_DRAWS - int(np.searchsorted(tail, np.float32(statistic), side="left"))
     if larger:
         return (larger + 1) / (NULL_DRAWS + 1)
@@ -93,9 +99,9 @@ def null_tail(baseline_counts: tuple[float, ...], samples: int) -> NDArray[np.fl
 
 
 def benjamini_hochberg(p_values: NDArray[np.float64], rate: float) -> NDArray[np.bool_]:
-    """Return which of the p-values are significant at false discovery rate `rate`.
+    """Return which p-values, (d,), are significant at the false discovery rate `rate`.
 
-    p_values: (d,). Source: Benjamini and Hochberg, 1995.
+    Source: Benjamini and Hochberg, 1995.
 
     >>> benjamini_hochberg(np.array([0.001, 0.3, 0.012]), 0.02).tolist()
     [True, False, True]
@@ -109,7 +115,7 @@ def benjamini_hochberg(p_values: NDArray[np.float64], rate: float) -> NDArray[np
 
 
 def _rough(baseline_counts: NDArray[np.float64], window_counts: NDArray[np.float64]) -> NDArray[np.bool_]:
-    """Tell where the chi-square law is only rough, (d,)."""
+    """Return where the chi-square law is only rough, (d,)."""
     n = window_counts.sum(axis=-1)
     both = baseline_counts + window_counts
     total = np.maximum(both.sum(axis=-1), 1.0)
@@ -118,7 +124,7 @@ def _rough(baseline_counts: NDArray[np.float64], window_counts: NDArray[np.float
 
 
 def _rounded(samples: int) -> int:
-    """Return the nearest of a few window sizes, about a tenth apart, so that few null distributions are needed."""
+    """Return the nearest of window sizes about a tenth apart, so that few null distributions are drawn."""
     if samples < 20:
         return samples
     step = 10 ** max(len(str(samples)) - 2, 0)

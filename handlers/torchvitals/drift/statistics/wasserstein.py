@@ -11,22 +11,28 @@ from .scale import safe_std
 from .statistic import DISTANCE_MARGIN, Compared, Statistic
 
 
-# Few: a window without missing values is always as long, and others are as many as there are numbers of missing values;
-# kept, those would make the memory of a worker grow for half an hour.
+# Windows without missing values all have one length. Others have as many lengths as there are numbers of missing
+# values; a cache of all of them would make a worker's memory grow for half an hour.
 @lru_cache(maxsize=8)
 def _steps(samples: int, points: int) -> tuple[NDArray[np.intp], NDArray[np.intp], NDArray[np.float64]]:
-    """Where two quantile functions of `samples` and `points` equal steps are both constant, and how wide."""
+    """Return the pieces on which quantile functions of `samples` and of `points` equal steps are both constant.
+
+    Returns:
+        The step of the first, the step of the second, and the width of each piece.
+    """
     borders = np.union1d(np.arange(samples + 1) * points, np.arange(points + 1) * samples)
     left = borders[:-1]
     return left // points, left // samples, np.diff(borders) / (samples * points)
 
 
 def wasserstein_distance(grid: NDArray[np.float64], values: NDArray[np.float64]) -> float:
-    """Return ∫|F⁻¹ − G⁻¹| of sorted values against a sorted grid, in their unit.
+    """Return ∫|F⁻¹ − G⁻¹| of two sorted samples, in their unit; 0.0 where either is empty.
 
-    grid: (K,) baseline values at equally spaced quantiles, ascending. values: (n,) finite, ascending.
-    The same as ``scipy.stats.wasserstein_distance(grid, values)``, without its sorting of both; 0.0 where
-    either is empty. Source: Vallender, 1974.
+    It equals ``scipy.stats.wasserstein_distance(grid, values)``, which sorts both anew. Source: Vallender, 1974.
+
+    Args:
+        grid: (K,) baseline values at equally spaced probabilities, ascending.
+        values: (n,) finite, ascending.
 
     >>> wasserstein_distance(np.array([0.0, 1.0]), np.array([2.0, 3.0]))
     2.0
@@ -34,7 +40,7 @@ def wasserstein_distance(grid: NDArray[np.float64], values: NDArray[np.float64])
     if not len(values) or not len(grid):
         return 0.0
     value_index, grid_index, width = _steps(len(values), len(grid))
-    # No scalar product: of long windows that would be shared out to threads (featurizers/matmul.py).
+    # Not a scalar product: BLAS would share that of a long window out to threads (featurizers/matmul.py).
     return float((np.abs(values[value_index] - grid[grid_index]) * width).sum())
 
 
