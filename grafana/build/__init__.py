@@ -1,6 +1,7 @@
 """Generates the dashboards in ``grafana/dashboards``, and their copies in the package of ``torchvitals report``.
 
-A dashboard is a table of panels (``overview.py``, ``model.py``, …), made of the dataclasses in ``spec.py``.
+A dashboard is a table of panels (``overview.py``, ``model.py``, …), made of the dataclasses in ``spec.py``. What
+several dashboards share is in ``panels.py``, ``statistics.py`` and ``promql.py``.
 ``python -m grafana.build`` writes them as the classic dashboard JSON that Grafana 11 and 12 load.
 """
 

@@ -124,6 +124,10 @@ def test_the_baseline_file_has_its_limit_and_a_window_is_judged_by_it(spread, ol
     )
     assert wider.spread_change > wider.threshold["spread_change"]
     assert wider.drifted
+    publisher = MemoryPublisher()
+    DriftTelemetry(detector, worker="9000", max_features=10).start(publisher)
+    labels = ("input", "wider", "spread_change", str(WINDOW))
+    assert publisher.value(m.DRIFT_THRESHOLD, *labels) == wider.threshold["spread_change"]
 
 
 def test_a_baseline_that_is_older_than_the_statistic_has_no_limit_for_it(spread, old, tmp_path):
