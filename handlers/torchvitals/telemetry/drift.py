@@ -140,16 +140,17 @@ class DriftTelemetry:
 
     def publish(self, publisher: Publisher) -> None:
         """Send what the counters grew by since the last time, and the latest verdict of each window."""
-        for source, counts in self._observed.items():
+        # Taken before they are sent: nothing is sent twice, whatever goes wrong.
+        observed, self._observed = self._observed, {}
+        invalid, self._invalid = self._invalid, Counter()
+        for source, counts in observed.items():
             for row, feature, bin_labels in self._exported[source]:
                 for column in np.flatnonzero(counts[row]):
                     labels = (source, feature.name, bin_labels[column])
                     publisher.increase(m.OBSERVATIONS, labels, int(counts[row, column]))
-        self._observed.clear()
-        for (name, reason), amount in self._invalid.items():
+        for (name, reason), amount in invalid.items():
             if amount and (name == "all" or ("input", name) in self._shown):
                 publisher.increase(m.INPUT_INVALID, (name, reason), amount)
-        self._invalid.clear()
         for size, report in self._reports.items():
             self._publish_report(str(size), report, publisher)
 
