@@ -135,3 +135,47 @@ def test_a_stage_of_a_call_that_has_ended_is_of_no_call():
     handler.inference(torch.tensor([[1.0]]))
     assert recorder.take() == [ended]
     assert ended.outputs is None
+
+
+class Shapeless:
+    """What looks like an array and raises whatever it is asked."""
+
+    ndim = 2
+
+    @property
+    def shape(self):
+        raise SystemExit
+
+    def __len__(self):
+        raise MemoryError
+
+
+ODD = {
+    "nested": lambda: torch.nested.nested_tensor([torch.zeros(2), torch.zeros(3)]),
+    "no dimensions": lambda: torch.tensor(1.0),
+    "sparse": lambda: torch.eye(3).to_sparse(),
+    "complex": lambda: torch.zeros(1, 3, dtype=torch.complex64),
+    "quantized": lambda: torch.quantize_per_tensor(torch.zeros(1, 3), 0.1, 0, torch.quint8),
+    "meta": lambda: torch.zeros(1, 3, device="meta"),
+    "strings": lambda: ["a", "b"],
+    "ragged": lambda: [[torch.zeros(2)], 3],
+    "shapeless": Shapeless,
+    "dict of none": lambda: {"x": None},
+}
+
+
+@pytest.mark.filterwarnings("ignore:The PyTorch API of nested tensors is in prototype stage:UserWarning")
+@pytest.mark.filterwarnings("ignore:.*quant.*:UserWarning", "ignore:.*quant.*:DeprecationWarning")
+@pytest.mark.parametrize("odd", ODD)
+def test_whatever_a_model_is_given_and_gives_passes_as_it_is(odd):
+    value = ODD[odd]()
+    recorder = recorder_of()
+    handler = Handler()
+    handler.preprocess = lambda data: value
+    handler.inference = lambda data: data
+    handler.postprocess = lambda data: data
+    instrumented(handler, recorder)
+    assert run(handler, [1], recorder) is value
+    (call,) = recorder.take()
+    assert (call.requests, call.failed, call.timed) == (1, 0, True)
+    assert set(recorder.faults.take()) <= {"capture"}
