@@ -41,13 +41,16 @@ class Accuracy(msgspec.Struct, frozen=True, kw_only=True):
             correct=[a + b for a, b in zip(self.correct, other.correct)],
         )
 
-    def problem(self) -> str:
-        """Return what is wrong inside, or an empty text."""
+    def validate(self) -> None:
+        """Raise BaselineError that says what is wrong inside."""
         if len(self.counts) != BINS or len(self.correct) != BINS:
-            return f"accuracy has {len(self.counts)} and {len(self.correct)} bins instead of {BINS}"
+            raise BaselineError(
+                f"accuracy has {len(self.counts)} and {len(self.correct)} bins instead of {BINS}"
+            )
         if any(not 0 <= right <= all_ for right, all_ in zip(self.correct, self.counts)):
-            return "accuracy counts more right predictions than predictions"
-        return "" if self.samples >= FEWEST_LABELS else f"accuracy has {self.samples} labels"
+            raise BaselineError("accuracy counts more right predictions than predictions")
+        if self.samples < FEWEST_LABELS:
+            raise BaselineError(f"accuracy has {self.samples} labels, and needs {FEWEST_LABELS}")
 
 
 def count_accuracy(
@@ -56,7 +59,7 @@ def count_accuracy(
     """Count right predictions by confidence.
 
     predicted: (n,) class indices; confidence: (n,); NaN in either is left out. labels: (n,) class indices or names;
-    None and NaN are not labelled. Raises BaselineError for a label that is no class.
+    None and NaN are not labelled. Raises BaselineError for a label of an unknown class.
     """
     wanted = _indices(labels, classes)
     if len(wanted) != len(predicted):
@@ -107,7 +110,7 @@ def _indices(labels: Any, classes: Sequence[str]) -> NDArray[np.float64]:
         indices = np.array([np.nan if text is None else places.get(text, -1) for text in texts])
     if len(wrong):
         raise BaselineError(
-            f"label {wrong[0]!r} is no class; give class names ({', '.join(classes)}) or their places from 0"
+            f"unknown class {wrong[0]!r}; give class names ({', '.join(classes)}) or their places from 0"
         )
     return indices
 

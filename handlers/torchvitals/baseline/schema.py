@@ -14,10 +14,13 @@ from numpy.typing import NDArray
 
 from ..accuracy.estimate import Accuracy
 from ..errors import BaselineError
-from ..featurizers import InputKind, Inputs, described
-from ..featurizers.columns import at_model_precision, text_or_none
-from ..featurizers.outputs import Outputs
+from ..featurizers import COLUMNS, INPUTS, Featurizer, described
+from ..featurizers.batches import is_table, to_array
+from ..featurizers.columns import at_model_precision, holds_texts, text_or_none
+from ..featurizers.kinds import kind_of
+from ..featurizers.outputs import OUTPUTS, Outputs
 from ..featurizers.row_distance import RowDistance
+from ..featurizers.tables import columns_of
 from .variation import Variation
 
 SCHEMA = "torchvitals/baseline/1"
@@ -93,21 +96,22 @@ class Feature(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
         texts = (f"{c:.6g}" if isinstance(c, float) else str(c) for c in self.categories)
         return [*(f"{index:02d} {text}" for index, text in enumerate(texts)), "other", "missing"]
 
-    def problem(self) -> str:
-        """Return what is wrong inside, or an empty text."""
+    def validate(self) -> None:
+        """Raise BaselineError that says what is wrong inside."""
         where = f"feature '{self.name}'"
         if len(self.counts) != self.bins:
-            return f"{where} has {len(self.counts)} counts for {self.bins} bins"
+            raise BaselineError(f"{where} has {len(self.counts)} counts for {self.bins} bins")
         if min(self.counts) < 0 or sum(self.counts) != self.count + self.missing:
-            return f"{where}: counts do not add up to count + missing"
+            raise BaselineError(f"{where}: counts do not add up to count + missing")
         if any(low >= high for low, high in zip(self.edges, self.edges[1:])):
-            return f"{where}: edges do not ascend"
+            raise BaselineError(f"{where}: edges do not ascend")
         if any(low > high for low, high in zip(self.quantiles, self.quantiles[1:])):
-            return f"{where}: quantiles do not ascend"
+            raise BaselineError(f"{where}: quantiles do not ascend")
         for variation in self.variation:
             if not variation.quantiles or not all(variation.quantiles.values()):
-                return f"{where}: its variation at {variation.window} rows lacks the quantiles of a statistic"
-        return ""
+                raise BaselineError(
+                    f"{where}: its variation at {variation.window} rows lacks the quantiles of a statistic"
+                )
 
 
 class BaselineData(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
@@ -128,18 +132,15 @@ class BaselineData(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True
     samples: int
     features: list[Feature]
     outputs: Optional[Outputs] = None
-    inputs: Optional[Inputs] = None
+    inputs: Optional[Featurizer] = None
     rows: Optional[RowDistance] = None
     accuracy: Optional[Accuracy] = None
     sha256: str = ""
 
     @property
-    def input_kind(self) -> InputKind:
-        """What the model is given."""
-        if self.inputs is None:
-            return "columns"
-        kind: InputKind = type(self.inputs).__struct_config__.tag  # type: ignore[assignment]
-        return kind
+    def input_kind(self) -> str:
+        """The kind of input that the model is given."""
+        return COLUMNS if self.inputs is None else kind_of(self.inputs)
 
     @property
     def column_features(self) -> list[Feature]:
@@ -162,7 +163,7 @@ class BaselineData(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True
 
     @classmethod
     def load(cls: type[B], path: Union[str, Path]) -> B:
-        """Read what `save` wrote. Raises BaselineError that names the file, the field and the mend."""
+        """Read what `save` wrote. Raises BaselineError that names the file, the field, and how to fix it."""
         path = Path(path)
         try:
             raw = path.read_bytes()
@@ -172,16 +173,17 @@ class BaselineData(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True
                 "(--extra-files), or build one with 'torchvitals baseline build'"
             ) from error
         try:
-            baseline = msgspec.json.decode(raw, type=cls)
+            baseline = msgspec.json.decode(raw, type=cls, dec_hook=_decoded)
         except msgspec.ValidationError as error:
             raise BaselineError(f"baseline '{path}': {error}; {REBUILD}") from error
         except msgspec.DecodeError as error:
             raise BaselineError(
                 f"baseline '{path}' is not whole JSON ({error}); copy it again or {REBUILD}"
             ) from error
-        problem = baseline.problem()
-        if problem:
-            raise BaselineError(f"baseline '{path}': {problem}; {REBUILD}")
+        try:
+            baseline.validate()
+        except BaselineError as error:
+            raise BaselineError(f"baseline '{path}': {error}; {REBUILD}") from error
         return baseline
 
     def sealed(self: B) -> B:
@@ -191,54 +193,48 @@ class BaselineData(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True
     def _digest(self) -> str:
         return hashlib.sha256(msgspec.json.encode(msgspec.structs.replace(self, sha256=""))).hexdigest()
 
-    def problem(self) -> str:
-        """Return what is wrong inside, or an empty text."""
+    def validate(self) -> None:
+        """Raise BaselineError that says what is wrong inside."""
         if self.schema != SCHEMA:
-            return f"schema is '{self.schema}', this version reads '{SCHEMA}'"
+            raise BaselineError(f"schema is '{self.schema}', this version reads '{SCHEMA}'")
         if not self.features:
-            return "it has no features"
+            raise BaselineError("it has no features")
         try:
             datetime.datetime.fromisoformat(self.created)
-        except ValueError:
-            return f"created is '{self.created}', not a time like 2026-01-31T12:00:00+00:00"
-        found = next(filter(None, (feature.problem() for feature in self.features)), "")
-        if found:
-            return found
+        except ValueError as error:
+            raise BaselineError(
+                f"created is '{self.created}', not a time like 2026-01-31T12:00:00+00:00"
+            ) from error
+        for part in (*self.features, self.inputs, self.outputs, self.rows, self.accuracy):
+            if part is not None:
+                part.validate()
         names = Counter((feature.source, feature.name) for feature in self.features)
         twice = [name for (_, name), times in names.items() if times > 1]
         if twice:
-            return f"feature '{twice[0]}' stands twice"
-        found = self._problem_of_parts()
-        if not found and self.sha256 != self._digest():
-            found = "its content does not match its sha256, so it was changed after it was built"
-        return found
-
-    def _problem_of_parts(self) -> str:
-        for part in (self.inputs, self.rows, self.accuracy):
-            if part is not None and part.problem():
-                return part.problem()
+            raise BaselineError(f"feature '{twice[0]}' stands twice")
         columns = [feature.name for feature in self.column_features]
         if self.inputs is not None and self.inputs.names != columns:
-            return f"its features are not those of {self.input_kind}: {', '.join(columns)}"
+            raise BaselineError(f"its features are not those of {self.input_kind}: {', '.join(columns)}")
         if self.rows is not None and set(self.rows.columns) - set(columns):
-            return "its row distance is of other columns"
-        return ""
+            raise BaselineError("its row distance is of other columns")
+        if self.sha256 != self._digest():
+            raise BaselineError("its content does not match its sha256, so it was changed after it was built")
 
     def encode(self, X: Any) -> NDArray[np.float64]:  # noqa: N803
         """Return what the model is given, as in `fit`, as an (n, d) array of input features at float32 precision.
 
-        A text that the baseline never saw is -1, missing is NaN. Raises BaselineError on another width.
+        A text that the baseline never saw is -1, missing is NaN. Raises BaselineError on another width, and where a
+        column holds texts in one and numbers in the other.
         """
-        if hasattr(X, "columns"):
-            features = self.column_features
-            missing = [feature.name for feature in features if feature.name not in X.columns]
-            if missing:
-                raise BaselineError(
-                    f"the data have no column {', '.join(map(repr, missing))}, the baseline has"
-                )
-            columns = [_encode_column(X[feature.name].to_numpy(), feature) for feature in features]
-            return self._with_distance(np.column_stack(columns))
-        return self.encode_rows(X if self.inputs is None else described(self.inputs, X))
+        if self.inputs is not None:
+            return self.encode_rows(described(self.inputs, X))
+        array = None if is_table(X) else to_array(X)
+        if array is not None and array.dtype.kind in "biuf":
+            return self.encode_rows(array)
+        features = self.column_features
+        columns = columns_of(X if array is None else array, [feature.name for feature in features])
+        encoded = [_encode_column(columns[feature.name], feature) for feature in features]
+        return self._with_distance(np.column_stack(encoded))
 
     def encode_rows(self, rows: Any) -> NDArray[np.float64]:
         """Return rows of columns, or of features that images and the like have become already, as `encode` does."""
@@ -261,8 +257,26 @@ class BaselineData(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True
 
 
 def _encode_column(column: NDArray[Any], feature: Feature) -> NDArray[np.float64]:
-    if feature.kind != "categorical":
-        return at_model_precision(column)
-    index = {str(text): code for code, text in enumerate(feature.categories)}
-    texts = (text_or_none(value) for value in column)
-    return np.array([np.nan if text is None else index.get(text, -1) for text in texts], dtype=np.float64)
+    texts = holds_texts(column)
+    if not texts and (feature.kind != "categorical" or bool(np.isnan(column).all())):
+        return column.astype(np.float64)
+    if texts and feature.kind == "categorical":
+        codes: dict[Any, float] = {str(text): float(code) for code, text in enumerate(feature.categories)}
+        found = (text_or_none(value) for value in column.tolist())
+        return np.array([np.nan if text is None else codes.get(text, -1.0) for text in found])
+    if not feature.count:
+        # The training data had no value to tell numbers from texts; any value is a new one.
+        return np.array([np.nan if text_or_none(value) is None else 0.0 for value in column.tolist()])
+    have, want = ("texts", "numbers") if texts else ("numbers", "texts")
+    raise BaselineError(
+        f"column '{feature.name}' holds {have}, and in the baseline {want}; give it as it was in training"
+    )
+
+
+def _decoded(wanted: type, raw: Any) -> Any:
+    """Return an object of a registered kind from what a file holds."""
+    if wanted is Featurizer:
+        return INPUTS.decode(raw)
+    if wanted is Outputs:
+        return OUTPUTS.decode(raw)
+    raise NotImplementedError(wanted)

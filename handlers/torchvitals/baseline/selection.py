@@ -3,35 +3,38 @@
 from __future__ import annotations
 
 import difflib
-from typing import Annotated, Literal, Optional
+from typing import Annotated, Optional
 
 import msgspec
 
 from ..errors import ConfigurationError
-from ..featurizers import InputKind
+from ..featurizers import INPUTS
 from ..featurizers.row_distance import NAME as ROW_DISTANCE
 from .schema import BaselineData
 
-OutputName = Literal["predicted_class", "confidence", "entropy", "margin", "value"]
 Floor = Annotated[float, msgspec.Meta(ge=0)]
 
 
 class Features(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
-    """What is compared.
+    """What is compared. Raises ConfigurationError for an unknown kind of input.
 
-    inputs: what the model is given; told from shape and type where left out. padding: the token id that fills a row
-    up. row_distance: whether rows are compared as a whole too. outputs: features of the outputs; by default the
-    predicted class and its confidence, with three or more classes entropy and margin too, or the value. ignore: names
-    of features that are in the baseline and are not to be compared. psi: smallest PSI that counts as drift, by
-    feature, where it is not `thresholds: psi:`.
+    inputs: the kind of what the model is given; told from shape and type where left out. padding: the token id that
+    fills a row up. row_distance: whether rows are compared as a whole too. outputs: features of the outputs; by
+    default the predicted class and its confidence, with three or more classes entropy and margin too, or the value.
+    ignore: names of features that are in the baseline and are not to be compared. psi: smallest PSI that counts as
+    drift, by feature, where it is not `thresholds: psi:`.
     """
 
-    inputs: Optional[InputKind] = None
+    inputs: Optional[str] = None
     padding: int = 0
     row_distance: bool = True
-    outputs: Optional[list[OutputName]] = None
+    outputs: Optional[list[str]] = None
     ignore: list[str] = []
     psi: dict[str, Floor] = {}
+
+    def __post_init__(self) -> None:
+        if self.inputs is not None:
+            INPUTS.named(self.inputs)
 
     def check(self, baseline: BaselineData, where: str = "handler.monitoring.features") -> None:
         """Raise ConfigurationError where the section does not fit a baseline."""
@@ -46,8 +49,8 @@ class Features(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=
             for name in names:
                 if name not in have:
                     close = difflib.get_close_matches(name, have, n=1)
-                    mend = f"did you mean '{close[0]}'?" if close else f"it has: {', '.join(have)}"
-                    raise ConfigurationError(f"{where}.{key}: the baseline has no feature '{name}'; {mend}")
+                    hint = f"did you mean '{close[0]}'?" if close else f"it has: {', '.join(have)}"
+                    raise ConfigurationError(f"{where}.{key}: the baseline has no feature '{name}'; {hint}")
 
     def ignored(self, baseline: BaselineData) -> frozenset[tuple[str, str]]:
         """Return the source and name of the baseline's features that are not compared."""

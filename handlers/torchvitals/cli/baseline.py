@@ -18,6 +18,7 @@ from ..drift.verdict import PSI_FLOOR
 from ..errors import BaselineError
 from ..training.baseline import Baseline, BaselineBuilder
 from ..training.difference import differences
+from ..training.options import BuildOptions
 from .building.ray import build_on_ray
 from .building.recipe import Recipe, build_in_order, build_streaming, with_held_out
 from .building.tables import columns_in, files_of
@@ -97,15 +98,20 @@ def build(
         files, extra = files_of(data), files_of(held_out)
         found_name, found_version = _name_and_version(output)
         apart = [column for column in (time_column, label_column) if column]
+        features = _features_in(config)
+        names = _split(columns) or [column for column in columns_in(files[0]) if column not in apart]
         recipe = Recipe(
-            names=_split(columns) or [column for column in columns_in(files[0]) if column not in apart],
+            names=names,
             label=label_column,
             model=model,
             weights=weights,
-            class_names=_split(class_names),
-            features=_features_in(config),
-            name=name or found_name,
-            version=version or found_version,
+            options=BuildOptions(
+                feature_names=names,
+                class_names=_split(class_names),
+                features=features,
+                name=name or found_name,
+                version=version or found_version,
+            ),
         )
         labelled = label_column is not None and not extra
         if time_column:
@@ -221,7 +227,7 @@ def bars(feature: Feature, width: int = 24) -> str:
     if feature.kind != "numeric":
         heights = [float(count) for count in feature.counts[:-2]]
     else:
-        low, high = feature.quantiles[0], feature.quantiles[-1]
+        low, high = (feature.quantiles[0], feature.quantiles[-1]) if feature.quantiles else (0.0, 0.0)
         span = (high - low) or 1.0
         heights = [0.0] * width
         for value in feature.quantiles:

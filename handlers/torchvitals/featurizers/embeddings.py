@@ -2,22 +2,35 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from typing import Any
+from functools import cached_property
+from typing import Any, ClassVar, Optional
 
 import msgspec
 import numpy as np
 import torch
 from numpy.typing import NDArray
 
+from ..errors import BaselineError
+from .batches import to_array
+from .columns import as_float32
+from .featurizer import Featurizer, Learned, Learner, Settings, described
+from .row_sample import RowSample, halves
+from .tables import Columns
+from .tokens import number_kind, row_width
+
 PROJECTIONS = 4
+# Fewer floats a row than this are likelier to be columns.
+FEWEST_DIMENSIONS = 128
+SAMPLED_EMBEDDINGS = 8_192
 
 
-class Embeddings(msgspec.Struct, frozen=True, tag="embeddings", tag_field="kind"):
+class Embeddings(Featurizer, msgspec.Struct, frozen=True, dict=True, tag="embeddings", tag_field="kind"):
     """Inputs that are embeddings, (n, d): the training rows' middle, (d,), and first principal directions, (k, d)."""
 
     centre: list[float]
     directions: list[list[float]]
+
+    learns: ClassVar[bool] = True
 
     @property
     def names(self) -> list[str]:
@@ -26,31 +39,86 @@ class Embeddings(msgspec.Struct, frozen=True, tag="embeddings", tag_field="kind"
 
     def accepts(self, value: Any) -> bool:
         """Tell whether a value is a batch of embeddings of this size."""
-        return getattr(value, "ndim", 0) == 2 and value.shape[1] == len(self.centre)
+        return getattr(value, "ndim", 0) == 2 and bool(value.shape[1] == len(self.centre))
 
-    def problem(self) -> str:
-        """Return what is wrong inside, or an empty text."""
+    def validate(self) -> None:
+        """Raise BaselineError where the directions are not of the middle's size."""
         sizes = {len(self.centre), *map(len, self.directions)}
-        return "" if len(sizes) == 1 else f"embeddings: the directions' sizes are {sorted(sizes)}"
+        if len(sizes) != 1:
+            raise BaselineError(f"embeddings: the directions' sizes are {sorted(sizes)}")
 
-    def describer(self) -> Callable[[torch.Tensor], torch.Tensor]:
-        """Return what turns a batch, (n, d), into features, (n, 2 + k) on its device; NaN where a row has one.
+    def transform(self, batch: torch.Tensor) -> torch.Tensor:
+        """Return features, (n, 2 + k), of a batch, (n, d), on its device; NaN where a row has one."""
+        known = self._by_device.get(batch.device)
+        if known is None:
+            centre, directions = self._learned
+            known = centre.to(batch.device), directions.to(batch.device)
+            self._by_device[batch.device] = known
+        rows = batch.float()
+        centred = rows - known[0]
+        lengths = torch.stack([rows.norm(dim=1), centred.norm(dim=1)], dim=1)
+        return torch.cat([lengths, centred @ known[1].T], dim=1)
 
-        Nothing waits for the device.
-        """
-        learned = torch.tensor(self.centre), torch.tensor(self.directions).reshape(-1, len(self.centre))
-        by_device: dict[torch.device, tuple[torch.Tensor, torch.Tensor]] = {}
+    @classmethod
+    def recognises(cls, value: Any, names: Optional[list[str]]) -> bool:
+        """Tell embeddings by rows of FEWEST_DIMENSIONS floats or more, without names of columns."""
+        return names is None and number_kind(value) == "f" and row_width(value) >= FEWEST_DIMENSIONS
 
-        def describe(rows: torch.Tensor) -> torch.Tensor:
-            known = by_device.get(rows.device)
-            if known is None:
-                known = by_device[rows.device] = (learned[0].to(rows.device), learned[1].to(rows.device))
-            rows = rows.float()
-            centred = rows - known[0]
-            lengths = torch.stack([rows.norm(dim=1), centred.norm(dim=1)], dim=1)
-            return torch.cat([lengths, centred @ known[1].T], dim=1)
+    @classmethod
+    def learner(cls, settings: Settings) -> Learner:
+        """Return an empty learner."""
+        return EmbeddingsLearner()
 
-        return describe
+    @cached_property
+    def _learned(self) -> tuple[torch.Tensor, torch.Tensor]:
+        return torch.tensor(self.centre), torch.tensor(self.directions).reshape(-1, len(self.centre))
+
+    @cached_property
+    def _by_device(self) -> dict[torch.device, tuple[torch.Tensor, torch.Tensor]]:
+        return {}
+
+
+class EmbeddingsLearner(Learner):
+    """Keeps a sample of embeddings, one half to learn from and the other to measure."""
+
+    mergeable = False
+
+    def __init__(self) -> None:
+        self._sample = RowSample(SAMPLED_EMBEDDINGS)
+        self._size: Optional[int] = None
+
+    def update(self, batch: Any) -> Columns:
+        """Take in embeddings, (n, d); no feature of them is known before the end."""
+        rows = to_array(batch)
+        if rows.ndim != 2 or rows.dtype.kind not in "biuf" or self._size not in (None, rows.shape[1]):
+            expected = f"(rows, {self._size or 'size'})"
+            raise BaselineError(f"embeddings have shape {rows.shape}; give numbers, {expected}")
+        self._size = rows.shape[1]
+        self._sample.update(len(rows), lambda places: [*rows[places].astype(np.float32)])
+        return {}
+
+    def empty(self) -> Learner:
+        """Return a learner for embeddings."""
+        return EmbeddingsLearner()
+
+    def merge(self, other: EmbeddingsLearner) -> None:
+        """Add the embeddings of another part."""
+        if None not in (self._size, other._size) and self._size != other._size:
+            raise BaselineError(
+                f"one part has embeddings of {self._size} numbers, the other of {other._size}; give those of one model"
+            )
+        self._size = self._size or other._size
+        self._sample.merge(other._sample)
+
+    def finish(self) -> Learned:
+        """Return the directions, and the features of the half that they were not learned from."""
+        learn, measure = (np.array(part, dtype=np.float64) for part in halves(self._sample.rows()))
+        if not len(learn) or not np.isfinite(learn).all(axis=1).any():
+            raise BaselineError(f"{self._sample.seen} embeddings are too few; give at least a few hundred")
+        featurizer = learn_embeddings(learn)
+        values = described(featurizer, measure)
+        columns = {name: as_float32(values[:, place]) for place, name in enumerate(featurizer.names)}
+        return Learned(featurizer=featurizer, columns=columns)
 
 
 def learn_embeddings(rows: NDArray[np.float64]) -> Embeddings:

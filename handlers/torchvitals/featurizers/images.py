@@ -2,16 +2,21 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, Optional
 
 import msgspec
+import numpy as np
 import torch
+from numpy.typing import NDArray
+
+from ..errors import BaselineError
+from .featurizer import Featurizer
 
 IMAGE_DIMENSIONS = 4  # images, channels, height, width
 COLOURS = {1: ("grey",), 3: ("red", "green", "blue")}
 
 
-class Images(msgspec.Struct, frozen=True, tag="images", tag_field="kind"):
+class Images(Featurizer, msgspec.Struct, frozen=True, tag="images", tag_field="kind"):
     """Inputs that are images, (n, channels, height, width)."""
 
     channels: int
@@ -23,15 +28,28 @@ class Images(msgspec.Struct, frozen=True, tag="images", tag_field="kind"):
 
     def accepts(self, value: Any) -> bool:
         """Tell whether a value is a batch of such images."""
-        return getattr(value, "ndim", 0) == IMAGE_DIMENSIONS and value.shape[1] == self.channels
+        return getattr(value, "ndim", 0) == IMAGE_DIMENSIONS and bool(value.shape[1] == self.channels)
 
-    def problem(self) -> str:
-        """Return what is wrong inside, or an empty text."""
-        return "" if self.channels > 0 else f"images have {self.channels} channels"
+    def validate(self) -> None:
+        """Raise BaselineError where there are no channels."""
+        if self.channels <= 0:
+            raise BaselineError(f"images have {self.channels} channels")
 
-    def describer(self) -> Any:
-        """Return what turns a batch into features."""
-        return image_features
+    def transform(self, batch: torch.Tensor) -> torch.Tensor:
+        """Return the features of a batch."""
+        return image_features(batch)
+
+    @classmethod
+    def recognises(cls, value: Any, names: Optional[list[str]]) -> bool:
+        """Tell images by their four dimensions."""
+        return (getattr(value, "ndim", None) or np.ndim(value)) == IMAGE_DIMENSIONS
+
+    @classmethod
+    def of(cls, batch: NDArray[Any]) -> Images:
+        """Return what images these are. Raises BaselineError where they are none."""
+        if batch.ndim != IMAGE_DIMENSIONS:
+            raise BaselineError(f"images have shape {batch.shape}; give (images, channels, height, width)")
+        return cls(channels=int(batch.shape[1]))
 
 
 def image_feature_names(channels: int) -> list[str]:

@@ -10,6 +10,7 @@ import msgspec
 import numpy as np
 from numpy.typing import NDArray
 
+from ..errors import BaselineError
 from .matmul import product
 
 NAME = "row_distance"
@@ -36,13 +37,12 @@ class RowDistance(msgspec.Struct, frozen=True, kw_only=True, dict=True):
     std: list[float]
     whitening: list[list[float]]
 
-    def problem(self) -> str:
-        """Return what is wrong inside, or an empty text."""
+    def validate(self) -> None:
+        """Raise BaselineError where the sizes do not fit."""
         size = len(self.columns)
         sizes = {len(self.mean), len(self.std), len(self.whitening), *map(len, self.whitening)}
-        return (
-            "" if sizes == {size} else f"row distance: {size} columns, and {sorted(sizes)} numbers for them"
-        )
+        if sizes != {size}:
+            raise BaselineError(f"row distance: {size} columns, and {sorted(sizes)} numbers for them")
 
     def of(self, rows: NDArray[np.float64]) -> NDArray[np.float64]:
         """Return the Mahalanobis distance of each of (n, d) rows from the training mean, (n,).

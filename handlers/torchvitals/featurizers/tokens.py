@@ -2,20 +2,26 @@
 
 from __future__ import annotations
 
-import zlib
 from collections.abc import Callable
-from typing import Any
+from functools import cached_property
+from typing import Any, ClassVar, Optional
 
 import msgspec
 import numpy as np
 import torch
 from numpy.typing import NDArray
 
-TOKEN_FEATURES = ["length", "out_of_vocabulary"]
-MAX_VOCABULARY = 1_000_000
+from ..errors import BaselineError
+from .batches import to_array
+from .featurizer import Featurizer, Learner, Settings
+from .vocabulary import MAX_VOCABULARY, VocabularyLearner, token_describer, validate_vocabulary
+
+TOKEN_FEATURES = ("length", "out_of_vocabulary")
+# Fewer whole numbers a row than this are likelier to be columns than a text.
+FEWEST_TOKENS = 8
 
 
-class Tokens(msgspec.Struct, frozen=True, tag="tokens", tag_field="kind"):
+class Tokens(Featurizer, msgspec.Struct, frozen=True, dict=True, tag="tokens", tag_field="kind"):
     """Inputs that are token ids, (n, length).
 
     padding: the id that fills a row up. vocabulary: which ids the training data held, a bit an id, compressed.
@@ -24,10 +30,12 @@ class Tokens(msgspec.Struct, frozen=True, tag="tokens", tag_field="kind"):
     padding: int
     vocabulary: bytes
 
+    learns: ClassVar[bool] = True
+
     @property
     def names(self) -> list[str]:
         """The features' names."""
-        return TOKEN_FEATURES
+        return list(TOKEN_FEATURES)
 
     def accepts(self, value: Any) -> bool:
         """Tell whether a value is a batch of token ids."""
@@ -35,55 +43,61 @@ class Tokens(msgspec.Struct, frozen=True, tag="tokens", tag_field="kind"):
             return False
         if isinstance(value, torch.Tensor):
             return not (value.is_floating_point() or value.is_complex() or value.dtype is torch.bool)
-        return value.dtype.kind in "iu"
+        return bool(value.dtype.kind in "iu")
 
-    def problem(self) -> str:
-        """Return what is wrong inside, or an empty text."""
-        return vocabulary_problem(self.vocabulary)
+    def transform(self, batch: torch.Tensor) -> torch.Tensor:
+        """Return the features of a batch."""
+        return self._describe(batch)
 
-    def describer(self) -> Callable[[torch.Tensor], torch.Tensor]:
-        """Return what turns a batch into features."""
+    def validate(self) -> None:
+        """Raise BaselineError where the vocabulary is damaged."""
+        validate_vocabulary(self.vocabulary)
+
+    @classmethod
+    def recognises(cls, value: Any, names: Optional[list[str]]) -> bool:
+        """Tell token ids by rows of FEWEST_TOKENS whole numbers or more, without names of columns."""
+        return names is None and number_kind(value) in ("i", "u") and row_width(value) >= FEWEST_TOKENS
+
+    @classmethod
+    def learner(cls, settings: Settings) -> Learner:
+        """Return an empty learner."""
+        return TokensLearner(settings.padding)
+
+    @cached_property
+    def _describe(self) -> Callable[[torch.Tensor], torch.Tensor]:
         return token_describer(self.vocabulary, self.padding)
 
 
-def token_describer(vocabulary: bytes, padding: int) -> Callable[[torch.Tensor], torch.Tensor]:
-    """Return a function from ids, (n, length) on any device, to features, (n, 2) on that device.
+class TokensLearner(VocabularyLearner):
+    """Learns from rows of token ids."""
 
-    The features: tokens that are not padding, and the share of those that the vocabulary lacks; 0 for a row
-    without tokens. Nothing waits for the device.
-    """
-    seen = torch.from_numpy(unpacked(vocabulary))
-    by_device: dict[torch.device, torch.Tensor] = {}
+    names = TOKEN_FEATURES
+    size = MAX_VOCABULARY
 
-    def describe(ids: torch.Tensor) -> torch.Tensor:
-        known = by_device.get(ids.device)
-        if known is None:
-            known = by_device[ids.device] = seen.to(ids.device)
-        ids = ids.long()
-        real = ids != padding
-        inside = (ids >= 0) & (ids < len(known))
-        unknown = real & ~(inside & known[ids.clamp(0, len(known) - 1)])
-        length = real.sum(1)
-        return torch.stack([length.float(), unknown.sum(1) / length.clamp(min=1)], dim=1)
+    def ids_of(self, batch: Any) -> NDArray[np.integer[Any]]:
+        """Return a batch as ids. Raises BaselineError where they are none."""
+        ids = to_array(batch)
+        if ids.ndim != 2 or ids.dtype.kind not in "iu":
+            raise BaselineError(
+                f"token ids have shape {ids.shape} and type {ids.dtype}; give whole numbers, (rows, length)"
+            )
+        return ids
 
-    return describe
+    def featurizer_of(self, vocabulary: bytes) -> Featurizer:
+        """Return the featurizer with this vocabulary."""
+        return Tokens(padding=self.padding, vocabulary=vocabulary)
 
 
-def packed(seen: NDArray[np.bool_]) -> bytes:
-    """Return a vocabulary, (ids,), as bits, compressed."""
-    return zlib.compress(np.packbits(np.trim_zeros(seen, "b")).tobytes(), 9)
+def row_width(value: Any) -> int:
+    """Return the number of values a row, of a batch of two dimensions that has rows; else 0."""
+    dimensions = getattr(value, "ndim", None) or np.ndim(value)
+    return len(value[0]) if dimensions == 2 and len(value) else 0
 
 
-def unpacked(vocabulary: bytes) -> NDArray[np.bool_]:
-    """Return what `packed` was given, with at least one id."""
-    bits = np.unpackbits(np.frombuffer(zlib.decompress(vocabulary), dtype=np.uint8))
-    return bits.astype(bool) if len(bits) else np.zeros(1, dtype=bool)
-
-
-def vocabulary_problem(vocabulary: bytes) -> str:
-    """Return what is wrong with a packed vocabulary, or an empty text."""
-    try:
-        unpacked(vocabulary)
-    except zlib.error as error:
-        return f"its vocabulary is damaged ({error})"
-    return ""
+def number_kind(value: Any) -> str:
+    """Return the kind of number of a batch as NumPy's letter; NumPy does not know all types of tensors."""
+    if isinstance(value, torch.Tensor):
+        if value.dtype is torch.bool or value.is_complex():
+            return "b" if value.dtype is torch.bool else "c"
+        return "f" if value.is_floating_point() else "i"
+    return np.asarray(value[:1]).dtype.kind

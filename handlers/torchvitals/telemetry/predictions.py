@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 
 from ..config import Thresholds
 from ..errors import BaselineError
-from ..featurizers.outputs import Outputs, detect_scores, output_signals
+from ..featurizers.outputs import Outputs, output_signals, outputs_of
 from . import catalogue as m
 from .histograms import HistogramCounter
 from .publisher import Publisher
@@ -46,7 +46,7 @@ class PredictionTelemetry:
     def add(self, scores: NDArray[Any]) -> dict[str, NDArray[np.float64]]:
         """Take in (n, k) outputs; return the output features by name, each (n,)."""
         if self._outputs is None:
-            self._outputs = _described(scores)
+            self._outputs = outputs_of(scores)
         if self._outputs.classes and scores.shape[1] != len(self._outputs.classes):
             raise BaselineError(
                 f"the model gave {scores.shape[1]} scores a row, the baseline has "
@@ -106,12 +106,3 @@ class PredictionTelemetry:
             publisher.increase(m.PREDICTIONS, (name,), 0)
         self._confidence.publish(publisher, create=True)
         self._started = True
-
-
-def _described(scores: NDArray[Any]) -> Outputs:
-    kind = detect_scores(np.asarray(scores, dtype=np.float64))
-    if kind == "values":
-        return Outputs(kind="regression", scores="values")
-    return Outputs(
-        kind="classification", scores=kind, classes=[str(index) for index in range(scores.shape[1])]
-    )

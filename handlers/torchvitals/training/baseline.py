@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import warnings
 from collections.abc import Callable, Iterable
+from dataclasses import dataclass
 from typing import Any, Optional
 
 import msgspec
-import numpy as np
+from numpy.typing import NDArray
 
 from ..accuracy.estimate import FEWEST_LABELS, Accuracy
 from ..baseline.schema import BaselineData
@@ -15,13 +16,16 @@ from ..baseline.selection import Features
 from ..drift.detector import DriftDetector
 from ..drift.verdict import DriftReport
 from ..errors import BaselineError
-from ..featurizers import detect
+from ..featurizers import Featurizer
+from ..featurizers.batches import inputs_of, to_array
+from ..featurizers.featurizer import Describing
+from ..featurizers.kinds import kind_of
 from ..featurizers.outputs import labelled_accuracy
-from .batches import inputs_of, to_array
-from .fitting import fit_baseline, new_baseline
-from .inputs import CHUNK_ROWS, InputBuilder, input_builder, resumed
+from .fitting import new_baseline
+from .inputs import InputColumns
+from .options import BuildOptions
 from .outputs import OutputColumns
-from .window_limits import calibrate
+from .window_limits import with_window_limits
 
 
 class Baseline(BaselineData, frozen=True, kw_only=True, omit_defaults=True):
@@ -47,39 +51,41 @@ class Baseline(BaselineData, frozen=True, kw_only=True, omit_defaults=True):
         name: str = "model",
         version: str = "1.0",
     ) -> Baseline:
-        """Learn a baseline from training data.
+        """Learn a baseline from training data that are in memory; every value is described exactly.
 
-        X: (n, d) array of floats (NaN is missing) or a DataFrame (text columns are categorical), in the units that the
-        model is given; (n, C, H, W) images, (n, length) token ids, n texts, or (n, d) embeddings. outputs: (n, classes)
-        logits or probabilities, or (n,) values. labels: (n,) the true classes, by name or place, for the estimate of
-        accuracy; best of rows that the model was not trained on (`with_accuracy`). features: what is described.
-        ordered: rows are in the order of time; then the baseline learns, for each size in `windows` that
-        the rows suffice for, how far windows of training rows stray, and a drift must go beyond that.
-        Values are compared at float32, the precision that models see. Raises BaselineError.
+        Values are compared at float32, the precision that models see.
+
+        Args:
+            X: (n, d) array, tensor or list of numbers (NaN is missing), or a table of pandas, polars or Arrow (text
+                columns are categorical), in the units that the model is given; (n, C, H, W) images, (n, length) token
+                ids, n texts, or (n, d) embeddings.
+            feature_names: names of the columns of an array; of a table, the columns that are wanted.
+            outputs: (n, classes) logits or probabilities, or (n,) values.
+            labels: (n,) true classes, by name or place, for the estimate of accuracy; best of rows that the model was
+                not trained on (`with_accuracy`).
+            class_names: names of the classes, in the model's order.
+            features: what is described.
+            ordered: rows are in the order of time; then the baseline learns, for each size in `windows` (in rows) that
+                the rows suffice for, how far windows of training rows stray, and a drift must go beyond that.
+            windows: see `ordered`.
+            name: the model's name.
+            version: the model's version.
+
+        Raises:
+            BaselineError: the data cannot be described; it names the column, and says how to fix it.
         """
-        features = features or Features()
-        kind = features.inputs or detect(X, feature_names)
-        if kind in ("columns", "images"):
-            baseline = cls.of(
-                fit_baseline(
-                    X,
-                    kind=kind,
-                    feature_names=feature_names,
-                    outputs=outputs,
-                    class_names=class_names,
-                    features=features,
-                    name=name,
-                    version=version,
-                )
-            )
-        else:
-            features = msgspec.structs.replace(features, inputs=kind)
-            builder = BaselineBuilder(class_names=class_names, features=features, name=name, version=version)
-            builder.update(X, outputs=outputs)
-            baseline = builder.baseline()
-        if labels is not None:
-            baseline = baseline.with_accuracy(outputs, labels)
-        return calibrate(baseline, X, outputs=outputs, windows=windows) if ordered else baseline
+        options = BuildOptions(
+            feature_names=feature_names,
+            class_names=class_names,
+            features=features or Features(),
+            name=name,
+            version=version,
+            exact=True,
+        )
+        builder = BaselineBuilder(options)
+        builder.add(X, outputs=outputs, labels=labels)
+        baseline = builder.baseline()
+        return with_window_limits(baseline, X, outputs=outputs, windows=windows) if ordered else baseline
 
     @classmethod
     def from_batches(
@@ -102,16 +108,17 @@ class Baseline(BaselineData, frozen=True, kw_only=True, omit_defaults=True):
         The data set's first values are described exactly, more of them by sketches: see `BaselineBuilder`, which
         does the same a step at a time. Raises BaselineError.
         """
-        builder = BaselineBuilder(
+        options = BuildOptions(
             feature_names=feature_names,
             class_names=class_names,
-            features=features,
+            features=features or Features(),
             name=name,
             version=version,
         )
+        builder = BaselineBuilder(options)
         for batch in batches:
             inputs = inputs_of(batch)
-            builder.update(inputs, outputs=None if model is None else model(inputs))
+            builder.add(inputs, outputs=None if model is None else model(inputs))
         return builder.baseline(mergeable=mergeable)
 
     def merge(self, other: Baseline) -> Baseline:
@@ -141,11 +148,21 @@ class Baseline(BaselineData, frozen=True, kw_only=True, omit_defaults=True):
 
         outputs: (n, classes) scores of any labelled rows, best of rows that the model was not trained on. labels: (n,)
         their true classes, by name or place; None is not known. Raises BaselineError for a model without classes, for
-        a label that is none, and for too few.
+        an unknown class, and for too few.
         """
         return msgspec.structs.replace(
             self, accuracy=labelled_accuracy(self.outputs, outputs, labels)
         ).sealed()
+
+
+@dataclass
+class Gathered:
+    """What a builder has seen: rows, what of their inputs and outputs is kept, and labelled predictions."""
+
+    samples: int = 0
+    inputs: Optional[InputColumns] = None
+    outputs: Optional[OutputColumns] = None
+    accuracy: Optional[Accuracy] = None
 
 
 class BaselineBuilder:
@@ -158,71 +175,77 @@ class BaselineBuilder:
     20,000 of them (8,192 embeddings). An empty builder is neutral in a merge.
 
     After an error the builder has taken part of a batch; start anew.
+
+    Args:
+        options: what is built, in one object; the keywords make one where it is left out. gathered: what a builder
+            has seen that this one goes on from.
     """
 
     def __init__(
         self,
+        options: Optional[BuildOptions] = None,
         *,
         feature_names: Optional[list[str]] = None,
         class_names: Optional[list[str]] = None,
         features: Optional[Features] = None,
         name: str = "model",
         version: str = "1.0",
+        gathered: Optional[Gathered] = None,
     ) -> None:
-        self.name = name
-        self.version = version
-        self.features = features or Features()
-        self.samples = 0
-        self._names = feature_names
-        self._inputs: Optional[InputBuilder] = None
-        self._outputs = OutputColumns(class_names, self.features)
-        self._accuracy: Optional[Accuracy] = None
+        self.options = options or BuildOptions(
+            feature_names=feature_names,
+            class_names=class_names,
+            features=features or Features(),
+            name=name,
+            version=version,
+        )
+        self._seen = gathered or Gathered()
+        self._outputs = self._seen.outputs or OutputColumns(self.options)
+
+    @property
+    def samples(self) -> int:
+        """Number of rows so far."""
+        return self._seen.samples
 
     def update(self, batch: Any, outputs: Any = None, labels: Any = None) -> None:
         """Add rows. Raises BaselineError.
 
-        batch, outputs, labels: as in `Baseline.fit`; batch may be a tensor, or a tuple of which the first is the
-        inputs. outputs: with each batch or with none. labels: with any batches that have outputs.
+        batch, outputs, labels: as in `Baseline.fit`; batch may be a tuple of which the first is the inputs. outputs:
+        with each batch or with none. labels: with any batches that have outputs.
         """
-        inputs = inputs_of(batch)
-        if self._inputs is None:
-            kind = self.features.inputs or detect(inputs, self._names)
-            self._inputs = input_builder(kind, self._names, self.features)
-        scores = None if outputs is None else np.asarray(to_array(outputs), dtype=np.float64)
-        if self.samples and len(inputs) and (scores is not None) != self._outputs.seen:
-            raise BaselineError("outputs came with some batches and not with others; give them with each")
-        if scores is not None and len(scores) != len(inputs):
-            raise BaselineError(
-                f"outputs have {len(scores)} rows, the batch has {len(inputs)}; give one a row"
-            )
-        rows = self._inputs.update(inputs)
-        self.samples += rows
-        if scores is None or not rows:
-            return
-        for start in range(0, rows, CHUNK_ROWS):
-            self._outputs.update(scores[start : start + CHUNK_ROWS])
-        if labels is not None:
-            found = labelled_accuracy(self._outputs.spec, scores, labels, fewest=0)
-            self._accuracy = found if self._accuracy is None else self._accuracy.merged(found)
+        self.add(inputs_of(batch), outputs, labels)
+
+    def add(self, inputs: Any, outputs: Any = None, labels: Any = None) -> None:
+        """Add rows of inputs that are not in a tuple with others; else as `update`."""
+        if self._seen.inputs is None:
+            kind = self.options.kind_of(inputs)
+            learner = kind.learner(self.options.settings)
+            self._seen.inputs = InputColumns(kind_of(kind), learner, exact=self.options.exact)
+        columns = self._seen.inputs
+        inputs = self.options.prepared(columns.kind, inputs)
+        self._add(len(inputs), lambda: columns.update(inputs), outputs, labels)
+
+    def add_described(self, featurizer: Featurizer, rows: NDArray[Any], outputs: Any = None) -> None:
+        """Add rows that a featurizer which learns nothing has made features already, (n, k). Raises BaselineError."""
+        learner = Describing(type(featurizer), featurizer)
+        if self._seen.inputs is None:
+            self._seen.inputs = InputColumns(kind_of(featurizer), learner, exact=self.options.exact)
+        columns = self._seen.inputs
+        self._add(len(rows), lambda: columns.add(learner.described(rows)), outputs, None)
 
     def merge(self, other: BaselineBuilder) -> BaselineBuilder:
         """Add what another builder has seen, which stays as it is; returns this one. Raises BaselineError."""
-        if not other.samples or other._inputs is None:
+        mine, theirs = self._seen, other._seen
+        if not theirs.samples or theirs.inputs is None:
             return self
-        if self.samples and self._outputs.seen != other._outputs.seen:
+        if mine.samples and self._outputs.seen != other._outputs.seen:
             raise BaselineError("one part was built with the model's outputs and the other without")
-        if self._inputs is None or not self.samples:
-            self._inputs = other._inputs.empty()
-        if self._inputs.kind != other._inputs.kind:
-            raise BaselineError(
-                f"one part was built from {self._inputs.kind}, the other from {other._inputs.kind}"
-            )
+        if mine.inputs is None or not mine.samples:
+            mine.inputs = theirs.inputs.empty()
+        mine.inputs.merge(theirs.inputs)
         self._outputs.merge(other._outputs)
-        self._inputs.merge(other._inputs)
-        if other._accuracy is not None:
-            mine = self._accuracy
-            self._accuracy = other._accuracy if mine is None else mine.merged(other._accuracy)
-        self.samples += other.samples
+        self._add_accuracy(theirs.accuracy)
+        mine.samples += theirs.samples
         return self
 
     def baseline(self, *, mergeable: bool = False) -> Baseline:
@@ -231,35 +254,30 @@ class BaselineBuilder:
         mergeable: keep what `Baseline.merge` needs, about 30 kB a feature, and leave the row's distance out: to merge
         it takes rows, and a baseline holds none.
         """
-        if not self.samples or self._inputs is None:
+        seen = self._seen
+        if not seen.samples or seen.inputs is None:
             raise BaselineError("the training data have no rows; give at least a few hundred")
-        learned = self._inputs.learned(mergeable=mergeable)
-        features, spec = learned.features, None
-        if self._outputs.seen:
-            spec = self._outputs.spec
-            features += self._outputs.describe(mergeable=mergeable)
-        if self._accuracy is not None and self._accuracy.samples < FEWEST_LABELS:
+        found = seen.inputs.describe(mergeable=mergeable)
+        if seen.accuracy is not None and seen.accuracy.samples < FEWEST_LABELS:
             raise BaselineError(
-                f"only {self._accuracy.samples} rows have a label; give at least {FEWEST_LABELS}, or none"
+                f"only {seen.accuracy.samples} rows have a label; give at least {FEWEST_LABELS}, or none"
             )
         return Baseline.of(
             new_baseline(
-                features,
-                spec,
-                samples=self.samples,
-                name=self.name,
-                version=self.version,
-                inputs=learned.inputs,
-                rows=learned.rows,
-                accuracy=self._accuracy,
+                [*found.features, *self._outputs.describe(mergeable=mergeable)],
+                self._outputs.spec if self._outputs.seen else None,
+                samples=seen.samples,
+                name=self.options.name,
+                version=self.options.version,
+                inputs=found.inputs,
+                rows=found.rows,
+                accuracy=seen.accuracy,
             )
         )
 
     @classmethod
     def resume(cls, baseline: BaselineData) -> BaselineBuilder:
         """Return the builder that a mergeable baseline came from. Raises BaselineError for any other baseline."""
-        builder = cls(name=baseline.name, version=baseline.version)
-        builder.samples = baseline.samples
         outputs = baseline.of_source("output")
         if any(feature.summary is None for feature in (*baseline.column_features, *outputs)):
             raise BaselineError(
@@ -267,8 +285,40 @@ class BaselineBuilder:
                 "with 'torchvitals baseline build --mergeable', or in Python with "
                 "BaselineBuilder().baseline(mergeable=True)"
             )
-        builder._inputs = resumed(baseline)
-        builder._accuracy = baseline.accuracy
-        if baseline.outputs is not None:
-            builder._outputs = OutputColumns.resume(baseline.outputs, outputs)
-        return builder
+        spec = baseline.outputs
+        options = BuildOptions(
+            class_names=spec.classes or None if spec else None,
+            features=Features(outputs=[feature.name for feature in outputs] or None),
+            name=baseline.name,
+            version=baseline.version,
+        )
+        gathered = Gathered(
+            samples=baseline.samples,
+            inputs=InputColumns.resume(baseline),
+            outputs=OutputColumns.resume(options, spec, outputs) if spec else None,
+            accuracy=baseline.accuracy,
+        )
+        return cls(options, gathered=gathered)
+
+    def _add(self, rows: int, take_inputs: Callable[[], None], outputs: Any, labels: Any) -> None:
+        scores = None if outputs is None else to_array(outputs)
+        if self.samples and rows and (scores is not None) != self._outputs.seen:
+            raise BaselineError("outputs came with some batches and not with others; give them with each")
+        if scores is not None and (not scores.ndim or len(scores) != rows):
+            raise BaselineError(
+                f"outputs have {len(scores) if scores.ndim else 'no'} rows, the data have {rows}; give one a row"
+            )
+        take_inputs()
+        self._seen.samples += rows
+        if not rows:
+            return
+        if scores is not None:
+            self._outputs.update(scores)
+        if labels is not None:
+            spec = None if scores is None else self._outputs.spec
+            self._add_accuracy(labelled_accuracy(spec, scores, labels, fewest=0))
+
+    def _add_accuracy(self, found: Optional[Accuracy]) -> None:
+        mine = self._seen.accuracy
+        if found is not None:
+            self._seen.accuracy = found if mine is None else mine.merged(found)

@@ -17,7 +17,6 @@ from ..drift.statistics import (
     smoothed_shares,
 )
 from ..errors import BaselineError
-from ..featurizers import Images
 from .weighted import weighted_counts
 
 
@@ -128,7 +127,9 @@ def _comparable(baseline: BaselineData) -> dict[tuple[str, str], Feature]:
 
 
 def _paired(a: BaselineData, b: BaselineData) -> list[tuple[Feature, Feature]]:
-    if a.inputs != b.inputs and not (isinstance(a.inputs, Images) and isinstance(b.inputs, Images)):
+    # What a kind learned itself is part of its features' meaning; one that learns nothing measures the same in both.
+    alike = type(a.inputs) is type(b.inputs) and a.inputs is not None and not a.inputs.learns
+    if a.inputs != b.inputs and not alike:
         raise BaselineError(
             f"the baselines describe {a.input_kind} and {b.input_kind}, each by what it learned itself; compare rows "
             "with Baseline.compare"

@@ -16,27 +16,51 @@ from .weighted import weighted_counts, weighted_edges, weighted_quantiles
 
 # A column with no more different values than this is counted exactly, value by value; any other goes into a sketch.
 EXACT_VALUES = 2048
-# Columns of no more rows are described by the code that `Baseline.fit` runs, so the result is the same to the last bit.
+# Columns of no more rows are described from all their values, as `fit` does, so the result is the same to the bit.
 EXACT_ROWS = 100_000
 # Exact counts enter a sketch in pieces of this many values.
 PIECE = 65_536
 
+Counted = tuple[NDArray[np.float32], NDArray[np.int64]]
+
 
 class Numbers:
-    """Mergeable summary of numbers at float32, the precision that models see."""
+    """Mergeable summary of numbers at float32, the precision that models see.
 
-    def __init__(self) -> None:
-        self.missing = 0
-        self.negative_infinite = 0
-        self.positive_infinite = 0
-        self.moments = Moments()
-        self._values: NDArray[np.float32] = np.empty(0, dtype=np.float32)
-        self._counts: NDArray[np.int64] = np.empty(0, dtype=np.int64)
-        # KLL sketch of all finite values; while None, _values and _counts hold them.
-        self._sketch: Optional[Any] = None
+    exact_values: how many different ones are counted exactly, None for all. missing, infinite (-inf, inf), moments,
+    counted (values, ascending, and how often each stands), sketch: what was counted so far; the KLL sketch, where
+    there is one, is of all finite values.
+    """
+
+    def __init__(
+        self,
+        exact_values: Optional[int] = EXACT_VALUES,
+        *,
+        missing: int = 0,
+        infinite: tuple[int, int] = (0, 0),
+        moments: Optional[Moments] = None,
+        counted: Optional[Counted] = None,
+        sketch: Optional[Any] = None,
+    ) -> None:
+        self.exact_values = exact_values
+        self.missing = missing
+        self.negative_infinite, self.positive_infinite = infinite
+        self.moments = moments or Moments()
+        self._values, self._counts = counted or (
+            np.empty(0, dtype=np.float32),
+            np.empty(0, dtype=np.int64),
+        )
+        self._sketch = sketch
 
     def update(self, values: NDArray[np.float32]) -> None:
         """Add values, (n,), contiguous; NaN is missing."""
+        if self.exact_values is None:
+            self._add(values)
+            return
+        for start in range(0, len(values), PIECE):
+            self._add(values[start : start + PIECE])
+
+    def _add(self, values: NDArray[np.float32]) -> None:
         wide = values.astype(np.float64)
         # One NaN or infinity shows in the sum, so a batch without any is not searched for them.
         with np.errstate(invalid="ignore"):
@@ -54,7 +78,8 @@ class Numbers:
             self._sketch.update(values)
             return
         # A look at a few rows spares the sort of many.
-        if len(np.unique(values[: 2 * EXACT_VALUES])) > EXACT_VALUES:
+        most = self.exact_values
+        if most is not None and len(np.unique(values[: 2 * most])) > most:
             self._to_sketch().update(values)
         else:
             self._count(*np.unique(values, return_counts=True))
@@ -76,7 +101,7 @@ class Numbers:
         """Return the feature that these numbers make."""
         infinite = self.negative_infinite + self.positive_infinite
         present = self.moments.count + infinite
-        if self._sketch is None and present + self.missing <= EXACT_ROWS:
+        if self._sketch is None and (self.exact_values is None or present + self.missing <= EXACT_ROWS):
             return fit_feature(self._column(), name=name, source=source)
         values, weights = self._weighted()
         few = few_values(values, weights) if self._sketch is None and not infinite else None
@@ -119,22 +144,22 @@ class Numbers:
         )
 
     @classmethod
-    def resume(cls, summary: Summary) -> Numbers:
+    def resume(cls, summary: Summary, exact_values: Optional[int] = EXACT_VALUES) -> Numbers:
         """Return the numbers that `summary` tells of."""
-        numbers = cls()
-        numbers.missing = summary.missing
-        numbers.negative_infinite, numbers.positive_infinite = summary.infinite
-        if summary.finite:
-            numbers.moments = Moments(
-                summary.finite, summary.mean, summary.squares, summary.low, summary.high
-            )
-        numbers._values = np.frombuffer(summary.values, dtype="<f4").astype(np.float32)
-        numbers._counts = np.frombuffer(summary.counts, dtype="<i8").astype(np.int64)
-        numbers._sketch = quantile_sketch(summary.sketch) if summary.sketch else None
-        return numbers
+        some = summary.finite > 0
+        moments = Moments(summary.finite, summary.mean, summary.squares, summary.low, summary.high)
+        counted = np.frombuffer(summary.values, dtype="<f4"), np.frombuffer(summary.counts, dtype="<i8")
+        return cls(
+            exact_values,
+            missing=summary.missing,
+            infinite=summary.infinite,
+            moments=moments if some else None,
+            counted=(counted[0].astype(np.float32), counted[1].astype(np.int64)),
+            sketch=quantile_sketch(summary.sketch) if summary.sketch else None,
+        )
 
     def __reduce__(self) -> tuple[Any, ...]:
-        return Numbers.resume, (self.summary(),)
+        return Numbers.resume, (self.summary(), self.exact_values)
 
     def _count(self, values: NDArray[np.float32], counts: NDArray[np.int64]) -> None:
         """Add exact counts of ascending values; into a sketch, when they become too many different ones."""
@@ -142,7 +167,7 @@ class Numbers:
         totals = np.zeros(len(together), dtype=np.int64)
         np.add.at(totals, places, np.concatenate([self._counts, counts]))
         self._values, self._counts = together, totals
-        if len(together) > EXACT_VALUES:
+        if self.exact_values is not None and len(together) > self.exact_values:
             self._to_sketch()
 
     def _to_sketch(self) -> Any:

@@ -14,18 +14,25 @@ from .sketches import frequency_sketch, frequent_texts
 EXACT_TEXTS = 4096
 
 
-class Texts:
+class TextCounts:
     """Mergeable counts of texts. Beyond EXACT_TEXTS a text's count may be too low, never too high: the rest is `other`.
 
-    exact_texts: how many different ones are counted exactly; a model's classes are known and all counted.
+    exact_texts: how many different ones are counted exactly, None for all; a model's classes are known and all
+    counted. missing, exact, sketch: what was counted so far; the sketch, where there is one, is of all texts.
     """
 
-    def __init__(self, exact_texts: int = EXACT_TEXTS) -> None:
-        self.missing = 0
+    def __init__(
+        self,
+        exact_texts: Optional[int] = EXACT_TEXTS,
+        *,
+        missing: int = 0,
+        exact: Optional[Mapping[str, int]] = None,
+        sketch: Optional[Any] = None,
+    ) -> None:
+        self.missing = missing
         self.exact_texts = exact_texts
-        self._exact: Counter[str] = Counter()
-        # Frequent-items sketch of all texts; while None, _exact holds them.
-        self._sketch: Optional[Any] = None
+        self._exact: Counter[str] = Counter(exact)
+        self._sketch = sketch
 
     def update(self, counts: Mapping[str, int]) -> None:
         """Add texts with how often each came."""
@@ -34,10 +41,10 @@ class Texts:
                 self._sketch.update(text, count)
             return
         self._exact.update(counts)
-        if len(self._exact) > self.exact_texts:
+        if self.exact_texts is not None and len(self._exact) > self.exact_texts:
             self._to_sketch()
 
-    def merge(self, other: Texts) -> None:
+    def merge(self, other: TextCounts) -> None:
         """Add the texts of another part, which stays as it is."""
         self.missing += other.missing
         if other._sketch is not None:
@@ -64,16 +71,13 @@ class Texts:
         )
 
     @classmethod
-    def resume(cls, summary: Summary, exact_texts: int = EXACT_TEXTS) -> Texts:
+    def resume(cls, summary: Summary, exact_texts: Optional[int] = EXACT_TEXTS) -> TextCounts:
         """Return the texts that `summary` tells of."""
-        texts = cls(exact_texts)
-        texts.missing = summary.missing
-        texts._exact = Counter(summary.texts)
-        texts._sketch = frequency_sketch(summary.sketch) if summary.sketch else None
-        return texts
+        sketch = frequency_sketch(summary.sketch) if summary.sketch else None
+        return cls(exact_texts, missing=summary.missing, exact=summary.texts, sketch=sketch)
 
     def __reduce__(self) -> tuple[Any, ...]:
-        return Texts.resume, (self.summary(), self.exact_texts)
+        return TextCounts.resume, (self.summary(), self.exact_texts)
 
     def _to_sketch(self) -> Any:
         """Return the sketch; what was counted exactly so far moves into it."""

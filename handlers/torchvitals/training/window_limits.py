@@ -11,11 +11,12 @@ from ..baseline.schema import BaselineData, Feature
 from ..baseline.variation import STRIDES_PER_WINDOW, shortfall, summarise
 from ..drift.detector import DriftDetector
 from ..drift.statistics import STATISTICS
+from ..featurizers.batches import to_array
 
 B = TypeVar("B", bound=BaselineData)
 
 
-def calibrate(
+def with_window_limits(
     baseline: B,
     X: Any,  # noqa: N803
     *,
@@ -28,7 +29,10 @@ def calibrate(
     X, outputs: the training data, in the order of time. windows: sizes in rows; one that needs more rows is left
     out, and `variation.shortfall` says by how many. progress: called with windows done and in all.
     """
-    samples = len(X)
+    rows = baseline.encode(X)
+    spec = baseline.outputs
+    signals = None if outputs is None or spec is None else spec.signals(to_array(outputs))
+    samples = len(rows)
     sizes = [size for size in windows if not shortfall(samples, size)]
     total = sum(_strides(samples, size) for size in sizes)
     features, done = list(baseline.features), 0
@@ -37,8 +41,10 @@ def calibrate(
         monitor = DriftDetector(baseline, window=size)
         stride = size // STRIDES_PER_WINDOW
         for start in range(0, samples, stride):
-            rows = slice(start, start + stride)
-            monitor.update(X[rows], None if outputs is None else outputs[rows])
+            part = slice(start, start + stride)
+            monitor.update_inputs(rows[part])
+            if signals is not None:
+                monitor.update_outputs({name: values[part] for name, values in signals.items()})
             if monitor.rows_seen < size or start + stride > samples:
                 continue
             found = {(drift.source, drift.name): drift for drift in monitor.report().features.values()}

@@ -9,16 +9,15 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any, Optional
 
-import msgspec
 import numpy as np
 from numpy.typing import NDArray
 
 from ..baseline.selection import Features
-from ..featurizers import Images, reducer
-from ..featurizers.images import IMAGE_DIMENSIONS
-from ..featurizers.registry import first_of
-from ..featurizers.texts import is_texts
-from ..training.baseline import Baseline
+from ..errors import BaselineError
+from ..featurizers import INPUTS, Featurizer, detect, reducer
+from ..featurizers.batches import first_of, to_array
+from ..training.baseline import Baseline, BaselineBuilder
+from ..training.options import BuildOptions
 
 SUFFIX = "-learned"
 
@@ -38,27 +37,36 @@ class BaselineLearner:
         self.rows = rows
         self.name = name
         self.features = features or Features()
-        # What images come, told by the first batch, and what makes their features.
-        self._images: Optional[Images] = None
-        self._reduce_images: Callable[[Any], Any]
+        # Of a kind that learns nothing: what makes features, told by the first batch.
+        self._featurizer: Optional[Featurizer] = None
+        self._reduce: Callable[[Any], Any]
         self.version = version + SUFFIX
         self.path = folder / f"{name}-{version}{SUFFIX}.json"
         self._inputs: list[NDArray[Any]] = []
         self._outputs: list[NDArray[Any]] = []
 
     def reduce(self, value: Any) -> Any:
-        """Return what is copied of a model's inputs on the request path: of images their features, of texts a list."""
+        """Return what is copied of a model's inputs on the request path.
+
+        Features already, where the kind of input learns nothing; else raw inputs, which are learned from later.
+        """
+        if self._featurizer is not None:
+            return self._reduce(value)
         batch = first_of(value)
-        if is_texts(batch):
-            return np.array(batch, dtype=object)
-        if getattr(batch, "ndim", 0) != IMAGE_DIMENSIONS or self.features.inputs not in (None, "images"):
+        if batch is None:
             return value
-        if self._images is None:
-            images = Images(channels=batch.shape[1])
-            # Before `_images`, by which another thread sees that it is there.
-            self._reduce_images = reducer(images)
-            self._images = images
-        return self._reduce_images(batch)
+        kind = INPUTS.named(self.features.inputs or detect(batch))
+        if kind.learns:
+            kept = kind.kept(batch)
+            return value if kept is batch else kept
+        try:
+            featurizer = kind.of(to_array(batch[:1]))
+        except BaselineError:
+            return value
+        # Before `_featurizer`, by which another thread sees that it is there.
+        self._reduce = reducer(featurizer)
+        self._featurizer = featurizer
+        return self._reduce(value)
 
     def add(self, inputs: list[NDArray[Any]], outputs: list[NDArray[Any]]) -> None:
         """Take in (n, d) inputs and (n, k) outputs; only rows as wide as the first ones count, but for token ids."""
@@ -92,28 +100,21 @@ class BaselineLearner:
         return baseline if written else self.known()
 
     def _fit(self, outputs: Optional[NDArray[Any]]) -> Baseline:
-        width = max(rows.shape[1] for rows in self._inputs)
-        inputs = np.concatenate(
-            [
-                np.pad(rows, ((0, 0), (0, width - rows.shape[1])), constant_values=self.features.padding)
-                for rows in self._inputs
-            ]
-        )[: self.rows]
-        if outputs is not None and len(outputs) != len(inputs):
+        if outputs is not None and len(outputs) != self.rows:
             outputs = None
-        names, features = None, self.features
-        if self._images is not None:
-            names = self._images.names
-            features = msgspec.structs.replace(features, inputs="columns", row_distance=False)
-        baseline = Baseline.fit(
-            inputs[:, 0] if inputs.dtype == object else inputs,
-            feature_names=names,
-            outputs=outputs,
-            features=features,
-            name=self.name,
-            version=self.version,
+        builder = BaselineBuilder(
+            BuildOptions(features=self.features, name=self.name, version=self.version, exact=True)
         )
-        return msgspec.structs.replace(baseline, inputs=self._images).sealed() if self._images else baseline
+        start = 0
+        for rows in self._inputs:
+            rows = rows[: self.rows - start]
+            scores = None if outputs is None else outputs[start : start + len(rows)]
+            if self._featurizer is not None:
+                builder.add_described(self._featurizer, rows, scores)
+            else:
+                builder.add(rows[:, 0] if rows.dtype == object else rows, scores)
+            start += len(rows)
+        return builder.baseline()
 
     def _are_tokens(self, rows: NDArray[Any]) -> bool:
         return self.features.inputs in (None, "tokens") and rows.dtype.kind in "iu"

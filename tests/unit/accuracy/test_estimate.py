@@ -133,8 +133,8 @@ def test_without_labels_there_is_no_estimate():
 @pytest.mark.parametrize(
     ("outputs", "labels", "complaint"),
     [
-        (np.zeros((500, 2)), ["maybe"] * 500, r"label 'maybe' is no class; give class names \(no, yes\)"),
-        (np.zeros((500, 2)), [2] * 500, "label 2.0 is no class"),
+        (np.zeros((500, 2)), ["maybe"] * 500, r"unknown class 'maybe'; give class names \(no, yes\)"),
+        (np.zeros((500, 2)), [2] * 500, "unknown class 2.0;"),
         (np.zeros((500, 2)), [0] * 499, "there are 499 labels for 500 rows"),
         (np.zeros((500, 2)), [0] * 150 + [None] * 350, "only 150 rows have a label; give at least 200"),
         (np.zeros((500, 2)), np.zeros((500, 1)), r"labels have shape \(500, 1\)"),

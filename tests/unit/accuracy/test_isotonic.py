@@ -1,7 +1,7 @@
 """Isotonic regression, against scipy's."""
 
 import numpy as np
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from scipy.optimize import isotonic_regression
 
@@ -11,6 +11,7 @@ NUMBERS = st.floats(-1e6, 1e6)
 WEIGHTS = st.floats(1e-3, 1e6)
 
 
+@settings(deadline=None)
 @given(st.lists(st.tuples(NUMBERS, WEIGHTS), min_size=1, max_size=60))
 def test_it_is_scipys(points):
     values, weights = (np.array(column) for column in zip(*points))

@@ -131,7 +131,10 @@ def test_a_section_that_does_not_fit_the_baseline_is_refused(baseline, section, 
     ("section", "complaint"),
     [
         ({"input": "images"}, r"features: unknown key 'input'; did you mean 'inputs'\?"),
-        ({"inputs": "sounds"}, r"handler\.monitoring\.features\.inputs: invalid enum value 'sounds'"),
+        (
+            {"inputs": "sounds"},
+            r"handler\.monitoring\.features: inputs: unknown kind 'sounds'; known kinds: columns, ",
+        ),
         ({"psi": {"a": -1}}, r"handler\.monitoring\.features\.psi\[\.\.\.\]: expected `float` >= 0"),
     ],
 )

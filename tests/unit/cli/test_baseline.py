@@ -383,5 +383,6 @@ def test_a_column_of_lists_or_texts_and_the_features_section(folder):
     (folder / "model-config.yaml").write_text("handler: {monitoring: {features: {inputs: sounds}}}")
     result = run(*build, "--columns", "ids", "--config", "model-config.yaml")
     assert (
-        "model-config.yaml: handler.monitoring.features.inputs: invalid enum value 'sounds'" in result.stderr
+        "model-config.yaml: handler.monitoring.features: inputs: unknown kind 'sounds'; known kinds: columns, "
+        in result.stderr
     )

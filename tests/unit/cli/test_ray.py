@@ -94,7 +94,7 @@ def test_an_error_of_a_block_is_one_clear_line(folder):
     options = ("--model", "model.py", "--weights", "weights.pt", "--label-column", "label", "--engine", "ray")
     done = build(folder, "wrong-1.0.json", "--data", "wrong-labels.parquet", *options)
     assert done.returncode == 1
-    assert "torchvitals: label 'maybe' is no class; give class names (0, 1)" in done.stderr
+    assert "torchvitals: unknown class 'maybe'; give class names (0, 1)" in done.stderr
     assert "Traceback" not in done.stderr
     assert not (folder / "wrong-1.0.json").exists()
 

@@ -9,7 +9,7 @@ import torch
 
 from torchvitals import Baseline, BaselineError, Features, Monitor, MonitoringConfig
 from torchvitals.featurizers import Texts, Tokens, detect, reducer
-from torchvitals.featurizers.tokens import packed, unpacked
+from torchvitals.featurizers.vocabulary import packed, unpacked
 from torchvitals.publishers.memory import MemoryPublisher
 from torchvitals.telemetry import catalogue as m
 from torchvitals.training import BaselineBuilder
@@ -74,7 +74,7 @@ def test_features_are_what_their_names_say(vocabulary):
     known[[1, 2, 3]] = True
     tokens = Tokens(padding=0, vocabulary=packed(known))
     ids = torch.tensor([[1, 2, 9, 0, 0], [0, 0, 0, 0, 0], [5, -1, 2_000_000, 3, 3]])
-    values = tokens.describer()(ids)
+    values = tokens.transform(ids)
     assert values[:, 0].tolist() == [3, 0, 5]
     assert values[:, 1].tolist() == pytest.approx([1 / 3, 0, 3 / 5])
     assert unpacked(tokens.vocabulary).tolist()[:4] == [False, True, True, True]

@@ -113,7 +113,9 @@ def test_images_stream_and_merge(baseline, digits):
 def test_images_of_other_channels_do_not_go_together(digits):
     builder = BaselineBuilder()
     builder.update(digits[0])
-    with pytest.raises(BaselineError, match="a batch has images of 3 channels, the first had 1"):
+    with pytest.raises(
+        BaselineError, match="a batch holds images with channels = 3, the first one images with channels = 1"
+    ):
         builder.update(np.zeros((2, 3, 8, 8)))
     with pytest.raises(
         BaselineError, match=r"images have shape \(5, 64\); give \(images, channels, height, width\)"

@@ -12,7 +12,7 @@ from torchvitals.featurizers.row_distance import RIDGE, learn_row_distance
 from torchvitals.publishers.memory import MemoryPublisher
 from torchvitals.telemetry import catalogue as m
 from torchvitals.training import BaselineBuilder
-from torchvitals.training.row_sample import RowSample, halves
+from torchvitals.featurizers.row_sample import RowSample, halves
 
 
 def correlated(rng, rows, correlation):

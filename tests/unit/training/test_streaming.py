@@ -20,7 +20,7 @@ from torchvitals.training.difference import differences, rebinned
 from torchvitals.training.moments import Moments
 from torchvitals.training.numbers import EXACT_ROWS, EXACT_VALUES, Numbers
 from torchvitals.training.sketches import quantile_sketch
-from torchvitals.training.texts import EXACT_TEXTS, Texts
+from torchvitals.training.texts import EXACT_TEXTS, TextCounts
 
 RANK_ERROR = quantile_sketch().normalized_rank_error(False)
 
@@ -340,16 +340,16 @@ def test_many_texts_are_counted_within_the_sketch_error_and_never_too_high():
 
 
 def test_texts_merge_over_the_border_to_the_sketch():
-    few, many = Texts(), Texts()
+    few, many = TextCounts(), TextCounts()
     few.update({"a": 10, "b": 5})
     many.update({f"text {i}": 1 for i in range(EXACT_TEXTS + 1)} | {"a": 1})
     for whole in (merged_texts(few, many), merged_texts(many, few)):
-        feature = Texts.resume(whole.summary()).describe(name="x", source="input", categories=["a", "b"])
+        feature = TextCounts.resume(whole.summary()).describe(name="x", source="input", categories=["a", "b"])
         assert feature.counts == [11, 5, EXACT_TEXTS + 1, 0]
 
 
 def merged_texts(*parts):
-    whole = Texts()
+    whole = TextCounts()
     for part in parts:
         whole.merge(part)
     return whole
@@ -361,7 +361,7 @@ def merged_texts(*parts):
         ([[np.nan, np.nan], ["b", "a"]], "categorical", [1, 1, 0, 2]),
         ([[None, None], [1.0, 2.0] * 10], "discrete", [10, 10, 0, 2]),
         ([[True, False] * 10, [True, None]], "discrete", [10, 11, 0, 1]),
-        ([[None], [None]], "categorical", [0, 2]),
+        ([[None], [None]], "discrete", [0, 2]),
         ([[np.nan], [np.nan]], "discrete", [0, 2]),
         ([pd.array([1, None] * 10, dtype="Int64")], "discrete", [10, 0, 10]),
     ],
@@ -400,7 +400,7 @@ ROWS = np.arange(40.0).reshape(20, 2)
             "no column 'a'; they have: b",
         ),
         (lambda: updated((ROWS, ROWS), (ROWS,)), "outputs came with some batches"),
-        (lambda: updated((ROWS, ROWS[:3])), "outputs have 3 rows, the batch has 20"),
+        (lambda: updated((ROWS, ROWS[:3])), "outputs have 3 rows, the data have 20"),
         (lambda: updated((ROWS, ROWS), class_names=["a"]), "1 class names for outputs with 2"),
         (lambda: updated((ROWS, ROWS), (ROWS, np.zeros((20, 3)))), r"outputs has shape \(20, 3\)"),
         (
@@ -409,11 +409,11 @@ ROWS = np.arange(40.0).reshape(20, 2)
         ),
         (
             lambda: updated((pd.DataFrame({"a": [1.5]}),), (pd.DataFrame({"a": ["x"]}),)),
-            "column 'a' holds numbers in one part of the data and texts like 'x' in another",
+            "column 'a' holds numbers in some rows and texts in others; make it one of them",
         ),
         (
             lambda: updated((pd.DataFrame({"a": ["x"]}),), (pd.DataFrame({"a": [1.5]}),)),
-            "column 'a' holds texts in one part of the data and numbers like 1.5 in another",
+            "column 'a' holds numbers in some rows and texts in others; make it one of them",
         ),
         (lambda: merged([updated((ROWS,)), updated((ROWS[:, :1],))]), "only one has: f1"),
         (
@@ -616,4 +616,4 @@ def test_merged_sketches_of_any_size_count_all_rows(rows):
     (feature,) = both.features
     assert feature.count == sum(feature.counts) == 2 * rows
     assert np.array(feature.counts[:-1]) == pytest.approx(2 * rows / 10, rel=0.04)
-    assert both.problem() == ""
+    both.validate()

@@ -7,12 +7,18 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Optional
 
+import msgspec
 import numpy as np
 from numpy.typing import NDArray
 
-from ...baseline.selection import Features
 from ...errors import BaselineError
+from ...featurizers import COLUMNS
+from ...featurizers.batches import is_table
+from ...featurizers.columns import holds_texts
+from ...featurizers.tables import columns_of
 from ...training.baseline import Baseline, BaselineBuilder
+from ...training.options import BuildOptions
+from ...training.window_limits import with_window_limits
 from .model_outputs import Model
 from .progress import reading
 from .tables import batches_of, columns_in
@@ -23,17 +29,14 @@ class Recipe:
     """How rows of a table become rows of a baseline. It can be sent to another process.
 
     names: the input columns. label: the column with the true class. model, weights: files of the model whose outputs
-    join the baseline.
+    join the baseline. options: what is built.
     """
 
     names: list[str]
     label: Optional[str]
     model: Optional[Path]
     weights: Optional[Path]
-    class_names: Optional[list[str]]
-    features: Features
-    name: str
-    version: str
+    options: BuildOptions
 
     @property
     def wanted(self) -> list[str]:
@@ -46,39 +49,25 @@ class Recipe:
 
     def builder(self) -> BaselineBuilder:
         """Return an empty builder."""
-        return BaselineBuilder(
-            feature_names=self.names if self.features.inputs in (None, "columns") else None,
-            class_names=self.class_names,
-            features=self.features,
-            name=self.name,
-            version=self.version,
-        )
+        return BaselineBuilder(self.options)
 
     def inputs(self, frame: Any) -> Any:
         """Return what the model is given of some rows: the columns, or what one column of lists or texts holds."""
-        kind = self.features.inputs
-        if kind in (None, "columns"):
-            return frame[self.names]
-        if len(self.names) != 1:
-            raise BaselineError(
-                f"features: inputs: {kind} are one column, and there are {len(self.names)}; choose it with --columns"
-            )
-        values = frame[self.names[0]].tolist()
-        return values if kind == "texts" else stacked(values, self.names[0], padding=self.features.padding)
+        return self.options.prepared(self.options.features.inputs or COLUMNS, frame[self.names])
 
     def outputs(self, network: Optional[Model], inputs: Any) -> Optional[NDArray[np.float64]]:
         """Return the model's outputs; None without a model. Raises BaselineError where it does not take the inputs."""
         if network is None:
             return None
-        if not hasattr(inputs, "to_numpy"):
+        if not is_table(inputs):
             return network.outputs(inputs)
-        try:
-            rows = inputs.to_numpy(dtype="float32")
-        except (ValueError, TypeError) as error:
+        columns = columns_of(inputs, self.names)
+        texts = [name for name, values in columns.items() if holds_texts(values)]
+        if texts:
             raise BaselineError(
-                f"--model takes numbers, and a column is text: {error}; choose --columns"
-            ) from error
-        return network.outputs(rows)
+                f"--model takes numbers, and a column is text: '{texts[0]}'; leave it out with --columns"
+            )
+        return network.outputs(np.column_stack(list(columns.values())))
 
     def labels(self, frame: Any) -> Optional[NDArray[Any]]:
         """Return the true classes of some rows."""
@@ -88,25 +77,7 @@ class Recipe:
         """Add a table's rows to a builder."""
         inputs = self.inputs(frame)
         labels = self.labels(frame) if labelled else None
-        builder.update(inputs, outputs=self.outputs(network, inputs), labels=labels)
-
-
-def stacked(rows: list[Any], column: str, *, padding: int) -> NDArray[Any]:
-    """Return a column of lists as one array, (n, ...); lists of another length are filled up with `padding`.
-
-    Raises BaselineError where a row is no list of numbers.
-    """
-    try:
-        arrays = [np.array(row.tolist() if hasattr(row, "tolist") else row) for row in rows]
-        if arrays and arrays[0].ndim == 1:
-            width = max(map(len, arrays))
-            arrays = [np.pad(row, (0, width - len(row)), constant_values=padding) for row in arrays]
-        whole = np.stack(arrays) if arrays else np.empty((0, 0))
-    except (TypeError, ValueError) as error:
-        raise BaselineError(f"column '{column}' must hold lists of numbers: {error}") from error
-    if whole.dtype.kind not in "biuf":
-        raise BaselineError(f"column '{column}' must hold lists of numbers, not of {whole.dtype}")
-    return whole
+        builder.add(inputs, self.outputs(network, inputs), labels)
 
 
 def build_streaming(recipe: Recipe, files: list[Path], *, labelled: bool, mergeable: bool) -> Baseline:
@@ -126,17 +97,10 @@ def build_in_order(
     parts = list(frames(files, list(dict.fromkeys([*recipe.wanted, time_column]))))
     frame = pd.concat(parts, ignore_index=True).sort_values(time_column, kind="stable", ignore_index=True)
     inputs = recipe.inputs(frame)
-    return Baseline.fit(
-        inputs,
-        outputs=recipe.outputs(recipe.network(), inputs),
-        labels=recipe.labels(frame) if labelled else None,
-        class_names=recipe.class_names,
-        features=recipe.features,
-        ordered=True,
-        windows=windows,
-        name=recipe.name,
-        version=recipe.version,
-    )
+    builder = BaselineBuilder(msgspec.structs.replace(recipe.options, exact=True))
+    outputs = recipe.outputs(recipe.network(), inputs)
+    builder.add(inputs, outputs, recipe.labels(frame) if labelled else None)
+    return with_window_limits(builder.baseline(), inputs, outputs=outputs, windows=windows)
 
 
 def with_held_out(baseline: Baseline, recipe: Recipe, files: list[Path]) -> Baseline:

@@ -1,0 +1,78 @@
+"""What a batch is: a table, an array, a tensor, or a list of texts."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+
+from ..errors import BaselineError
+
+# What marks a table of any library: pandas and polars, Arrow, and what speaks Arrow's protocol.
+TABLE_MARKS = ("columns", "to_pandas", "__arrow_c_stream__", "__arrow_c_array__")
+
+
+def is_texts(value: Any) -> bool:
+    """Tell whether a value is a list, a tuple or an (n,) array of texts."""
+    if isinstance(value, np.ndarray):
+        return value.ndim == 1 and len(value) > 0 and isinstance(value[0], (str, np.str_))
+    return isinstance(value, (list, tuple)) and len(value) > 0 and isinstance(value[0], str)
+
+
+def is_table(value: Any) -> bool:
+    """Tell whether a value has named columns."""
+    if isinstance(value, (np.ndarray, torch.Tensor, list, tuple)):
+        return False
+    return any(hasattr(value, mark) for mark in TABLE_MARKS)
+
+
+def first_of(value: Any) -> Any:
+    """Return the first tensor, array or list of texts in what a model is given, or None."""
+    if isinstance(value, (torch.Tensor, np.ndarray)) or is_texts(value):
+        return value
+    if isinstance(value, Mapping):
+        return first_of(next(iter(value.values()))) if value else None
+    if isinstance(value, (list, tuple)) and value:
+        return first_of(value[0])
+    return None
+
+
+def inputs_of(batch: Any) -> Any:
+    """Return a batch's inputs: the first of a tuple or list such as a DataLoader's (inputs, targets), or the batch."""
+    if isinstance(batch, (tuple, list)) and len(batch):
+        first = batch[0]
+        if getattr(first, "ndim", 0) > 1 or is_texts(first) or (isinstance(batch, tuple) and is_table(first)):
+            return first
+    return batch
+
+
+def to_array(values: Any) -> NDArray[Any]:
+    """Return an array, a tensor (of any device and precision) or nested lists as an array.
+
+    Masked values become NaN. Raises BaselineError for sparse and nested tensors, sparse matrices and ragged lists.
+    """
+    if isinstance(values, torch.Tensor):
+        if values.layout is not torch.strided or values.is_nested:
+            raise BaselineError("the data are a sparse or nested tensor; give a dense one: values.to_dense()")
+        values = values.detach().cpu()
+        # NumPy has no bfloat16.
+        return np.asarray(values.float() if values.dtype is torch.bfloat16 else values)
+    if isinstance(values, np.ma.MaskedArray):
+        return np.asarray(np.ma.filled(values.astype(np.float64), np.nan))
+    if type(values).__module__.startswith("scipy.sparse"):
+        raise BaselineError(
+            "the data are a sparse matrix; give the columns that matter as a dense array: X[:, columns].toarray()"
+        )
+    try:
+        array = np.asarray(values)
+    except ValueError as error:
+        raise BaselineError("the rows have different lengths; give (rows, features)") from error
+    # Of a list with numbers and texts NumPy makes texts alone.
+    return (
+        np.array(values, dtype=object)
+        if array.dtype.kind in "US" and isinstance(values, (list, tuple))
+        else array
+    )

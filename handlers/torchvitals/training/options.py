@@ -1,0 +1,57 @@
+"""What a baseline is to be called, and what it is to describe."""
+
+from __future__ import annotations
+
+from typing import Any, Optional
+
+import msgspec
+
+from ..baseline.selection import Features
+from ..errors import BaselineError
+from ..featurizers import COLUMNS, INPUTS, Featurizer, Settings, detect
+from ..featurizers.batches import is_table, to_array
+
+
+class BuildOptions(msgspec.Struct, frozen=True, kw_only=True):
+    """How a baseline is built.
+
+    feature_names: the columns, by place in an array and by name in a table. class_names: in the model's order.
+    features: what is described. name, version: the model's. exact: describe every value exactly, in memory that grows
+    with the data; else columns of many different values become sketches.
+    """
+
+    feature_names: Optional[list[str]] = None
+    class_names: Optional[list[str]] = None
+    features: Features = Features()
+    name: str = "model"
+    version: str = "1.0"
+    exact: bool = False
+
+    @property
+    def settings(self) -> Settings:
+        """What a learner of inputs needs to know."""
+        return Settings(
+            names=self.feature_names,
+            padding=self.features.padding,
+            row_distance=self.features.row_distance,
+        )
+
+    def kind_of(self, inputs: Any) -> type[Featurizer]:
+        """Return the kind of inputs that a first batch is."""
+        kind = self.features.inputs or detect(inputs, self.feature_names)
+        return INPUTS.named(kind)
+
+    def prepared(self, kind: str, inputs: Any) -> Any:
+        """Return a batch as a kind's learner takes it: of a table its one column, unless the kind is columns.
+
+        Raises BaselineError for what has no rows.
+        """
+        if is_table(inputs):
+            return inputs if kind == COLUMNS else INPUTS.named(kind).from_table(inputs, self.settings)
+        try:
+            len(inputs)
+        except TypeError as error:
+            inputs = to_array(inputs)
+            if not inputs.ndim:
+                raise BaselineError("the data are a single value; give (rows, features)") from error
+        return inputs
