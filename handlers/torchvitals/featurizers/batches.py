@@ -26,7 +26,41 @@ def is_table(value: Any) -> bool:
     """Tell whether a value has named columns."""
     if isinstance(value, (np.ndarray, torch.Tensor, list, tuple)):
         return False
-    return any(hasattr(value, mark) for mark in TABLE_MARKS)
+    # Of the class: to ask an object may cost it the columns, as it does a lazy one.
+    return any(hasattr(type(value), mark) for mark in TABLE_MARKS)
+
+
+def dimensions(value: Any) -> int:
+    """Return the number of dimensions of a batch; 0 of rows of different lengths."""
+    found = getattr(value, "ndim", None)
+    if found is not None:
+        return int(found)
+    try:
+        return np.ndim(value)
+    except ValueError:
+        return 0
+
+
+def unreadable(table: Any) -> BaselineError:
+    """Return the error for a table that has no rows in memory, or is of an unknown library."""
+    library = type(table).__module__.partition(".")[0]
+    return BaselineError(
+        f"the data are a {type(table).__name__} of {library}, whose rows cannot be read from memory; give a pandas, "
+        "polars or Arrow table, or an array"
+    )
+
+
+def with_rows(value: Any) -> Any:
+    """Return a batch, which has rows to count. Raises BaselineError where it has none, or does not say how many."""
+    if is_table(value) and not hasattr(type(value), "__len__"):
+        raise unreadable(value)
+    try:
+        len(value)
+    except TypeError as error:
+        value = to_array(value)
+        if not value.ndim:
+            raise BaselineError("the data are a single value; give (rows, features)") from error
+    return value
 
 
 def first_of(value: Any) -> Any:

@@ -62,7 +62,7 @@ class Embeddings(Featurizer, msgspec.Struct, frozen=True, dict=True, tag="embedd
     @classmethod
     def recognises(cls, value: Any, names: Optional[list[str]]) -> bool:
         """Tell embeddings by rows of FEWEST_DIMENSIONS floats or more, without names of columns."""
-        return names is None and number_kind(value) == "f" and row_width(value) >= FEWEST_DIMENSIONS
+        return names is None and row_width(value) >= FEWEST_DIMENSIONS and number_kind(value) == "f"
 
     @classmethod
     def learner(cls, settings: Settings) -> Learner:

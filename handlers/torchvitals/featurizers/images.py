@@ -5,11 +5,11 @@ from __future__ import annotations
 from typing import Any, Optional
 
 import msgspec
-import numpy as np
 import torch
 from numpy.typing import NDArray
 
 from ..errors import BaselineError
+from .batches import dimensions
 from .featurizer import Featurizer
 
 IMAGE_DIMENSIONS = 4  # images, channels, height, width
@@ -42,7 +42,7 @@ class Images(Featurizer, msgspec.Struct, frozen=True, tag="images", tag_field="k
     @classmethod
     def recognises(cls, value: Any, names: Optional[list[str]]) -> bool:
         """Tell images by their four dimensions."""
-        return (getattr(value, "ndim", None) or np.ndim(value)) == IMAGE_DIMENSIONS
+        return dimensions(value) == IMAGE_DIMENSIONS
 
     @classmethod
     def of(cls, batch: NDArray[Any]) -> Images:

@@ -15,8 +15,9 @@ from .batches import to_array
 from .kinds import Kinds, kind_of
 
 TWO_CLASSES = 2
-# From so many classes on, rows are taken in float32, a block that fits a core's cache at a time.
+# From so many classes and scores on, rows are taken in float32, a block that fits a core's cache at a time.
 WIDE_CLASSES = 32
+WIDE_SCORES = 2048
 BLOCK_VALUES = 65_536
 # What e to this power adds to a sum is nothing, and it is still a normal float32, which is quick.
 SMALLEST_EXPONENT = np.float32(-87.0)
@@ -156,7 +157,7 @@ class Classification(
     def signals(self, scores: NDArray[Any]) -> Signals:
         """Return predicted_class (its index), confidence, entropy (in nats) and margin."""
         scores = np.asarray(scores)
-        if scores.shape[1] < WIDE_CLASSES:
+        if scores.shape[1] < WIDE_CLASSES or scores.size < WIDE_SCORES:
             return _signals(probabilities(scores, self))
         return _wide_signals(scores, logits=self.scores == "logits")
 
@@ -273,9 +274,10 @@ def _of_logits(block: NDArray[Any], found: NDArray[np.float64]) -> None:
     below[rows, first] = -np.inf
     second = below.max(axis=1)
     below[rows, first] = 0.0
-    np.maximum(below, SMALLEST_EXPONENT, out=below)
+    if not below.min(initial=0.0) >= SMALLEST_EXPONENT:
+        np.maximum(below, SMALLEST_EXPONENT, out=below)
     parts = np.exp(below)
-    total = parts.sum(axis=1, dtype=np.float64)
+    total = parts.sum(axis=1).astype(np.float64)
     found[0] = first
     found[1] = 1.0 / total
     found[2] = np.log(total) - np.einsum("ij,ij->i", parts, below) / total

@@ -37,6 +37,9 @@ class RowSample:
         draws = self._rng.random(count)
         places = np.flatnonzero(draws < self._limit)
         self.seen += count
+        if len(places) > self.size:
+            # Of a large batch only the rows that may stay are taken.
+            places = places[draws[places] <= np.partition(draws[places], self.size - 1)[self.size - 1]]
         if len(places):
             self._keep(draws[places], take(places))
 

@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ..errors import BaselineError
-from .batches import is_table, to_array
+from .batches import is_table, to_array, unreadable
 from .columns import column_values
 
 Columns = dict[str, NDArray[Any]]
@@ -71,24 +71,27 @@ def _series(table: Any, names: Optional[list[str]]) -> dict[str, Any]:
     """Return the wanted columns of a table as narwhals' series."""
     # A worker that serves tensors never comes here, and does without the library.
     import narwhals.stable.v2 as nw
+    from narwhals.exceptions import DuplicateError
 
     if hasattr(table, "__arrow_c_array__"):
         # An Arrow record batch; its table is a view of it.
         import pyarrow as pa
 
         table = pa.table(table)
-    _refuse_duplicates(table)
     try:
         frame = nw.from_native(table, eager_only=True)
+    except DuplicateError as error:
+        # Of the class: a table of pandas gives its columns as attributes. Arrow's `columns` are no names.
+        names = table.column_names if hasattr(type(table), "column_names") else table.columns
+        raise _twice(list(map(str, names))) from error
     except TypeError as error:
-        raise BaselineError(
-            f"the data are a {type(table).__module__.partition('.')[0]} {type(table).__name__}, which has no rows in "
-            "memory that can be read; give a pandas, polars or Arrow table, or an array"
-        ) from error
-    have = {str(series.name): series for series in frame.iter_columns()}
+        raise unreadable(table) from error
+    found = list(frame.iter_columns())
+    have = {str(series.name): series for series in found}
     wanted = list(have) if names is None else list(map(str, names))
-    if len(set(wanted)) != len(wanted):
-        raise _twice(wanted)
+    for named in ([str(series.name) for series in found], wanted):
+        if len(set(named)) != len(named):
+            raise _twice(named)
     missing = [name for name in wanted if name not in have]
     if missing:
         raise BaselineError(
@@ -97,13 +100,6 @@ def _series(table: Any, names: Optional[list[str]]) -> dict[str, Any]:
     if not wanted:
         raise BaselineError("the data have no columns; give (rows, features)")
     return {name: have[name] for name in wanted}
-
-
-def _refuse_duplicates(table: Any) -> None:
-    # Of the class: a table of pandas gives its columns as attributes. Arrow's `columns` are no names.
-    names = list(map(str, table.column_names if hasattr(type(table), "column_names") else table.columns))
-    if len(set(names)) != len(names):
-        raise _twice(names)
 
 
 def _twice(names: list[str]) -> BaselineError:

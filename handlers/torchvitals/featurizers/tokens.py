@@ -12,7 +12,7 @@ import torch
 from numpy.typing import NDArray
 
 from ..errors import BaselineError
-from .batches import to_array
+from .batches import dimensions, to_array
 from .featurizer import Featurizer, Learner, Settings
 from .vocabulary import MAX_VOCABULARY, VocabularyLearner, token_describer, validate_vocabulary
 
@@ -56,7 +56,7 @@ class Tokens(Featurizer, msgspec.Struct, frozen=True, dict=True, tag="tokens", t
     @classmethod
     def recognises(cls, value: Any, names: Optional[list[str]]) -> bool:
         """Tell token ids by rows of FEWEST_TOKENS whole numbers or more, without names of columns."""
-        return names is None and number_kind(value) in ("i", "u") and row_width(value) >= FEWEST_TOKENS
+        return names is None and row_width(value) >= FEWEST_TOKENS and number_kind(value) in ("i", "u")
 
     @classmethod
     def learner(cls, settings: Settings) -> Learner:
@@ -90,8 +90,7 @@ class TokensLearner(VocabularyLearner):
 
 def row_width(value: Any) -> int:
     """Return the number of values a row, of a batch of two dimensions that has rows; else 0."""
-    dimensions = getattr(value, "ndim", None) or np.ndim(value)
-    return len(value[0]) if dimensions == 2 and len(value) else 0
+    return len(value[0]) if dimensions(value) == 2 and len(value) else 0
 
 
 def number_kind(value: Any) -> str:

@@ -17,7 +17,7 @@ from ..drift.detector import DriftDetector
 from ..drift.verdict import DriftReport
 from ..errors import BaselineError
 from ..featurizers import Featurizer
-from ..featurizers.batches import inputs_of, to_array
+from ..featurizers.batches import inputs_of, to_array, with_rows
 from ..featurizers.featurizer import Describing
 from ..featurizers.kinds import kind_of
 from ..featurizers.outputs import labelled_accuracy
@@ -217,6 +217,7 @@ class BaselineBuilder:
 
     def add(self, inputs: Any, outputs: Any = None, labels: Any = None) -> None:
         """Add rows of inputs that are not in a tuple with others; else as `update`."""
+        inputs = with_rows(inputs)
         if self._seen.inputs is None:
             kind = self.options.kind_of(inputs)
             learner = kind.learner(self.options.settings)

@@ -51,6 +51,8 @@ class Numbers:
             np.empty(0, dtype=np.int64),
         )
         self._sketch = sketch
+        # Where all are counted exactly: values that are not counted yet, for to sort them once is enough.
+        self._loose: list[NDArray[np.float32]] = []
 
     def update(self, values: NDArray[np.float32]) -> None:
         """Add values, (n,), contiguous; NaN is missing."""
@@ -74,12 +76,14 @@ class Numbers:
         if not len(values):
             return
         self.moments.merge(Moments.of(wide))
+        if self.exact_values is None:
+            self._loose.append(values)
+            return
         if self._sketch is not None:
             self._sketch.update(values)
             return
         # A look at a few rows spares the sort of many.
-        most = self.exact_values
-        if most is not None and len(np.unique(values[: 2 * most])) > most:
+        if len(np.unique(values[: 2 * self.exact_values])) > self.exact_values:
             self._to_sketch().update(values)
         else:
             self._count(*np.unique(values, return_counts=True))
@@ -90,6 +94,7 @@ class Numbers:
         self.negative_infinite += other.negative_infinite
         self.positive_infinite += other.positive_infinite
         self.moments.merge(other.moments)
+        other._count_loose()
         if other._sketch is not None:
             self._to_sketch().merge(other._sketch)
         elif self._sketch is None:
@@ -128,6 +133,7 @@ class Numbers:
 
     def summary(self) -> Summary:
         """Return the state, for a file or another process."""
+        self._count_loose()
         some = self.moments.count > 0
         return Summary(
             kind="numbers",
@@ -161,6 +167,12 @@ class Numbers:
     def __reduce__(self) -> tuple[Any, ...]:
         return Numbers.resume, (self.summary(), self.exact_values)
 
+    def _count_loose(self) -> None:
+        if self._loose:
+            values = np.concatenate(self._loose)
+            self._loose = []
+            self._count(*np.unique(values, return_counts=True))
+
     def _count(self, values: NDArray[np.float32], counts: NDArray[np.int64]) -> None:
         """Add exact counts of ascending values; into a sketch, when they become too many different ones."""
         together, places = np.unique(np.concatenate([self._values, values]), return_inverse=True)
@@ -192,9 +204,9 @@ class Numbers:
         return weighted_values(self._sketch)
 
     def _column(self) -> NDArray[np.float32]:
-        """Return all values; in ascending order, which no statistic of them depends on."""
+        """Return all values; no statistic of them depends on their order."""
         infinite = np.repeat(
             np.array([-np.inf, np.inf], dtype=np.float32), [self.negative_infinite, self.positive_infinite]
         )
         missing = np.full(self.missing, np.nan, dtype=np.float32)
-        return np.concatenate([np.repeat(self._values, self._counts), infinite, missing])
+        return np.concatenate([np.repeat(self._values, self._counts), *self._loose, infinite, missing])

@@ -7,9 +7,8 @@ from typing import Any, Optional
 import msgspec
 
 from ..baseline.selection import Features
-from ..errors import BaselineError
 from ..featurizers import COLUMNS, INPUTS, Featurizer, Settings, detect
-from ..featurizers.batches import is_table, to_array
+from ..featurizers.batches import is_table
 
 
 class BuildOptions(msgspec.Struct, frozen=True, kw_only=True):
@@ -42,16 +41,7 @@ class BuildOptions(msgspec.Struct, frozen=True, kw_only=True):
         return INPUTS.named(kind)
 
     def prepared(self, kind: str, inputs: Any) -> Any:
-        """Return a batch as a kind's learner takes it: of a table its one column, unless the kind is columns.
-
-        Raises BaselineError for what has no rows.
-        """
-        if is_table(inputs):
-            return inputs if kind == COLUMNS else INPUTS.named(kind).from_table(inputs, self.settings)
-        try:
-            len(inputs)
-        except TypeError as error:
-            inputs = to_array(inputs)
-            if not inputs.ndim:
-                raise BaselineError("the data are a single value; give (rows, features)") from error
-        return inputs
+        """Return a batch as a kind's learner takes it: of a table its one column, unless the kind is columns."""
+        if kind == COLUMNS or not is_table(inputs):
+            return inputs
+        return INPUTS.named(kind).from_table(inputs, self.settings)

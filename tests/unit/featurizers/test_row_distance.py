@@ -9,10 +9,10 @@ from scipy.spatial.distance import mahalanobis
 
 from torchvitals import Baseline, BaselineError, DriftMonitor, Features, Monitor, MonitoringConfig
 from torchvitals.featurizers.row_distance import RIDGE, learn_row_distance
+from torchvitals.featurizers.row_sample import RowSample, halves
 from torchvitals.publishers.memory import MemoryPublisher
 from torchvitals.telemetry import catalogue as m
 from torchvitals.training import BaselineBuilder
-from torchvitals.featurizers.row_sample import RowSample, halves
 
 
 def correlated(rng, rows, correlation):

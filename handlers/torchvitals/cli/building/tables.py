@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import glob
-from collections.abc import Iterator
+from collections import Counter
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Optional
@@ -56,12 +57,15 @@ def columns_in(path: Path) -> list[str]:
 
     with _Readable(path):
         if path.suffix == ".csv":
+            # The line as it stands: pandas would give the second of two columns of one name another name.
+            first = pd.read_csv(path, nrows=1, header=None, dtype=str)
+            _different(path, first.iloc[0].dropna())
             return [str(column) for column in pd.read_csv(path, nrows=0).columns]
         import pyarrow.parquet as pq
 
         with pq.ParquetFile(path) as file:
             # pandas keeps its index as columns; those are no data.
-            return [str(column) for column in file.schema_arrow.empty_table().to_pandas().columns]
+            return _different(path, file.schema_arrow.empty_table().to_pandas().columns)
 
 
 def batches_of(path: Path, columns: list[str]) -> Iterator[Batch]:
@@ -91,6 +95,16 @@ def _parquet_batches(path: Path, columns: list[str]) -> Iterator[Batch]:
         for batch in file.iter_batches(batch_size=BATCH_ROWS, columns=columns):
             done += batch.num_rows
             yield Batch(batch.to_pandas(), size * done // max(rows, 1))
+
+
+def _different(path: Path, names: Iterable[Any]) -> list[str]:
+    found = list(map(str, names))
+    twice = [name for name, times in Counter(found).items() if times > 1]
+    if twice:
+        raise BaselineError(
+            f"'{path}': the data have two columns named '{twice[0]}'; rename one, or leave it out"
+        )
+    return found
 
 
 def _hidden(path: Path) -> bool:
