@@ -35,7 +35,8 @@ def slow_signals(row, scores):
         if not math.isfinite(top):
             return [NAN] * 4
         powers = [math.exp(value - top) for value in row]
-        row = [power / math.fsum(powers) for power in powers]
+        total = math.fsum(powers)
+        row = [power / total for power in powers]
     if not all(map(math.isfinite, row)):
         return [NAN] * 4
     first, second = sorted(row, reverse=True)[:2]
@@ -103,7 +104,7 @@ def test_a_block_does_not_change_its_neighbours():
     scores[::5] = NAN
     whole = columns(scores, "logits")
     parts = np.concatenate([columns(scores[start : start + 9], "logits") for start in range(0, rows, 9)])
-    assert np.array_equal(whole, parts, equal_nan=True)
+    assert whole == pytest.approx(parts, rel=1e-6, abs=1e-6, nan_ok=True)
     assert np.isnan(whole[:, 1]).tolist() == [place % 5 == 0 for place in range(rows)]
 
 
@@ -132,9 +133,10 @@ def test_softmax_does_not_see_a_shift_and_stays_in_its_bounds(row, shift, width)
     assert 0 < confidence <= 1
     assert 0 <= margin <= confidence + 1e-9
     assert -1e-6 <= entropy <= math.log(len(row)) + 1e-5
-    assert columns(scores + shift, "logits")[0].tolist() == pytest.approx(
-        [index, confidence, entropy, margin], abs=1e-6, rel=1e-5
-    )
+    shifted = columns(scores + shift, "logits")[0]
+    assert shifted[1:].tolist() == pytest.approx([confidence, entropy, margin], abs=1e-6, rel=1e-5)
+    # Of two that are all but equal, a shift may round either to be the larger.
+    assert shifted[0] == index or margin < 1e-6
 
 
 @pytest.mark.parametrize(
