@@ -17,7 +17,7 @@ console = Console(width=None if sys.stdout.isatty() else 140)
 
 @contextmanager
 def clear_errors() -> Iterator[None]:
-    """Turn an error that the user can mend into one line and exit status 1."""
+    """Turn an error that the user can fix into one line and exit status 1."""
     try:
         yield
     except TorchVitalsError as error:

@@ -105,9 +105,11 @@ class BaselineLearner:
         builder = BaselineBuilder(
             BuildOptions(features=self.features, name=self.name, version=self.version, exact=True)
         )
+        # Token ids come in several widths; all else together, as one batch tells its kind best.
+        one_width = len({rows.shape[1] for rows in self._inputs}) == 1
         start = 0
-        for rows in self._inputs:
-            rows = rows[: self.rows - start]
+        for batch in [np.concatenate(self._inputs)] if one_width else self._inputs:
+            rows = batch[: self.rows - start]
             scores = None if outputs is None else outputs[start : start + len(rows)]
             if self._featurizer is not None:
                 builder.add_described(self._featurizer, rows, scores)

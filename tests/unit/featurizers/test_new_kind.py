@@ -1,6 +1,8 @@
 """A kind of input and a kind of output, each added by one class: every part of the package has it."""
 
 import json
+import re
+from pathlib import Path
 
 import msgspec
 import numpy as np
@@ -253,3 +255,18 @@ def test_a_name_that_is_taken_is_refused():
     with pytest.raises(ValueError, match="the kind of inputs 'sounds' is registered already"):
         INPUTS.register(Others)
     assert INPUTS.named("sounds") is Sounds
+
+
+def test_the_example_of_the_docs_works():
+    INPUTS.unregister("sounds")
+    page = (Path(__file__).parents[3] / "docs" / "what-is-compared.md").read_text()
+    (example,) = [
+        code for code in re.findall(r"```python\n(.*?)```", page, re.S) if "INPUTS.register" in code
+    ]
+    exec(example, {})
+    built = Baseline.fit(sounds())
+    assert (built.input_kind, [feature.name for feature in built.features]) == (
+        "sounds",
+        ["loudness", "peak"],
+    )
+    assert built.features[1].max == float(np.abs(sounds()).max())
