@@ -9,6 +9,8 @@ import msgspec
 
 from ..errors import ConfigurationError
 from ..featurizers import INPUTS
+from ..featurizers.kinds import UnknownKindError
+from ..featurizers.outputs import OUTPUTS
 from ..featurizers.row_distance import NAME as ROW_DISTANCE
 from .schema import BaselineData
 
@@ -16,7 +18,7 @@ Floor = Annotated[float, msgspec.Meta(ge=0)]
 
 
 class Features(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
-    """What is compared. Raises ConfigurationError for an unknown kind of input.
+    """What is compared. Raises ConfigurationError for an unknown kind of input, or feature of outputs.
 
     inputs: the kind of what the model is given; told from shape and type where left out. padding: the token id that
     fills a row up. row_distance: whether rows are compared as a whole too. outputs: features of the outputs; by
@@ -35,6 +37,12 @@ class Features(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=
     def __post_init__(self) -> None:
         if self.inputs is not None:
             INPUTS.named(self.inputs)
+        known = dict.fromkeys(name for kind in OUTPUTS for name in kind.features)
+        for name in self.outputs or ():
+            if name not in known:
+                raise UnknownKindError(
+                    f"outputs: unknown feature '{name}'; known features: {', '.join(known)}"
+                )
 
     def check(self, baseline: BaselineData, where: str = "handler.monitoring.features") -> None:
         """Raise ConfigurationError where the section does not fit a baseline."""

@@ -41,6 +41,10 @@ class Embeddings(Featurizer, msgspec.Struct, frozen=True, dict=True, tag="embedd
         """Tell whether a value is a batch of embeddings of this size."""
         return getattr(value, "ndim", 0) == 2 and bool(value.shape[1] == len(self.centre))
 
+    def prepare(self) -> None:
+        """Make tensors of the middle and the directions."""
+        _ = self._learned, self._by_device
+
     def validate(self) -> None:
         """Raise BaselineError where the directions are not of the middle's size."""
         sizes = {len(self.centre), *map(len, self.directions)}

@@ -103,6 +103,9 @@ class Featurizer:
         """
         raise NotImplementedError
 
+    def prepare(self) -> None:
+        """Make what `transform` needs, at load, so that no request waits for it."""
+
     def validate(self) -> None:
         """Raise BaselineError that says what is wrong inside."""
 
@@ -179,6 +182,7 @@ def reducer(featurizer: Featurizer) -> Callable[[Any], Any]:
 
     Of a batch that is not of the baseline's kind it makes rows that are too wide, which are counted as of a bad shape.
     """
+    featurizer.prepare()
     transform, accepts = featurizer.transform, featurizer.accepts
     too_wide = len(featurizer.names) + 1
 

@@ -13,7 +13,7 @@ K = TypeVar("K")
 
 
 class UnknownKindError(ConfigurationError, BaselineError, ValueError):
-    """There is no kind of that name. A ``ValueError`` too, so that msgspec adds the place in the file."""
+    """There is no kind, or no feature, of that name. A ``ValueError``, so that msgspec adds its place in the file."""
 
 
 class Kinds(Generic[K]):

@@ -39,7 +39,8 @@ class Outputs:
 
     scores: str
     classes: list[str]
-    # Features that are places in `classes`; all others are numbers.
+    # The names of all its features; of those, the ones that are places in `classes` and no numbers.
+    features: ClassVar[tuple[str, ...]]
     by_class: ClassVar[tuple[str, ...]] = ()
 
     @property
@@ -60,7 +61,7 @@ class Outputs:
     @property
     def names(self) -> list[str]:
         """The names of all its features."""
-        raise NotImplementedError
+        return list(self.features)
 
     @property
     def standard(self) -> list[str]:
@@ -87,6 +88,8 @@ class Regression(
     scores: str
     classes: list[str] = []
 
+    features: ClassVar[tuple[str, ...]] = ("value",)
+
     @classmethod
     def recognises(cls, scores: NDArray[Any]) -> bool:
         """Tell values by their shape, (n,) or (n, 1)."""
@@ -96,11 +99,6 @@ class Regression(
     def of(cls, scores: NDArray[Any], class_names: Optional[list[str]] = None) -> Regression:
         """Return that these are values."""
         return cls(scores="values")
-
-    @property
-    def names(self) -> list[str]:
-        """The value."""
-        return ["value"]
 
     def signals(self, scores: NDArray[Any]) -> Signals:
         """Return the value of each row."""
@@ -127,6 +125,7 @@ class Classification(
     scores: str
     classes: list[str] = []
 
+    features: ClassVar[tuple[str, ...]] = ("predicted_class", "confidence", "entropy", "margin")
     by_class: ClassVar[tuple[str, ...]] = ("predicted_class",)
 
     @classmethod
@@ -145,17 +144,15 @@ class Classification(
         return cls(scores="probabilities" if _are_probabilities(scores) else "logits", classes=names)
 
     @property
-    def names(self) -> list[str]:
-        """The predicted class, its probability, the entropy, and the margin between the two largest probabilities."""
-        return ["predicted_class", "confidence", "entropy", "margin"]
-
-    @property
     def standard(self) -> list[str]:
         """Of two classes, entropy and margin say what confidence says; they are left out."""
         return self.names if len(self.classes) > TWO_CLASSES else self.names[:2]
 
     def signals(self, scores: NDArray[Any]) -> Signals:
-        """Return predicted_class (its index), confidence, entropy (in nats) and margin."""
+        """Return predicted_class (its index), confidence (its probability), entropy (of all, in nats) and margin.
+
+        The margin is that between the two largest probabilities.
+        """
         scores = np.asarray(scores)
         if scores.shape[1] < WIDE_CLASSES or scores.size < WIDE_SCORES:
             return _signals(probabilities(scores, self))
@@ -263,7 +260,7 @@ def _wide_signals(scores: NDArray[Any], *, logits: bool) -> Signals:
             exact = block if block.dtype in (np.float32, np.float64) else block.astype(np.float64)
             describe(exact, found[:, start : start + len(block)])
             start += len(block)
-    return dict(zip(("predicted_class", "confidence", "entropy", "margin"), found))
+    return dict(zip(Classification.features, found))
 
 
 def _of_logits(block: NDArray[Any], found: NDArray[np.float64]) -> None:

@@ -46,6 +46,10 @@ class Texts(Featurizer, msgspec.Struct, frozen=True, dict=True, tag="texts", tag
         """Return the features of a batch."""
         return self._describe(torch.from_numpy(word_ids(batch)))
 
+    def prepare(self) -> None:
+        """Unpack the vocabulary."""
+        _ = self._describe
+
     def validate(self) -> None:
         """Raise BaselineError where the vocabulary is damaged."""
         validate_vocabulary(self.vocabulary)

@@ -49,6 +49,10 @@ class Tokens(Featurizer, msgspec.Struct, frozen=True, dict=True, tag="tokens", t
         """Return the features of a batch."""
         return self._describe(batch)
 
+    def prepare(self) -> None:
+        """Unpack the vocabulary."""
+        _ = self._describe
+
     def validate(self) -> None:
         """Raise BaselineError where the vocabulary is damaged."""
         validate_vocabulary(self.vocabulary)

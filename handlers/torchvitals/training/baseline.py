@@ -139,7 +139,7 @@ class Baseline(BaselineData, frozen=True, kw_only=True, omit_defaults=True):
 
     def compare(self, X: Any, *, outputs: Any = None) -> DriftReport:  # noqa: N803
         """Compare rows with this baseline; X and outputs as in `fit`. Raises BaselineError on another width."""
-        monitor = DriftDetector(self, window=max(len(X), 1))
+        monitor = DriftDetector(self, window=max(len(with_rows(X)), 1))
         monitor.update(X, outputs=outputs)
         return monitor.report()
 

@@ -135,6 +135,10 @@ def test_a_section_that_does_not_fit_the_baseline_is_refused(baseline, section, 
             {"inputs": "sounds"},
             r"handler\.monitoring\.features: inputs: unknown kind 'sounds'; known kinds: columns, ",
         ),
+        (
+            {"outputs": ["confidense"]},
+            "features: outputs: unknown feature 'confidense'; known features: ",
+        ),
         ({"psi": {"a": -1}}, r"handler\.monitoring\.features\.psi\[\.\.\.\]: expected `float` >= 0"),
     ],
 )

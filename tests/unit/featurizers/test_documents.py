@@ -3,6 +3,7 @@
 import re
 from pydoc_data.topics import topics
 
+import msgspec
 import numpy as np
 import pytest
 import torch
@@ -202,6 +203,13 @@ def test_errors_say_what_to_give():
     other.update(np.ones((100, 20), dtype=int))
     with pytest.raises(BaselineError, match="one part has padding 0 and the other 7"):
         builder.merge(other)
+
+
+def test_what_describing_takes_is_made_at_load(of_tokens, of_texts):
+    for baseline in (of_tokens, of_texts):
+        fresh = msgspec.structs.replace(baseline.inputs)
+        reducer(fresh)
+        assert "_describe" in vars(fresh)
 
 
 def test_nothing_is_kept_of_a_tensor(of_tokens):

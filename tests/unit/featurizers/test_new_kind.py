@@ -3,6 +3,7 @@
 import json
 import re
 from pathlib import Path
+from typing import ClassVar
 
 import msgspec
 import numpy as np
@@ -66,6 +67,8 @@ class Ranges(Outputs, msgspec.Struct, frozen=True, kw_only=True, tag="ranges", t
     scores: str = "values"
     classes: list[str] = []
 
+    features: ClassVar[tuple[str, ...]] = ("middle", "width")
+
     @classmethod
     def recognises(cls, scores):
         return scores.ndim == 3
@@ -73,10 +76,6 @@ class Ranges(Outputs, msgspec.Struct, frozen=True, kw_only=True, tag="ranges", t
     @classmethod
     def of(cls, scores, class_names=None):
         return cls()
-
-    @property
-    def names(self):
-        return ["middle", "width"]
 
     def signals(self, scores):
         low, high = np.asarray(scores, dtype=float)[:, :, 0].T
