@@ -93,7 +93,7 @@ class MonitoringConfig(msgspec.Struct, frozen=True, forbid_unknown_fields=True, 
 def read_config(model_config: Any, file: str = "model-config.yaml") -> MonitoringConfig:
     """Read the section out of a parsed model-config.yaml; an absent one gives the defaults.
 
-    Raises ConfigurationError that names the file, the field and the mend.
+    Raises ConfigurationError that names the file, the field and how to fix it.
     """
     handler = (model_config or {}).get("handler") or {}
     section = handler.get("monitoring") if isinstance(handler, dict) else None
@@ -125,5 +125,5 @@ def _explain(message: str, file: str) -> str:
     owner = owners.get(field.rpartition(".")[2], MonitoringConfig)
     names = [f.name for f in msgspec.structs.fields(owner)]
     close = difflib.get_close_matches(unknown.group(1), names, n=1)
-    mend = f"did you mean '{close[0]}'?" if close else f"known keys: {', '.join(names)}"
-    return f"{file}: {field}: unknown key '{unknown.group(1)}'; {mend}"
+    advice = f"did you mean '{close[0]}'?" if close else f"known keys: {', '.join(names)}"
+    return f"{file}: {field}: unknown key '{unknown.group(1)}'; {advice}"

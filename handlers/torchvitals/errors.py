@@ -1,4 +1,4 @@
-"""Errors that a user can mend."""
+"""Errors that a user can fix."""
 
 from __future__ import annotations
 
@@ -12,8 +12,8 @@ class TorchVitalsError(RuntimeError):
 
 
 class ConfigurationError(TorchVitalsError):
-    """The monitoring configuration is wrong; names file, field and mend."""
+    """The monitoring configuration is wrong; names the file, the field and how to fix it."""
 
 
 class BaselineError(TorchVitalsError):
-    """A baseline is missing, damaged, or does not fit; names file, field and mend."""
+    """A baseline is missing, damaged, or does not fit; names the file, the field and how to fix it."""

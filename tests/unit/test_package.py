@@ -106,6 +106,7 @@ def test_a_worker_loads_no_solvers_sketches_or_tables():
         "scipy.sparse",
         "scipy.stats",
         "datasketches",
+        "narwhals",
         "pyarrow",
         "rich",
         "typer",

@@ -237,9 +237,18 @@ class BaselineData(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True
         return self._with_distance(np.column_stack(encoded))
 
     def encode_rows(self, rows: Any) -> NDArray[np.float64]:
-        """Return rows of columns, or of features that images and the like have become already, as `encode` does."""
+        """Return rows of columns, or of features that images and the like have become already, as `encode` does.
+
+        Raises BaselineError for what is not numbers, and on another width.
+        """
         array = np.asarray(rows)
-        array = at_model_precision(array).reshape(len(array), -1)
+        try:
+            array = at_model_precision(array).reshape(len(array), -1)
+        except (TypeError, ValueError) as error:
+            # Its text may hold values of a request.
+            raise BaselineError(
+                f"rows of {array.dtype} and shape {array.shape} are not rows of numbers"
+            ) from error
         features = self.column_features
         if array.shape[1] != len(features):
             raise BaselineError(

@@ -25,7 +25,9 @@ def generate(
     if check:
         for path in stale:
             typer.echo(
-                f"{path} differs from its declarations (telemetry/catalogue.py, drift/statistics); run 'torchvitals metrics generate'", err=True
+                f"{path} differs from its declarations (telemetry/catalogue.py, drift/statistics); "
+                "run 'torchvitals metrics generate'",
+                err=True,
             )
         raise typer.Exit(1 if stale else 0)
     for path in stale:

@@ -100,7 +100,7 @@ class DriftTelemetry:
         """
         try:
             rows = self.baseline.encode_rows(values)
-        except (BaselineError, TypeError, ValueError) as error:
+        except BaselineError as error:
             self._invalid["all", "bad_shape"] += len(values)
             logger.error("inputs cannot be compared with the baseline: %s", error)
             return
