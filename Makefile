@@ -26,6 +26,10 @@ test: setup
 test-unit: setup
 	$(VENV)/python -m pytest tests/unit tests/benchmarks tests/examples handlers --doctest-modules
 
+# The tests of the alert rules, each with all rules: `make test` runs each with those that it rests on.
+test-rules: setup
+	promtool test rules prometheus/tests/*.yml
+
 # Builds our image and runs the whole docker-compose.yml; starts a Docker engine if it has to and may.
 test-compose: setup
 	TORCHVITALS_START_ENGINE=1 $(VENV)/python -m pytest -m compose
