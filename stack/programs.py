@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from .errors import MissingProgramError
+from .ports import HOST, url
 
 ROOT = Path(__file__).resolve().parents[1]
 # Programs of the project's own, then those that were installed beside this Python, then the machine's.
@@ -37,11 +38,43 @@ def find_programs() -> Programs:
         require("Java, which TorchServe runs on,", "java")
     return Programs(
         torchserve=require("TorchServe", "torchserve"),
-        prometheus=require("Prometheus", "prometheus"),
-        # Debian calls it prometheus-alertmanager.
-        alertmanager=require("Alertmanager", "prometheus-alertmanager", "alertmanager"),
+        prometheus=find_prometheus(),
+        alertmanager=find_alertmanager(),
         grafana=find("grafana", "grafana-server"),
     )
+
+
+def find_prometheus() -> Path:
+    """Return where Prometheus is; raise MissingProgramError."""
+    return require("Prometheus", "prometheus")
+
+
+def find_alertmanager() -> Path:
+    """Return where Alertmanager is; raise MissingProgramError."""
+    # Debian calls it prometheus-alertmanager.
+    return require("Alertmanager", "prometheus-alertmanager", "alertmanager")
+
+
+def prometheus(config: Path, *, data: Path, port: int) -> list[str]:
+    """Return how to start Prometheus alone on loopback; raise MissingProgramError."""
+    return [
+        str(find_prometheus()),
+        f"--config.file={config}",
+        f"--storage.tsdb.path={data}",
+        f"--web.listen-address={HOST}:{port}",
+    ]
+
+
+def alertmanager(config: Path, *, data: Path, port: int) -> list[str]:
+    """Return how to start Alertmanager alone on loopback, without a cluster; raise MissingProgramError."""
+    return [
+        str(find_alertmanager()),
+        f"--config.file={config}",
+        f"--storage.path={data}",
+        f"--web.listen-address={HOST}:{port}",
+        f"--web.external-url={url(port)}",
+        "--cluster.listen-address=",
+    ]
 
 
 def find(*names: str) -> Path | None:

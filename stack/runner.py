@@ -25,9 +25,10 @@ from .ports import HOST, Ports, url
 from .programs import NO_GRAFANA, ROOT, Programs, find_programs, grafana_command
 from .receiver import read
 from .supervisor import end_sessions
+from .waiting import answers, get
 
-STARTED_SECONDS = 20.0
-STOPPED_SECONDS = 30.0
+STARTED_SECONDS = 120.0
+STOPPED_SECONDS = 60.0
 POLL_SECONDS = 0.2
 SHOWN_LINES = 15
 # What a run makes in its folder, and clears when the next one starts there.
@@ -219,22 +220,22 @@ class Stack:
         """
         deadline = time.monotonic() + timeout_seconds
         steps: list[tuple[str, Callable[[], bool]]] = [
-            ("the receiver does not answer", lambda: _answers(f"{self.receiver_url}/health")),
-            ("Alertmanager is not ready", lambda: _answers(f"{self.alertmanager_url}/-/ready")),
-            ("Prometheus is not ready", lambda: _answers(f"{self.prometheus_url}/-/ready")),
+            ("the receiver does not answer", lambda: answers(f"{self.receiver_url}/health")),
+            ("Alertmanager is not ready", lambda: answers(f"{self.alertmanager_url}/-/ready")),
+            ("Prometheus is not ready", lambda: answers(f"{self.prometheus_url}/-/ready")),
             (
                 "TorchServe's management port does not answer",
-                lambda: _answers(f"{self.management_url}/models"),
+                lambda: answers(f"{self.management_url}/models"),
             ),
         ]
         for model in self.models:
             steps.append((f"the model '{model}' does not have {self.workers} workers", self._scaler(model)))
         steps += [
-            ("TorchServe is not healthy", lambda: _answers(f"{self.inference_url}/ping")),
+            ("TorchServe is not healthy", lambda: answers(f"{self.inference_url}/ping")),
             ("Prometheus has not scraped TorchServe", self._scraped),
         ]
         if self.grafana_url:
-            steps.append(("Grafana is not ready", lambda: _answers(f"{self.grafana_url}/api/health")))
+            steps.append(("Grafana is not ready", lambda: answers(f"{self.grafana_url}/api/health")))
         for problem, done in steps:
             self._wait(problem, deadline - time.monotonic(), done)
 
@@ -354,7 +355,7 @@ class Stack:
         def ready() -> bool:
             nonlocal asked
             address = f"{self.management_url}/models/{model}"
-            state = _get(address)
+            state = get(address)
             if state is None or state.status_code != 200:
                 return False
             described = state.json()[0]
@@ -369,7 +370,7 @@ class Stack:
         return ready
 
     def _scraped(self) -> bool:
-        answer = _get(f"{self.prometheus_url}/api/v1/query", query='up{job="torchserve"} == 1')
+        answer = get(f"{self.prometheus_url}/api/v1/query", query='up{job="torchserve"} == 1')
         return answer is not None and answer.status_code == 200 and bool(answer.json()["data"]["result"])
 
     def _wait(self, problem: str, timeout_seconds: float, done: Callable[[], bool]) -> None:
@@ -394,19 +395,6 @@ class Stack:
     def _part_pids(self) -> list[int]:
         parts = self.run_dir / "parts.json"
         return list(json.loads(parts.read_text()).values()) if parts.exists() else []
-
-
-def _get(address: str, **query: str) -> httpx.Response | None:
-    """Return the answer, or None where nobody answers yet."""
-    try:
-        return httpx.get(address, params=query, timeout=5, trust_env=False)
-    except httpx.TransportError:
-        return None
-
-
-def _answers(address: str) -> bool:
-    answer = _get(address)
-    return answer is not None and answer.status_code == 200
 
 
 def stop_on_terminate() -> None:

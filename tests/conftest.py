@@ -2,6 +2,13 @@
 
 from __future__ import annotations
 
+import os
+
+# Threads of a pool that has nothing to do sleep rather than spin: processes run beside each other here. Read when
+# torch is loaded, by what is started from here too; the number of threads, and so every result, stays.
+os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
+
+import shutil
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -13,6 +20,7 @@ import pandas as pd
 import pytest
 import torch
 import yaml
+from filelock import FileLock
 
 from examples.flight_delay import train
 from examples.flight_delay.data import CLASSES, COLUMNS, LABEL
@@ -22,6 +30,7 @@ from stack import Stack
 from torchvitals import Baseline
 
 ROOT = Path(__file__).parents[1]
+READY_SECONDS = 600
 BASELINE = "flight_delay-1.0.json"
 
 
@@ -72,10 +81,76 @@ class Flights:
         return f"{name}.mar"
 
 
+# Tests that use the one server, in this order: the silence of its first days is looked at first.
+ON_THE_SERVER = (
+    "e2e/test_drift_to_notification.py",
+    "integration/test_live_server.py",
+    "integration/test_inflight.py",
+    "integration/test_bad_deployments.py",
+)
+# What takes longest begins first, and what mostly waits runs beside what mostly computes.
+FIRST = (
+    *ON_THE_SERVER,
+    "e2e/test_retraining.py",
+    "integration/test_stack.py",
+    "unit/training/test_streaming.py",
+    "rules/test_rules.py",
+    "integration/test_coalescing.py",
+    "dashboards/test_live.py",
+    "report/test_report.py",
+    "retraining/test_kill.py",
+    "unit/cli/test_ray.py",
+    "examples/test_order.py",
+)
+
+
+def group_of(path: Path) -> str:
+    """Return which tests have to run in one process with those of a file, where pytest-xdist runs several.
+
+    A file keeps its module's fixtures together; the tests of rules have none, and are long.
+    """
+    name = path.relative_to(Path(__file__).parent).as_posix()
+    return "server" if name in ON_THE_SERVER else name
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Put the longest files first, and tell pytest-xdist which tests belong together."""
+    tests = Path(__file__).parent
+    places = {tests / name: place for place, name in enumerate(FIRST)}
+    items.sort(key=lambda item: places.get(item.path, len(places)))
+    for number, item in enumerate(items):
+        if not item.path.is_relative_to(tests):
+            continue
+        group = group_of(item.path)
+        if group == "rules/test_rules.py":
+            group = f"rules-{number % 8}"
+        item.add_marker(pytest.mark.xdist_group(group))
+
+
 @pytest.fixture(scope="session")
-def flights(tmp_path_factory: pytest.TempPathFactory) -> Flights:
-    """Train the example and build its baseline, as the demo does."""
-    folder = tmp_path_factory.mktemp("flights")
+def shared_folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A folder of this test run, the same one in each of its processes."""
+    base = tmp_path_factory.getbasetemp()
+    # Each process of pytest-xdist has a folder of its own in the run's.
+    return base.parent if "PYTEST_XDIST_WORKER" in os.environ else base
+
+
+@pytest.fixture(scope="session")
+def flights(shared_folder: Path) -> Flights:
+    """The example, trained, with its baseline, as the demo does; by the first process that needs it."""
+    folder = shared_folder / "flights"
+    with FileLock(shared_folder / "flights.lock"):
+        if not folder.exists():
+            unfinished = shared_folder / "unfinished"
+            shutil.rmtree(unfinished, ignore_errors=True)
+            train_example(unfinished)
+            unfinished.rename(folder)
+    return Flights(folder)
+
+
+def train_example(folder: Path) -> None:
+    """Train the example, and build its baseline."""
+    folder.mkdir()
     train.run(folder)
     model = FlightDelayNet()
     model.load_state_dict(torch.load(folder / "model.pt", weights_only=True))
@@ -95,7 +170,6 @@ def flights(tmp_path_factory: pytest.TempPathFactory) -> Flights:
         name="flight_delay",
     )
     baseline.with_accuracy(others, heldout[LABEL]).save(folder / BASELINE)
-    return Flights(folder)
 
 
 @pytest.fixture(scope="session")
@@ -122,5 +196,5 @@ def server(flights: Flights, timed_calls: Path, tmp_path_factory: pytest.TempPat
         workers=2,
         scrape_interval="1s",
     ) as stack:
-        stack.wait_ready(120)
+        stack.wait_ready(READY_SECONDS)
         yield stack

@@ -2,26 +2,20 @@
 
 from __future__ import annotations
 
-import shutil
-import socket
-import subprocess
-import time
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from typing import Any
 
 import httpx
-import pytest
 import yaml
 
+from stack import programs
+from stack.ports import Ports, url
+from stack.waiting import Program, eventually
 from tests.dashboards.exporter import Exporter
 
 ROOT = Path(__file__).resolve().parents[2]
-PROMETHEUS = shutil.which("prometheus")
-# Debian calls it prometheus-alertmanager.
-ALERTMANAGER = shutil.which("alertmanager") or shutil.which("prometheus-alertmanager")
-
 SCRAPES = 15
 
 
@@ -29,42 +23,36 @@ SCRAPES = 15
 def prometheus_over_exporter(folder: Path) -> Iterator[str]:
     """Give the address of a Prometheus that scraped the exporter, itself and Alertmanager SCRAPES times, once a second.
 
-    Skips the test where a program is missing.
+    Raises MissingProgramError, which says how to install it.
     """
-    if PROMETHEUS is None:
-        pytest.skip("needs the program 'prometheus' (Debian package prometheus)")
-    if ALERTMANAGER is None:
-        pytest.skip("needs the program 'alertmanager' (Debian package prometheus-alertmanager)")
-    own, alerting = _free_ports(2)
+    ports = Ports.free()
+    own, alerting = ports.prometheus, ports.alertmanager
+    address = url(own)
     with ExitStack() as stack:
         source = stack.enter_context(Exporter())
         _write_files(folder, source.address, own, alerting)
+        manager = programs.alertmanager(
+            folder / "alertmanager.yml", data=folder / "alertmanager", port=alerting
+        )
         stack.enter_context(
-            _running(
-                [
-                    ALERTMANAGER,
-                    f"--config.file={folder / 'alertmanager.yml'}",
-                    f"--storage.path={folder / 'alertmanager'}",
-                    f"--web.listen-address=127.0.0.1:{alerting}",
-                    "--cluster.listen-address=",
-                ],
-                folder / "alertmanager.log",
-            )
+            Program(manager, health=f"{url(alerting)}/-/ready", log=folder / "alertmanager.log")
         )
-        log = folder / "prometheus.log"
-        process = stack.enter_context(
-            _running(
-                [
-                    PROMETHEUS,
-                    f"--config.file={folder / 'prometheus.yml'}",
-                    f"--storage.tsdb.path={folder / 'data'}",
-                    f"--web.listen-address=127.0.0.1:{own}",
-                ],
-                log,
-            )
+        words = programs.prometheus(folder / "prometheus.yml", data=folder / "data", port=own)
+        prometheus = stack.enter_context(
+            Program(words, health=f"{address}/-/ready", log=folder / "prometheus.log")
         )
-        _wait_for_scrapes(f"http://127.0.0.1:{own}", process, log)
-        yield f"http://127.0.0.1:{own}"
+        eventually(
+            lambda: prometheus.healthy() and _scrapes(address) >= SCRAPES,
+            lambda: f"{SCRAPES} scrapes:\n{prometheus.log}",
+        )
+        yield address
+
+
+def _scrapes(address: str) -> float:
+    """Return how often Prometheus has scraped what it scraped most."""
+    query = {"query": "max(count_over_time(up[10m])) or vector(0)"}
+    answer = httpx.get(f"{address}/api/v1/query", params=query, timeout=30, trust_env=False)
+    return float(answer.raise_for_status().json()["data"]["result"][0]["value"][1])
 
 
 def _write_files(folder: Path, exporter: str, own: int, alerting: int) -> None:
@@ -94,28 +82,6 @@ def _write_files(folder: Path, exporter: str, own: int, alerting: int) -> None:
         (folder / name).write_text(yaml.safe_dump(content), encoding="utf-8")
 
 
-def _free_ports(count: int) -> list[int]:
-    sockets = [socket.socket() for _ in range(count)]
-    try:
-        for free in sockets:
-            free.bind(("127.0.0.1", 0))
-        return [free.getsockname()[1] for free in sockets]
-    finally:
-        for free in sockets:
-            free.close()
-
-
-@contextmanager
-def _running(words: list[str], log: Path) -> Iterator[subprocess.Popen[bytes]]:
-    with log.open("w", encoding="utf-8") as written:
-        process = subprocess.Popen(words, stdout=written, stderr=subprocess.STDOUT)
-        try:
-            yield process
-        finally:
-            process.terminate()
-            process.wait(timeout=30)
-
-
 def _frequent_rules() -> dict[str, Any]:
     """Return the real recording rules, all at the test's interval: the fleet's are minutes apart."""
     rules: dict[str, Any] = yaml.safe_load((ROOT / "prometheus" / "rules.yml").read_text(encoding="utf-8"))
@@ -131,25 +97,3 @@ def _immediate_alerts() -> dict[str, Any]:
         for rule in group["rules"]:
             rule.pop("for", None)
     return alerts
-
-
-def _wait_for_scrapes(url: str, process: subprocess.Popen[bytes], log: Path) -> None:
-    deadline = time.monotonic() + 60
-    while time.monotonic() < deadline:
-        if process.poll() is not None:
-            pytest.fail(
-                f"prometheus ended with status {process.returncode}:\n{log.read_text(encoding='utf-8')}"
-            )
-        try:
-            answer = httpx.get(f"{url}/api/v1/query", params={"query": "count_over_time(up[5m])"}, timeout=5)
-        except httpx.TransportError:
-            time.sleep(0.2)  # not listening yet
-            continue
-        if answer.status_code == httpx.codes.SERVICE_UNAVAILABLE:
-            time.sleep(0.2)  # listening, but still opening its storage
-            continue
-        found = answer.raise_for_status().json()["data"]["result"]
-        if any(float(series["value"][1]) >= SCRAPES for series in found):
-            return
-        time.sleep(0.5)
-    pytest.fail(f"prometheus did not scrape {SCRAPES} times in a minute:\n{log.read_text(encoding='utf-8')}")

@@ -15,7 +15,7 @@ import yaml
 from stack import Stack
 from stack.metrics_page import Series, settled
 from stack.programs import ROOT
-from tests.conftest import Flights
+from tests.conftest import READY_SECONDS, Flights
 from tests.integration.user_metrics_handler import SIZES
 
 pytestmark = pytest.mark.server
@@ -81,7 +81,7 @@ def stack(flights: Flights, tmp_path_factory: pytest.TempPathFactory) -> Iterato
     }
     run_dir = tmp_path_factory.mktemp("stack")
     with OwnMetrics(run_dir, model_store=store, models=archives, scrape_interval="1s") as running:
-        running.wait_ready(120)
+        running.wait_ready(READY_SECONDS)
         yield running
 
 

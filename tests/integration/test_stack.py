@@ -9,8 +9,7 @@ import signal
 import socket
 import subprocess
 import sys
-import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -21,9 +20,10 @@ import yaml
 
 from stack import MissingProgramError, Stack, StackError, programs, receiver, render
 from stack.ports import Ports, is_free
+from stack.waiting import eventually
 
 ROOT = Path(__file__).parents[2]
-READY_SECONDS = 120
+READY_SECONDS = 600
 HANDLER = """
 import torch
 from ts.torch_handler.base_handler import BaseHandler
@@ -53,7 +53,7 @@ def model_store(tmp_path_factory: pytest.TempPathFactory) -> Path:
     (source / "handler.py").write_text(HANDLER)
     (source / "model.py").write_text(MODEL)
     save = "import torch, model; torch.save(model.Double().state_dict(), 'weights.pt')"
-    subprocess.run([sys.executable, "-c", save], cwd=source, check=True, timeout=120)
+    subprocess.run([sys.executable, "-c", save], cwd=source, check=True, timeout=600)
     archiver = programs.require("The archiver", "torch-model-archiver")
     words = [
         "--model-name",
@@ -66,7 +66,7 @@ def model_store(tmp_path_factory: pytest.TempPathFactory) -> Path:
         "model.py",
     ]
     words += ["--serialized-file", "weights.pt", "--export-path", str(store)]
-    subprocess.run([str(archiver), *words], cwd=source, check=True, timeout=120)
+    subprocess.run([str(archiver), *words], cwd=source, check=True, timeout=600)
     return store
 
 
@@ -78,17 +78,6 @@ def stack(model_store: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterat
     ) as running:
         running.wait_ready(READY_SECONDS)
         yield running
-
-
-def eventually(found: Callable[[], Any], what: str, *, seconds: float = 60) -> Any:
-    """Return what `found` finds, as soon as it is true."""
-    deadline = time.monotonic() + seconds
-    while True:
-        result = found()
-        if result:
-            return result
-        assert time.monotonic() < deadline, f"waited {seconds} s for {what}"
-        time.sleep(0.2)
 
 
 def processes_of(run_dir: Path) -> list[psutil.Process]:
@@ -125,20 +114,20 @@ def predictions(access_log: Path) -> int:
 
 @pytest.mark.server
 def test_model_is_served_by_as_many_workers_as_were_asked_for(stack: Stack) -> None:
-    answer = httpx.post(f"{stack.inference_url}/predictions/double", json={"x": [1, 2.5]}, timeout=10)
+    answer = httpx.post(f"{stack.inference_url}/predictions/double", json={"x": [1, 2.5]}, timeout=60)
     assert answer.json() == [2.0, 5.0]
-    (described,) = httpx.get(f"{stack.management_url}/models/double", timeout=10).json()
+    (described,) = httpx.get(f"{stack.management_url}/models/double", timeout=60).json()
     assert [worker["status"] for worker in described["workers"]] == ["READY", "READY"]
     assert (int(described["minWorkers"]), int(described["maxWorkers"])) == (2, 2)
 
 
 @pytest.mark.server
 def test_metrics_reach_prometheus(stack: Stack) -> None:
-    httpx.post(f"{stack.inference_url}/predictions/double", json={"x": [1]}, timeout=10).raise_for_status()
+    httpx.post(f"{stack.inference_url}/predictions/double", json={"x": [1]}, timeout=60).raise_for_status()
 
     def requests() -> list[Any]:
         query = {"query": 'ts_inference_requests_total{model_name="double"} > 0'}
-        return httpx.get(f"{stack.prometheus_url}/api/v1/query", params=query, timeout=10).json()["data"][
+        return httpx.get(f"{stack.prometheus_url}/api/v1/query", params=query, timeout=60).json()["data"][
             "result"
         ]
 
@@ -149,12 +138,12 @@ def test_metrics_reach_prometheus(stack: Stack) -> None:
 
 @pytest.mark.server
 def test_prometheus_has_the_production_rules_and_finds_alertmanager(stack: Stack) -> None:
-    groups = httpx.get(f"{stack.prometheus_url}/api/v1/rules", timeout=10).json()["data"]["groups"]
+    groups = httpx.get(f"{stack.prometheus_url}/api/v1/rules", timeout=60).json()["data"]["groups"]
     (alerts,) = [group["rules"] for group in groups if group["name"] == "torchvitals-alerts"]
     production = yaml.safe_load((ROOT / "prometheus" / "alerts.yml").read_text())["groups"][0]["rules"]
     seconds = {rule["alert"]: render.milliseconds(rule.get("for", "0s")) / 1000 for rule in production}
     assert {rule["name"]: rule["duration"] for rule in alerts} == seconds
-    found = httpx.get(f"{stack.prometheus_url}/api/v1/alertmanagers", timeout=10).json()
+    found = httpx.get(f"{stack.prometheus_url}/api/v1/alertmanagers", timeout=60).json()
     urls = [manager["url"] for manager in found["data"]["activeAlertmanagers"]]
     assert urls == [f"{stack.alertmanager_url}/api/v2/alerts"]
 
@@ -178,7 +167,7 @@ def test_failure_of_a_request_is_logged_at_once(stack: Stack) -> None:
     log = stack.logs / "model_log.log"
     with httpx.Client() as client:
         for failures in range(1, 51):
-            answer = client.post(f"{stack.inference_url}/predictions/double", json={"y": [1]}, timeout=10)
+            answer = client.post(f"{stack.inference_url}/predictions/double", json={"y": [1]}, timeout=60)
             assert answer.status_code == 503
             eventually(
                 lambda seen=failures: log.read_text().count("KeyError: 'x'") == seen,  # type: ignore[misc]
@@ -190,19 +179,19 @@ def test_failure_of_a_request_is_logged_at_once(stack: Stack) -> None:
 def test_alert_goes_through_alertmanager_to_the_receiver(stack: Stack) -> None:
     labels = {"alertname": "Tried", "severity": "info", "model_name": "double"}
     alert = {"labels": labels, "annotations": {"summary": "only <b>tried</b>"}}
-    httpx.post(f"{stack.alertmanager_url}/api/v2/alerts", json=[alert], timeout=10).raise_for_status()
+    httpx.post(f"{stack.alertmanager_url}/api/v2/alerts", json=[alert], timeout=60).raise_for_status()
 
     def delivered() -> list[dict[str, Any]]:
         return [alert for alert in stack.notifications() if alert["labels"]["alertname"] == "Tried"]
 
-    (received,) = eventually(delivered, "the notification", seconds=60)
+    (received,) = eventually(delivered, "the notification")
     assert received["status"] == "firing"
     assert received["labels"] == labels
     assert received["annotations"] == {"summary": "only <b>tried</b>"}
     assert received["receivedAt"] >= received["startsAt"][:19]
-    listed = httpx.get(f"{stack.receiver_url}/api/notifications", timeout=10).json()
-    assert listed == stack.notifications() == httpx.get(f"{stack.receiver_url}/alerts", timeout=10).json()
-    page = httpx.get(stack.receiver_url, timeout=10)
+    listed = httpx.get(f"{stack.receiver_url}/api/notifications", timeout=60).json()
+    assert listed == stack.notifications() == httpx.get(f"{stack.receiver_url}/alerts", timeout=60).json()
+    page = httpx.get(stack.receiver_url, timeout=60)
     assert "Tried" in page.text
     assert "only &lt;b&gt;tried&lt;/b&gt;" in page.text
     assert "<b>" not in page.text
@@ -226,11 +215,11 @@ def test_alert_goes_through_alertmanager_to_the_receiver(stack: Stack) -> None:
 )
 def test_receiver_refuses_what_is_no_notification(stack: Stack, body: bytes, status: int, words: str) -> None:
     before = stack.notifications()
-    answer = httpx.post(f"{stack.receiver_url}/alerts", content=body, timeout=10)
+    answer = httpx.post(f"{stack.receiver_url}/alerts", content=body, timeout=60)
     assert answer.status_code == status
     assert words in answer.json()["error"]
     assert stack.notifications() == before
-    assert httpx.get(f"{stack.receiver_url}/health", timeout=10).json()["status"] == "ok"
+    assert httpx.get(f"{stack.receiver_url}/health", timeout=60).json()["status"] == "ok"
 
 
 @pytest.mark.server
@@ -238,7 +227,7 @@ def test_second_stack_in_the_same_folder_is_refused(stack: Stack, model_store: P
     second = Stack(stack.run_dir, model_store=model_store, models={"double": "double.mar"})
     with pytest.raises(StackError, match="another stack runs in"):
         second.start()
-    assert httpx.get(f"{stack.inference_url}/ping", timeout=10).status_code == 200
+    assert httpx.get(f"{stack.inference_url}/ping", timeout=60).status_code == 200
 
 
 @pytest.mark.server
@@ -247,7 +236,7 @@ def test_two_stacks_run_side_by_side_and_one_leaves_nothing(
 ) -> None:
     with Stack(tmp_path, model_store=model_store, models={"other": "double.mar"}) as second:
         second.wait_ready(READY_SECONDS)
-        answer = httpx.post(f"{second.inference_url}/predictions/other", json={"x": [4]}, timeout=10)
+        answer = httpx.post(f"{second.inference_url}/predictions/other", json={"x": [4]}, timeout=60)
         assert answer.json() == [8.0]
         running = processes_of(tmp_path)
         names = {process.name() for process in running}
@@ -259,7 +248,7 @@ def test_two_stacks_run_side_by_side_and_one_leaves_nothing(
     assert not temporary.exists()
     assert is_free(second.ports.inference)
     assert is_free(second.ports.prometheus)
-    answer = httpx.post(f"{stack.inference_url}/predictions/double", json={"x": [4]}, timeout=10)
+    answer = httpx.post(f"{stack.inference_url}/predictions/double", json={"x": [4]}, timeout=60)
     assert answer.json() == [8.0]
 
 
@@ -301,7 +290,7 @@ def test_crash_of_java_is_told_even_when_nobody_asks(model_store: Path, tmp_path
                 process for process in server.children() if "ModelServer" in " ".join(process.cmdline())
             ]
             java.kill()
-            eventually(crashing.crash, "the crash", seconds=30)
+            eventually(crashing.crash, "the crash")
 
     with pytest.raises(StackError, match=r"^torchserve ended with status"):
         run()
@@ -349,10 +338,10 @@ def test_command_leaves_nothing_however_it_ends(
         ]
         assert len(workers) == served
         process.send_signal(number)
-        process.wait(60)
+        process.wait(300)
         assert process.returncode == status
     # After a SIGKILL, it is the supervisor that notices and ends the parts.
-    eventually(lambda: not processes_of(tmp_path / "run"), "all processes to end", seconds=40)
+    eventually(lambda: not processes_of(tmp_path / "run"), "all processes to end")
     assert not Path(json.loads((tmp_path / "run" / "plan.json").read_text())["temporary"]).exists()
 
 

@@ -3,11 +3,6 @@
 from __future__ import annotations
 
 import re
-import signal
-import subprocess
-import time
-from collections.abc import Callable
-from contextlib import AbstractContextManager
 from datetime import datetime, timezone
 from pathlib import Path
 from typing import Any
@@ -17,6 +12,7 @@ import yaml
 
 from stack import programs
 from stack.ports import Ports
+from stack.waiting import Program, eventually
 
 FOLDER = Path(__file__).resolve().parents[2] / "alertmanager"
 OFF = re.compile(r"^( *)#: ", re.MULTILINE)
@@ -31,7 +27,7 @@ def switched_on() -> dict[str, Any]:
     return config
 
 
-def quick(route: dict[str, Any], *, wait: str = "1s", interval: str = "2s") -> None:
+def quick(route: dict[str, Any], *, wait: str = "200ms", interval: str = "500ms") -> None:
     """Make a route and those below it send soon; the repeat interval stays, so that a repetition is a fault."""
     route["group_wait"], route["group_interval"] = wait, interval
     for child in route.get("routes", []):
@@ -43,59 +39,19 @@ def receiver(config: dict[str, Any], name: str) -> dict[str, Any]:
     return found
 
 
-def eventually(found: Callable[[], Any], what: str, *, seconds: float = 30) -> Any:
-    """Return what `found` finds, as soon as it is true."""
-    deadline = time.monotonic() + seconds
-    while True:
-        result = found()
-        if result:
-            return result
-        assert time.monotonic() < deadline, f"waited {seconds} s for {what}"
-        time.sleep(0.1)
-
-
-class Alertmanager(AbstractContextManager["Alertmanager"]):
+class Alertmanager(Program):
     """Alertmanager in a folder of the test's own; what it keeps there outlives a restart."""
 
     def __init__(self, folder: Path, config: dict[str, Any]) -> None:
-        self.folder = folder
-        self.port = Ports.free().alertmanager
-        self.url = f"http://127.0.0.1:{self.port}"
-        self.process: subprocess.Popen[bytes] | None = None
-        (folder / "alertmanager.yml").write_text(yaml.safe_dump(config, sort_keys=False))
-
-    def __enter__(self) -> Alertmanager:
-        self.start()
-        return self
-
-    def __exit__(self, *exception: object) -> None:
-        self.stop()
-
-    def start(self) -> None:
-        program = programs.require("Alertmanager", "prometheus-alertmanager", "alertmanager")
-        with (self.folder / "alertmanager.log").open("ab") as log:
-            self.process = subprocess.Popen(
-                [program, f"--config.file={self.folder / 'alertmanager.yml'}", "--cluster.listen-address=",
-                 f"--storage.path={self.folder / 'data'}", f"--web.listen-address=127.0.0.1:{self.port}",
-                 f"--web.external-url={self.url}"],
-                stdout=log, stderr=log,
-            )  # fmt: skip
-        eventually(self._ready, "Alertmanager")
-
-    def stop(self) -> None:
-        """End it as a service manager does."""
-        if self.process is not None:
-            self.process.send_signal(signal.SIGTERM)
-            self.process.wait(30)
-            self.process = None
-
-    def _ready(self) -> bool:
-        assert self.process is not None
-        assert self.process.poll() is None, (self.folder / "alertmanager.log").read_text()
-        try:
-            return httpx.get(f"{self.url}/-/ready", trust_env=False).status_code == 200
-        except httpx.TransportError:
-            return False
+        port = Ports.free().alertmanager
+        self.url = f"http://127.0.0.1:{port}"
+        file = folder / "alertmanager.yml"
+        file.write_text(yaml.safe_dump(config, sort_keys=False))
+        super().__init__(
+            programs.alertmanager(file, data=folder / "data", port=port),
+            health=f"{self.url}/-/ready",
+            log=folder / "alertmanager.log",
+        )
 
     def send(
         self,
@@ -111,6 +67,24 @@ class Alertmanager(AbstractContextManager["Alertmanager"]):
             alert["endsAt"] = datetime.now(timezone.utc).isoformat()
         answer = httpx.post(f"{self.url}/api/v2/alerts", json=[alert], trust_env=False)
         answer.raise_for_status()
+
+    def settle(self, *, integrations: int, flushes: int = 4) -> None:
+        """Wait until each of so many integrations has been asked so often whether there is something to send.
+
+        Alertmanager asks its log of notifications before it sends anything, at every flush of a group that has alerts.
+        """
+        asked = self._log_queries()
+        eventually(
+            lambda: self._log_queries() >= asked + flushes * integrations,
+            lambda: (
+                f"{flushes} flushes to {integrations} integrations; {self._log_queries() - asked:g} were seen"
+            ),
+        )
+
+    def _log_queries(self) -> float:
+        page = httpx.get(f"{self.url}/metrics", trust_env=False).raise_for_status().text
+        (value,) = re.findall(r"^alertmanager_nflog_queries_total (\S+)$", page, re.MULTILINE)
+        return float(value)
 
     def inhibited(self) -> dict[str, bool]:
         """Return, by the name of each alert and its severity, whether another one keeps it back."""

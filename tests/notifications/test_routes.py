@@ -12,8 +12,9 @@ import yaml
 
 from stack import render
 from stack.ports import Ports
+from stack.waiting import eventually
 
-from .manager import FOLDER, Alertmanager, eventually, quick, receiver, switched_on
+from .manager import FOLDER, Alertmanager, quick, receiver, switched_on
 
 SHIPPED = FOLDER / "alertmanager.yml"
 MODEL = ["model_name=fraud", "model_version=1.0", "job=torchserve", "instance=a:8082"]
@@ -144,4 +145,4 @@ def test_what_is_kept_back(tmp_path: Path) -> None:
             manager.send({"alertname": alertname, "severity": severity, **labels}, began=now)
         # Told only once it is looked at; the marks of an alert are set when its group is sent.
         wanted = {name: name in ("Drift warning", "ErrorsSome warning") for name in sent}
-        eventually(lambda: manager.inhibited() == wanted, f"{wanted}; there is {manager.inhibited()}")
+        eventually(lambda: manager.inhibited() == wanted, lambda: f"{wanted}; there is {manager.inhibited()}")

@@ -3,13 +3,11 @@
 from __future__ import annotations
 
 import json
-import os
 import signal
-import subprocess
+import sqlite3
 import sys
-import time
-from collections.abc import Callable
-from contextlib import AbstractContextManager
+from collections.abc import Iterator
+from contextlib import closing, contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -17,21 +15,11 @@ import httpx
 import yaml
 
 from stack.ports import Ports
+from stack.waiting import PATIENCE_SECONDS, Program, eventually, without_proxies
 
 ROOT = Path(__file__).resolve().parents[2]
 TOKEN = "token-of-the-tests"
 HEADERS = {"Authorization": f"Bearer {TOKEN}"}
-
-
-def eventually(found: Callable[[], Any], what: str, *, seconds: float = 30) -> Any:
-    """Return what `found` finds, as soon as it is true."""
-    deadline = time.monotonic() + seconds
-    while True:
-        result = found()
-        if result:
-            return result
-        assert time.monotonic() < deadline, f"waited {seconds} s for {what}"
-        time.sleep(0.05)
 
 
 def alert(model: str = "flights", *, began: str = "2026-01-02T03:04:05Z", **changes: Any) -> dict[str, Any]:
@@ -71,7 +59,7 @@ def notification(*alerts: dict[str, Any], **changes: Any) -> dict[str, Any]:
     }
 
 
-class Service(AbstractContextManager["Service"]):
+class Service(Program):
     """The service with a configuration of the test's own, in a folder of the test's own."""
 
     def __init__(
@@ -86,7 +74,13 @@ class Service(AbstractContextManager["Service"]):
         self.port = Ports.free().receiver
         self.url = f"http://127.0.0.1:{self.port}"
         self.config = folder / "retraining.yml"
-        self.process: subprocess.Popen[bytes] | None = None
+        super().__init__(
+            [sys.executable, "-m", "retraining", "--config", str(self.config)],
+            health=f"{self.url}/healthz",
+            log=folder / "service.log",
+            folder=ROOT,
+            environment=without_proxies(),
+        )
         (folder / "token").write_text(f"{TOKEN}\n")
         usual = {"flights": {"action": next(iter(actions)), "cooldown": "1h"}}
         content = {
@@ -99,45 +93,15 @@ class Service(AbstractContextManager["Service"]):
         }
         self.config.write_text(yaml.safe_dump(content))
 
-    def __enter__(self) -> Service:
-        self.start()
-        return self
-
-    def __exit__(self, *exception: object) -> None:
-        self.kill(signal.SIGTERM)
-
-    def start(self) -> None:
-        environment = {key: value for key, value in os.environ.items() if not key.lower().endswith("_proxy")}
-        with (self.folder / "service.log").open("ab") as log:
-            self.process = subprocess.Popen(
-                [sys.executable, "-m", "retraining", "--config", str(self.config)],
-                cwd=ROOT, stdout=log, stderr=log, env=environment,
-            )  # fmt: skip
-        eventually(self.healthy, "the service")
-
     def kill(self, number: int = signal.SIGKILL) -> None:
-        if self.process is not None:
-            self.process.send_signal(number)
-            self.process.wait(30)
-            self.process = None
-
-    def healthy(self) -> bool:
-        assert self.process is not None
-        assert self.process.poll() is None, self.log
-        try:
-            return httpx.get(f"{self.url}/healthz", trust_env=False).status_code == 200
-        except httpx.TransportError:
-            return False
-
-    @property
-    def log(self) -> str:
-        return (self.folder / "service.log").read_text()
+        """End it without a chance to do anything more, or with a signal of one's own."""
+        self.stop(number)
 
     def post(self, body: dict[str, Any] | bytes, *, headers: dict[str, Any] | None = None) -> httpx.Response:
         content = body if isinstance(body, bytes) else json.dumps(body).encode()
         return httpx.post(
             f"{self.url}/alerts", content=content, headers=HEADERS if headers is None else headers,
-            timeout=30, trust_env=False,
+            timeout=PATIENCE_SECONDS, trust_env=False,
         )  # fmt: skip
 
     def verdicts(self, *alerts: dict[str, Any]) -> list[str]:
@@ -147,26 +111,40 @@ class Service(AbstractContextManager["Service"]):
 
     def decisions(self) -> list[dict[str, Any]]:
         """Return the record, oldest first."""
-        answer = httpx.get(f"{self.url}/decisions", headers=HEADERS, trust_env=False).raise_for_status()
+        answer = httpx.get(
+            f"{self.url}/decisions", headers=HEADERS, timeout=PATIENCE_SECONDS, trust_env=False
+        ).raise_for_status()
         found: list[dict[str, Any]] = answer.json()
         return found[::-1]
 
-    def ended(self, *, seconds: float = 30) -> dict[str, Any]:
+    def ended(self) -> dict[str, Any]:
         """Wait until the first decision's action has ended, and return the decision."""
-        return eventually(
+        found = eventually(
             lambda: next((found for found in self.decisions()[:1] if found["ended_at"]), None),
-            f"the end of the action\n{self.log}",
-            seconds=seconds,
+            lambda: f"the end of the action\n{self.log}",
         )
+        assert found is not None
+        return found
+
+    @contextmanager
+    def record(self) -> Iterator[sqlite3.Connection]:
+        """Give the service's own record, to look into it and to let time pass in it."""
+        file = self.folder / "state" / "decisions.sqlite"
+        with closing(sqlite3.connect(file, isolation_level=None, timeout=PATIENCE_SECONDS)) as db:
+            yield db
 
     def metric(self, line: str) -> float | None:
         """Return the value of one series, given as Prometheus's text has it."""
-        text = httpx.get(f"{self.url}/metrics", trust_env=False).raise_for_status().text
+        text = (
+            httpx.get(f"{self.url}/metrics", timeout=PATIENCE_SECONDS, trust_env=False)
+            .raise_for_status()
+            .text
+        )
         found = [row.rpartition(" ") for row in text.splitlines() if row.startswith(f"{line} ")]
         return float(found[0][2]) if found else None
 
 
 def python(program: str, **settings: Any) -> dict[str, Any]:
     """Return an action that runs a Python program."""
-    quick = {"timeout": "30s", "backoff": "100ms"}
-    return {"kind": "command", "command": [sys.executable, "-c", program], **quick, **settings}
+    usual = {"timeout": "10m", "backoff": "100ms"}
+    return {"kind": "command", "command": [sys.executable, "-c", program], **usual, **settings}

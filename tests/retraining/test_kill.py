@@ -6,13 +6,16 @@ import json
 import os
 import signal
 import threading
+from datetime import datetime, timedelta
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-from .service import Service, alert, eventually, python
+from stack.waiting import PATIENCE_SECONDS, eventually
+
+from .service import Service, alert, python
 
 # Says that it has begun, waits until it may go on, says that it is done.
 SLOW = """
@@ -126,13 +129,22 @@ def test_killed_again_and_again_at_any_moment_it_runs_to_its_end_once(tmp_path: 
 
 def test_a_wait_between_tries_survives(tmp_path: Path) -> None:
     fail = "open('tries', 'a').write('x')\nraise SystemExit(1)"
-    with Service(tmp_path, {"fail": python(fail, retries=1, backoff="3s")}) as service:
+    with Service(tmp_path, {"fail": python(fail, retries=1, backoff="30m")}) as service:
         service.verdicts(alert())
         eventually(lambda: service.decisions()[0]["state"] == "waiting", "the first failure")
+        before = service.decisions()
         service.kill()
         service.start()
-        assert service.decisions()[0]["state"] == "waiting"
+        assert service.decisions() == before
         assert (tmp_path / "tries").read_text() == "x"
+        service.kill()
+        with service.record() as db:
+            (failed,) = db.execute("SELECT ended_at FROM tries").fetchone()
+            (again,) = db.execute("SELECT next_try_at FROM decisions").fetchone()
+            assert datetime.fromisoformat(again) - datetime.fromisoformat(failed) == timedelta(minutes=30)
+            # As if the half hour had passed.
+            db.execute("UPDATE decisions SET next_try_at = ?", (failed,))
+        service.start()
         assert service.ended()["failures"] == 2
     assert (tmp_path / "tries").read_text() == "xx"
 
@@ -152,7 +164,7 @@ class Called(BaseHTTPRequestHandler):
         body = json.loads(self.rfile.read(int(self.headers["content-length"])))
         server: Any = self.server
         server.calls.append((self.path, dict(self.headers), body))
-        server.may_answer.wait(30)
+        server.may_answer.wait(PATIENCE_SECONDS)
         status = server.statuses.pop(0) if server.statuses else 200
         try:
             self.send_response(status)
