@@ -1,6 +1,8 @@
 # make demo           a model on real data, served, watched, and a notification when the world changes
 #                     RETRAIN=1 goes on: the drift retrains the model (FAULT=labels: a bad retraining, which is rejected)
 # make test           everything that can be tested without Docker
+# make test-busy      the same on a machine that is busy with other things
+# make test-oldest    the package's core on Python 3.9 with the smallest versions of what it needs
 # make test-compose   the Docker image and docker-compose.yml, run for real
 # make lint           linters, types, import contracts, generated files
 # Both set themselves up: .venv, and Java, Prometheus, Alertmanager and Chromium from the system's packages.
@@ -9,7 +11,7 @@ SHELL := /bin/bash
 VENV := .venv/bin
 export PATH := $(CURDIR)/.venv/bin:$(CURDIR)/.tools/bin:$(PATH)
 
-.PHONY: help setup demo test test-unit test-compose lint format generate bench bench-hotpath bench-models bench-drift bench-gpu soak clean
+.PHONY: help setup demo test test-busy test-oldest test-rules test-unit test-compose lint format generate bench bench-hotpath bench-models bench-drift bench-gpu soak clean
 
 help:
 	@sed -n 's/^# \(make .*\)/\1/p' Makefile
@@ -20,8 +22,21 @@ setup:
 demo: setup
 	@$(VENV)/python -m examples.flight_delay.demo
 
+# Four processes on two cores: tests of the live stack mostly wait. A file's tests, and those that share a server, run
+# in one of them, longest first (tests/conftest.py); `pytest` alone runs all in one.
+PROCESSES ?= 4
+TEST := $(VENV)/python -m pytest -m "not compose" -n $(PROCESSES) --dist loadgroup --no-loadscope-reorder --benchmark-disable
+
 test: setup
-	$(VENV)/python -m pytest -m "not compose"
+	$(TEST)
+
+# The same beside eight processes that leave no core idle: tests wait for events, and never for seconds.
+test-busy: setup
+	scripts/beside_busy.sh 8 $(TEST)
+
+# The package's core on Python 3.9, with the smallest versions of what it needs.
+test-oldest: setup
+	$(VENV)/python -m tests.oldest
 
 test-unit: setup
 	$(VENV)/python -m pytest tests/unit tests/benchmarks tests/examples handlers --doctest-modules

@@ -10,7 +10,7 @@ os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
 
 import shutil
 import subprocess
-import sys
+import tempfile
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -26,7 +26,7 @@ from examples.flight_delay import train
 from examples.flight_delay.data import CLASSES, COLUMNS, LABEL
 from examples.flight_delay.model import FlightDelayNet
 from examples.flight_delay.packaging import WINDOWS
-from stack import Stack
+from stack import Stack, programs
 from torchvitals import Baseline
 
 ROOT = Path(__file__).parents[1]
@@ -76,9 +76,23 @@ class Flights:
             "export-path": store,
         }
         words = [word for option, value in options.items() for word in (f"--{option}", str(value))]
-        archiver = Path(sys.executable).parent / "torch-model-archiver"
-        subprocess.run([archiver, *words], check=True, capture_output=True)
+        archive(words)
         return f"{name}.mar"
+
+
+def archive(words: list[str], *, folder: Path = ROOT) -> None:
+    """Run torch-model-archiver in a folder.
+
+    It collects the files in a temporary folder that it names for the model (model_packaging_utils.py), so that two
+    would mix theirs.
+    """
+    archiver = programs.require("The archiver", "torch-model-archiver")
+    with tempfile.TemporaryDirectory() as scratch:
+        environment = {**os.environ, "TMPDIR": scratch}
+        done = subprocess.run(
+            [archiver, *words], cwd=folder, env=environment, capture_output=True, text=True, check=False
+        )
+    assert done.returncode == 0, done.stderr
 
 
 # Tests that use the one server, in this order: the silence of its first days is looked at first.
@@ -113,6 +127,7 @@ def group_of(path: Path) -> str:
     return "server" if name in ON_THE_SERVER else name
 
 
+@pytest.hookimpl(tryfirst=True)  # before pytest-xdist reads the marks
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """Put the longest files first, and tell pytest-xdist which tests belong together."""
     tests = Path(__file__).parent

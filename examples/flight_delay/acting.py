@@ -46,7 +46,7 @@ JUMP = re.compile(
     r"\s*unless on \([^)]*\) max_over_time\(ALERTS\{alertname=\"ModelInputDriftSpike\".*?\[1d\]\)", re.DOTALL
 )
 SLOW_RATE = 5.0  # requests a second while it is waited for the alert and for the training
-READY_SECONDS = 20
+READY_SECONDS = 120
 ALERT_SECONDS = 240
 DECISION_SECONDS = 60
 ACTION_SECONDS = 420

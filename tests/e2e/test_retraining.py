@@ -65,7 +65,15 @@ class Run:
 
 
 @pytest.fixture(scope="module")
-def run(flights, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Run]:
+def scratch(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
+    """A temporary folder for the archiver that the retraining starts, as in tests/conftest.py."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("TMPDIR", str(tmp_path_factory.mktemp("scratch")))
+        yield
+
+
+@pytest.fixture(scope="module")
+def run(flights, scratch: None, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Run]:
     folder = tmp_path_factory.mktemp("retraining")
     store = tmp_path_factory.mktemp("store")
     archive = flights.package(

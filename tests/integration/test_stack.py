@@ -21,6 +21,7 @@ import yaml
 from stack import MissingProgramError, Stack, StackError, programs, receiver, render
 from stack.ports import Ports, is_free
 from stack.waiting import eventually
+from tests.conftest import archive
 
 ROOT = Path(__file__).parents[2]
 READY_SECONDS = 600
@@ -54,7 +55,6 @@ def model_store(tmp_path_factory: pytest.TempPathFactory) -> Path:
     (source / "model.py").write_text(MODEL)
     save = "import torch, model; torch.save(model.Double().state_dict(), 'weights.pt')"
     subprocess.run([sys.executable, "-c", save], cwd=source, check=True, timeout=600)
-    archiver = programs.require("The archiver", "torch-model-archiver")
     words = [
         "--model-name",
         "double",
@@ -66,7 +66,7 @@ def model_store(tmp_path_factory: pytest.TempPathFactory) -> Path:
         "model.py",
     ]
     words += ["--serialized-file", "weights.pt", "--export-path", str(store)]
-    subprocess.run([str(archiver), *words], cwd=source, check=True, timeout=600)
+    archive(words, folder=source)
     return store
 
 

@@ -49,7 +49,7 @@ def test_psi_is_kl_both_ways(both):
     assert population_stability_index(p, q) == pytest.approx(
         stats.entropy(p, q) + stats.entropy(q, p), abs=1e-9
     )
-    by_hand = sum((b - a) * math.log(b / a) for a, b in zip(p, q, strict=True))
+    by_hand = sum((b - a) * math.log(b / a) for a, b in zip(p, q))
     assert population_stability_index(p, q) == pytest.approx(by_hand, abs=1e-9)
 
 

@@ -1,0 +1,1 @@
+"""The package's unit tests on the oldest Python, with the smallest versions of what the package needs."""
