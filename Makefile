@@ -25,7 +25,7 @@ demo: setup
 # Four processes on two cores: tests of the live stack mostly wait. A file's tests, and those that share a server, run
 # in one of them, longest first (tests/conftest.py); `pytest` alone runs all in one.
 PROCESSES ?= 4
-TEST := $(VENV)/python -m pytest -m "not compose" -n $(PROCESSES) --dist loadgroup --no-loadscope-reorder --benchmark-disable
+TEST := $(VENV)/python -m pytest -m "not compose" -n $(PROCESSES) --benchmark-disable
 
 test: setup
 	$(TEST)

@@ -11,6 +11,7 @@ os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
 import shutil
 import subprocess
 import tempfile
+import zlib
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -102,6 +103,7 @@ ON_THE_SERVER = (
     "integration/test_inflight.py",
     "integration/test_bad_deployments.py",
 )
+RULES_GROUPS = 8
 # What takes longest begins first, and what mostly waits runs beside what mostly computes.
 FIRST = (
     *ON_THE_SERVER,
@@ -118,28 +120,36 @@ FIRST = (
 )
 
 
-def group_of(path: Path) -> str:
-    """Return which tests have to run in one process with those of a file, where pytest-xdist runs several.
+def group_of(nodeid: str) -> str:
+    """Return which tests run in one process, in order: those of one file, which share its fixtures.
 
-    A file keeps its module's fixtures together; the tests of rules have none, and are long.
+    The files on the server are one group. The tests of rules have no fixture and are long: they are several.
     """
-    name = path.relative_to(Path(__file__).parent).as_posix()
-    return "server" if name in ON_THE_SERVER else name
+    file = nodeid.partition("::")[0].removeprefix("tests/")
+    if file == "rules/test_rules.py":
+        return f"{file} {zlib.crc32(nodeid.encode()) % RULES_GROUPS}"
+    return "server" if file in ON_THE_SERVER else file
 
 
-@pytest.hookimpl(tryfirst=True)  # before pytest-xdist reads the marks
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Put the longest files first, and tell pytest-xdist which tests belong together."""
-    tests = Path(__file__).parent
-    places = {tests / name: place for place, name in enumerate(FIRST)}
-    items.sort(key=lambda item: places.get(item.path, len(places)))
-    for number, item in enumerate(items):
-        if not item.path.is_relative_to(tests):
-            continue
-        group = group_of(item.path)
-        if group == "rules/test_rules.py":
-            group = f"rules-{number % 8}"
-        item.add_marker(pytest.mark.xdist_group(group))
+    """Put the longest files first."""
+    places = {name: place for place, name in enumerate(FIRST)}
+    items.sort(
+        key=lambda item: places.get(item.nodeid.partition("::")[0].removeprefix("tests/"), len(places))
+    )
+
+
+@pytest.hookimpl(optionalhook=True)
+def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> Any:
+    """Give a process of pytest-xdist a group after the other, in the order of the tests."""
+    from xdist.scheduler import LoadScopeScheduling
+
+    class Groups(LoadScopeScheduling):
+        def _split_scope(self, nodeid: str) -> str:
+            return group_of(nodeid)
+
+    config.option.loadscopereorder = False
+    return Groups(config, log)
 
 
 @pytest.fixture(scope="session")
