@@ -12,6 +12,8 @@ from prometheus_client.parser import text_string_to_metric_families
 from stack import Stack
 from torchvitals.telemetry import catalogue as m
 
+from .waiting import PATIENCE_SECONDS, eventually
+
 SILENT_SECONDS = 15.0
 
 Series = dict[tuple[str, frozenset[tuple[str, str]]], float]
@@ -38,7 +40,9 @@ def total(series: Series, metric: str, **labels: str) -> float:
     return sum(value for (found, own), value in series.items() if found == metric and wanted <= own)
 
 
-def settled(stack: Stack, condition: Callable[[Series], bool], *, seconds: float = 20) -> Series:
+def settled(
+    stack: Stack, condition: Callable[[Series], bool], *, seconds: float = PATIENCE_SECONDS
+) -> Series:
     """Return the page once a condition holds and the flush that made it so is over; after `seconds`, as it is then."""
     deadline = time.monotonic() + seconds
     held: dict[frozenset[tuple[str, str]], float] | None = None
@@ -54,6 +58,26 @@ def settled(stack: Stack, condition: Callable[[Series], bool], *, seconds: float
         if over or time.monotonic() > deadline:
             return series
         time.sleep(0.25)
+
+
+def flushed(stack: Stack) -> Series:
+    """Return the page once each worker has flushed twice: the second of the two began after this was called.
+
+    Raises TimeoutError.
+    """
+    seen: dict[frozenset[tuple[str, str]], set[float]] = {}
+
+    def twice() -> Series | None:
+        series = scrape(stack)
+        now = _flushes(series)
+        for worker, ended in now.items():
+            seen.setdefault(worker, set()).add(ended)
+        # The first of the times is that of a flush before this was called.
+        return series if now and all(len(seen[worker]) > 2 for worker in now) else None
+
+    page = eventually(twice, "two flushes of each worker")
+    assert page is not None
+    return page
 
 
 def _flushes(series: Series) -> dict[frozenset[tuple[str, str]], float]:

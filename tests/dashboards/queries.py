@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import json
 import time
-from collections.abc import Mapping
+from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -135,11 +135,13 @@ def evaluate(
     scrape_interval_seconds: float = 15,
     variables: Mapping[str, Value] | None = None,
     at: float | None = None,
+    titles: Collection[str] | None = None,
 ) -> DashboardResult:
     """Evaluate all queries over the last ``range_seconds`` before ``at`` (Unix seconds; now by default).
 
-    ``variables`` overrides what a variable takes. Raises QueryError when Prometheus refuses a query or a variable is
-    unknown.
+    ``titles``: of the panels alone that are called so. ``variables`` overrides what a variable takes.
+
+    Raises QueryError when Prometheus refuses a query or a variable is unknown.
     """
     end = time.time() if at is None else at
     span = Span(end - range_seconds, end, scrape_interval_seconds)
@@ -162,7 +164,7 @@ def evaluate(
                 targets=tuple(prometheus.target(target, taken) for target in panel["targets"]),
             )
             for panel in panels_of(dashboard)
-            if panel.get("targets")
+            if panel.get("targets") and (titles is None or panel["title"] in titles)
         )
         annotations = {
             annotation["name"]: prometheus.target(annotation["target"], taken)
@@ -171,6 +173,22 @@ def evaluate(
         if client.warnings:
             raise QueryError(f"Prometheus warned: {client.warnings}")
     return DashboardResult(dashboard["title"], panels, tuple(resolved), annotations)
+
+
+def slow(evaluated: Callable[[], DashboardResult], *, limit_seconds: float, tries: int = 10) -> set[str]:
+    """Return the panels and variables that take as long as the limit in each of so many evaluations.
+
+    On a busy machine any query takes long now and then.
+    """
+    found: set[str] | None = None
+    for _ in range(tries):
+        result = evaluated()
+        now = {panel.title for panel in result.panels if panel.seconds >= limit_seconds}
+        now |= {variable.name for variable in result.variables if variable.seconds >= limit_seconds}
+        found = now if found is None else found & now
+        if not found:
+            break
+    return found or set()
 
 
 class _Queries:

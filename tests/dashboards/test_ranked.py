@@ -51,7 +51,6 @@ def test_each_rank_is_one_series_of_its_own(tmp_path: Path, series: int) -> None
         cwd=tmp_path,
         capture_output=True,
         text=True,
-        timeout=60,
         check=False,
     )
     assert outcome.returncode == 0, outcome.stdout + outcome.stderr

@@ -5,7 +5,6 @@ from __future__ import annotations
 import io
 import sys
 import threading
-import time
 from typing import Any
 
 import pytest
@@ -22,6 +21,7 @@ from examples.flight_delay.demo import (
 )
 from examples.flight_delay.prometheus import FeatureState, rows_after
 from examples.flight_delay.replay import ReplayResult, Traffic
+from stack.waiting import PATIENCE_SECONDS, eventually
 
 TEMP = FeatureState("input", "temp", 4.7, 7.2, 3.4, drifted=True)
 
@@ -137,11 +137,9 @@ def test_notifications_are_printed_once_as_they_arrive() -> None:
         assert not notifications.wait_for("ModelInputDrift", timeout_seconds=0.1)
         timer = threading.Timer(0.3, arrived.append, [alert()])
         timer.start()
-        assert notifications.wait_for("ModelInputDrift", timeout_seconds=5)
+        assert notifications.wait_for("ModelInputDrift", timeout_seconds=PATIENCE_SECONDS)
         arrived.append(alert("TorchServeDown", status="resolved"))
-        deadline = time.monotonic() + 5
-        while len(notifications.received) < 2 and time.monotonic() < deadline:
-            time.sleep(0.05)
+        eventually(lambda: len(notifications.received) == 2, "the second notification")
         assert notifications.firing() == {"ModelInputDrift"}
         assert notifications.texts("ModelInputDrift") == ["temp (KL 4.71)"]
         assert notifications.texts("TorchServeDown") == []  # resolved
@@ -155,7 +153,7 @@ def test_a_receiver_that_cannot_be_asked_is_an_error() -> None:
         raise ConnectionError("refused")
 
     with Notifications(broken, console()) as notifications, pytest.raises(DemoError, match="refused"):
-        notifications.wait_for("ModelInputDrift", timeout_seconds=5)
+        notifications.wait_for("ModelInputDrift", timeout_seconds=PATIENCE_SECONDS)
 
 
 def test_a_command_that_fails_ends_the_demo_with_its_output() -> None:

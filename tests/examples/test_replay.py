@@ -105,7 +105,7 @@ def test_each_row_arrives_once_and_unchanged(server: Recorder) -> None:
     assert all(list(row) == COLUMNS for row in server.rows)
     assert [row["temp"] for row in server.rows if row["hour"] == 3.02] == [None]
     assert (result.requests, result.classes, result.errors, result.failed) == (20, {"on_time": 20}, {}, 0)
-    assert 0 < result.p50_seconds <= result.p95_seconds < 5
+    assert 0 < result.p50_seconds <= result.p95_seconds
 
 
 def test_the_order_is_random_and_depends_on_the_seed() -> None:

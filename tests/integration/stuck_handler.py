@@ -8,7 +8,7 @@ import torch
 
 from torchvitals import MonitoredHandler
 
-LONGEST_SECONDS = 60
+LONGEST_SECONDS = 110  # TorchServe ends a worker whose call takes 120
 
 
 class StuckHandler(MonitoredHandler):

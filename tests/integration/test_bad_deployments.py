@@ -5,13 +5,13 @@ from __future__ import annotations
 import json
 import re
 import shutil
-import time
 
 import httpx
 import pytest
 
 from examples.flight_delay.replay import bodies
 from stack.metrics_page import settled, total
+from stack.waiting import PATIENCE_SECONDS, eventually
 from tests.conftest import BASELINE
 from torchvitals import Baseline
 from torchvitals.telemetry import catalogue as m
@@ -31,12 +31,9 @@ def changed(source, target):
 
 def logged(server, message):
     """Return the models' log once it holds a message; TorchServe writes it from a thread of its own."""
-    deadline = time.monotonic() + 60
-    while True:
-        log = (server.logs / "model_log.log").read_text()
-        if message in log or time.monotonic() > deadline:
-            return log
-        time.sleep(0.25)
+    log = server.logs / "model_log.log"
+    eventually(lambda: message in log.read_text(), lambda: f"'{message}' in:\n{log.read_text()}")
+    return log.read_text()
 
 
 WRONG = {
@@ -66,13 +63,13 @@ def test_a_wrong_archive_stops_its_own_load_with_file_and_mend(server, flights, 
     spoil(flights.baseline, tmp_path / BASELINE)
     archive = flights.package(server.model_store, f"wrong_{kind}", monitoring, baseline=tmp_path / BASELINE)
     options = {"url": archive, "initial_workers": "1", "synchronous": "true"}
-    answer = httpx.post(f"{server.management_url}/models", params=options, timeout=60)
+    answer = httpx.post(f"{server.management_url}/models", params=options, timeout=PATIENCE_SECONDS)
     assert answer.status_code >= 500
     log = logged(server, message)
     assert message in log
     # TorchServe's own "Failed to load model" may come too late to be read, so our line must say whose load it was.
     assert re.search(rf"W-\d+-wrong_{kind}_1\.0-stdout .*{re.escape(message)}", log)
-    httpx.delete(f"{server.management_url}/models/wrong_{kind}", timeout=60)
+    httpx.delete(f"{server.management_url}/models/wrong_{kind}", timeout=PATIENCE_SECONDS)
     good = httpx.post(
         f"{server.inference_url}/predictions/flight_delay", content=bodies(flights.frame("heldout"))[0]
     )
@@ -86,7 +83,10 @@ def test_a_baseline_for_another_width_serves_counts_and_says_so(server, flights,
         server.model_store, "narrow", {"baseline": BASELINE, "flush_interval": 1}, baseline=narrow
     )
     options = {"url": archive, "initial_workers": "1", "synchronous": "true"}
-    assert httpx.post(f"{server.management_url}/models", params=options, timeout=60).status_code == 200
+    assert (
+        httpx.post(f"{server.management_url}/models", params=options, timeout=PATIENCE_SECONDS).status_code
+        == 200
+    )
     rows = bodies(flights.frame("heldout"))[:20]
     statuses = [
         httpx.post(f"{server.inference_url}/predictions/narrow", content=row).status_code for row in rows
@@ -100,4 +100,4 @@ def test_a_baseline_for_another_width_serves_counts_and_says_so(server, flights,
     assert total(series, m.MONITOR_ERRORS.name, model_name="narrow") == 0
     log = logged(server, "rows have 10 values")
     assert "rows have 10 values, baseline 'flight_delay' version 1.0 has 7 input features" in log
-    httpx.delete(f"{server.management_url}/models/narrow", timeout=60)
+    httpx.delete(f"{server.management_url}/models/narrow", timeout=PATIENCE_SECONDS)

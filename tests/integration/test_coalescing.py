@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import re
-import time
 from collections import defaultdict
 from collections.abc import Iterator
 from pathlib import Path
@@ -15,6 +14,7 @@ import yaml
 from stack import Stack
 from stack.metrics_page import Series, settled
 from stack.programs import ROOT
+from stack.waiting import eventually
 from tests.conftest import READY_SECONDS, Flights
 from tests.integration.user_metrics_handler import SIZES
 
@@ -197,7 +197,7 @@ def refusals(stack: Stack, words: str) -> dict[str, int]:
 def test_what_torchserve_refuses_it_refuses_in_its_own_words_both_ways(
     page: Series, stack: Stack, words: str
 ) -> None:
-    deadline = time.monotonic() + 60
-    while (found := refusals(stack, words)) != dict.fromkeys(COALESCE, REQUESTS):
-        assert time.monotonic() < deadline, found
-        time.sleep(0.25)
+    eventually(
+        lambda: refusals(stack, words) == dict.fromkeys(COALESCE, REQUESTS),
+        lambda: f"every refusal; there are {refusals(stack, words)}",
+    )

@@ -17,6 +17,7 @@ import yaml
 
 from stack import Stack
 from stack.metrics_page import Series, scrape, settled, total
+from stack.waiting import PATIENCE_SECONDS, eventually
 from tests.conftest import BASELINE, Flights
 from torchvitals.telemetry import catalogue as m
 from torchvitals.telemetry.runtime import LAST_WATCHED
@@ -38,7 +39,9 @@ class Served:
 
     def post(self, **wish: Any) -> httpx.Response:
         """Send one request; what it wishes for is what stuck_handler.py does."""
-        return httpx.post(f"{self.stack.inference_url}/predictions/{self.name}", json=wish, timeout=90)
+        return httpx.post(
+            f"{self.stack.inference_url}/predictions/{self.name}", json=wish, timeout=PATIENCE_SECONDS
+        )
 
     def value(self, series: Series, metric: str, **labels: str) -> float:
         """Return one series of this model."""
@@ -110,11 +113,11 @@ def serving(stack: Stack, flights: Flights, name: str, **settings: Any) -> Itera
     archive = flights.package(stack.model_store, name, monitoring, handler=HANDLER)
     configure(stack.model_store / archive, settings)
     params = {"url": archive, "initial_workers": "1", "synchronous": "true"}
-    httpx.post(f"{stack.management_url}/models", params=params, timeout=90).raise_for_status()
+    httpx.post(f"{stack.management_url}/models", params=params, timeout=PATIENCE_SECONDS).raise_for_status()
     try:
         yield Served(stack, name)
     finally:
-        httpx.delete(f"{stack.management_url}/models/{name}", timeout=60).raise_for_status()
+        httpx.delete(f"{stack.management_url}/models/{name}", timeout=PATIENCE_SECONDS).raise_for_status()
 
 
 @pytest.fixture(scope="module")
@@ -126,7 +129,7 @@ def stuck(server: Stack, flights: Flights) -> Iterator[Served]:
 def flushes(served: Served, count: int) -> list[tuple[float, float]]:
     """Return the time of each of so many flushes, and what it said of the oldest call."""
     seen: list[tuple[float, float]] = []
-    deadline = time.monotonic() + 40
+    deadline = time.monotonic() + PATIENCE_SECONDS
     while len(seen) < count and time.monotonic() < deadline:
         series = scrape(served.stack)
         flush = (served.value(series, m.WINDOW_EVALUATED.name), served.value(series, m.INFLIGHT.name))
@@ -196,10 +199,13 @@ def test_after_a_worker_was_killed_for_a_call_the_next_one_reports(
         first = killed.worker()
         answer = killed.post(until=str(tmp_path / "never"))
         assert answer.status_code == 500
-        deadline = time.monotonic() + 60
-        while (now := killed.worker())["status"] != "READY" or now["pid"] == first["pid"]:
-            assert time.monotonic() < deadline, now
-            time.sleep(0.25)
+
+        def restarted() -> bool:
+            now = killed.worker()
+            return now["status"] == "READY" and now["pid"] != first["pid"]
+
+        eventually(restarted, lambda: f"the worker to be ready again; {killed.worker()}")
+        now = killed.worker()
         assert now["id"] == first["id"]
         assert killed.post().status_code == 200
         after = killed.idle(since=before, requests=1)

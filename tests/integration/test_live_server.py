@@ -13,7 +13,8 @@ import pytest
 
 from benchmarks.server import front_end
 from examples.flight_delay.replay import bodies, replay
-from stack.metrics_page import scrape, settled, total
+from stack.metrics_page import flushed, scrape, settled, total
+from stack.waiting import PATIENCE_SECONDS, eventually
 from torchvitals import Baseline
 from torchvitals.telemetry import catalogue as m
 
@@ -55,7 +56,7 @@ def warm(server, flights):
 
 
 def test_five_thousand_requests_are_counted_exactly(warm, flights):
-    before = settled(warm, lambda series: False, seconds=2)
+    before = flushed(warm)
     send(warm, flights.frame("heldout"), REQUESTS)
     after = settled(warm, lambda series: requests_seen(series) - requests_seen(before) >= REQUESTS)
 
@@ -77,7 +78,7 @@ def test_five_thousand_requests_are_counted_exactly(warm, flights):
 
 def test_both_workers_have_gauges_of_their_own(warm, flights):
     send(warm, flights.frame("heldout"), 400)
-    series = settled(warm, lambda series: False, seconds=2)
+    series = flushed(warm)
     model = {("model_name", "flight_delay")}
     windows = [labels for name, labels in series if name == m.WINDOW_SAMPLES.name and model <= labels]
     assert len({dict(labels)["worker"] for labels in windows}) == 2
@@ -87,7 +88,7 @@ def test_both_workers_have_gauges_of_their_own(warm, flights):
         if name == m.WINDOW_EVALUATED.name and model <= labels
     ]
     assert len(alive) == 2
-    assert all(time.time() - value < 10 for value in alive)
+    assert all(time.time() - value < PATIENCE_SECONDS for value in alive)
 
 
 def test_the_front_end_passes_requests_on_by_a_pool(warm, flights):
@@ -108,7 +109,7 @@ def test_every_metric_of_a_cpu_model_reaches_the_page(warm):
 
 def test_the_wait_behind_a_proxy_reaches_the_page(warm, flights):
     """The front end passes headers on as they were spelled; requests without one add nothing."""
-    before = settled(warm, lambda series: False, seconds=2)
+    before = flushed(warm)
     body = bodies(flights.frame("heldout").dropna().head(1))[0]
     for spelling in ("X-Request-Start", "x-request-start"):
         sent = f"t={time.time() - 2:.3f}"
@@ -122,14 +123,14 @@ def test_the_wait_behind_a_proxy_reaches_the_page(warm, flights):
 
     assert grown(m.QUEUE_DURATION.count.name) == 2
     assert grown(m.QUEUE_DURATION.bucket.name, le="1") == 0
-    assert 4 <= grown(m.QUEUE_DURATION.sum.name) <= 20
+    assert 4 <= grown(m.QUEUE_DURATION.sum.name) <= 4 + PATIENCE_SECONDS
     assert total(after, m.INFLIGHT.name) == 0
 
 
 def test_torchserves_own_metrics_are_still_there(warm, flights):
     before = time.monotonic()
     send(warm, flights.frame("heldout"), 50)
-    series = settled(warm, lambda series: False, seconds=2)
+    series = flushed(warm)
     values = {name: value for (name, _), value in series.items() if name in ("HandlerTime", "PredictionTime")}
     assert set(values) == {"HandlerTime", "PredictionTime"}
     assert all(0 < value < (time.monotonic() - before) * 1000 for value in values.values())
@@ -146,7 +147,7 @@ def test_torchserves_own_metrics_are_still_there(warm, flights):
     ],
 )
 def test_a_bad_request_is_answered_with_what_is_wrong(warm, flights, body, message):
-    before = settled(warm, lambda series: False, seconds=2)
+    before = flushed(warm)
     answer = post(warm, body)
     assert answer.status_code == 400
     assert message in answer.json()["message"]
@@ -165,7 +166,7 @@ def test_a_bad_request_is_answered_with_what_is_wrong(warm, flights, body, messa
 
 def test_nan_and_infinite_values_are_served_and_counted(warm, flights):
     row = json.loads(bodies(flights.frame("heldout").dropna().head(1))[0])
-    before = settled(warm, lambda series: False, seconds=2)
+    before = flushed(warm)
     texts = [
         json.dumps({**row, "temp": None}),
         json.dumps({**row, "temp": float("inf")}),
@@ -206,9 +207,10 @@ def test_the_p95_of_prometheus_is_that_of_the_same_calls_within_a_bucket(warm, t
         '{model_name="timed",stage="handle",clock="host"}))'
     )
     count = 'model_stage_duration_seconds_count{model_name="timed",stage="handle"}'
-    deadline = time.monotonic() + 60
-    while [value for _, value in query(warm, count)] != [398.0] and time.monotonic() < deadline:
-        time.sleep(0.5)
+    eventually(
+        lambda: [value for _, value in query(warm, count)] == [398.0],
+        lambda: f"398 calls in Prometheus; {query(warm, count)}",
+    )
     ((_, p95),) = query(warm, expression)
     bounds = np.array([0.0, *m.STAGE_DURATION.buckets])
     place = int(np.searchsorted(bounds, np.percentile(seconds, 95)))
@@ -217,12 +219,12 @@ def test_the_p95_of_prometheus_is_that_of_the_same_calls_within_a_bucket(warm, t
 
 def test_drift_of_july_is_seen_in_prometheus(warm, flights):
     send(warm, flights.frame("july"), 2600)
-    deadline = time.monotonic() + 60
-    drifted = set()
-    while time.monotonic() < deadline and not {"temp", "dewp"} <= drifted:
-        drifted = {labels["feature"] for labels, _ in query(warm, "model_feature_drifted == 1")}
-        time.sleep(0.5)
-    assert {"temp", "dewp"} <= drifted
+    eventually(
+        lambda: (
+            {"temp", "dewp"} <= {labels["feature"] for labels, _ in query(warm, "model_feature_drifted == 1")}
+        ),
+        "the drift of temp and dewp in Prometheus",
+    )
     send(warm, flights.frame("heldout"), 2600)
-    settled(warm, lambda series: False, seconds=3)
-    assert query(warm, 'max by (feature) (model_feature_drifted{feature=~"temp|dewp"}) == 1') == []
+    still = 'max by (feature) (model_feature_drifted{feature=~"temp|dewp"}) == 1'
+    eventually(lambda: query(warm, still) == [], lambda: f"the end of the drift; {query(warm, still)}")

@@ -37,7 +37,6 @@ def run(*words: str) -> subprocess.CompletedProcess[str]:
         [TORCHVITALS, "report", *words],
         capture_output=True,
         text=True,
-        timeout=120,
         check=False,
         env={**os.environ, "COLUMNS": "400"},
     )

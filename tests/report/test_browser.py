@@ -38,7 +38,6 @@ def dump_dom(page: Path, profile: Path) -> str:
         ],
         capture_output=True,
         text=True,
-        timeout=120,
         check=True,
     )
     # What the page's own policy refused would be said here.
