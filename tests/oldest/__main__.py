@@ -107,12 +107,24 @@ def main() -> int:
     print(f"Python 3.9, {'torch 2.4' if with_torch else f'no torch: {TORCH_INDEX} has none for here'}")
     subprocess.run([program, "-m", "pip", "list", "--disable-pip-version-check"], check=True)
     path = [ROOT / "handlers", ROOT, *([] if with_torch else [ROOT / "tests" / "oldest" / "without_torch"])]
+    variables = {**os.environ, "PYTHONPATH": os.pathsep.join(map(str, path))}
+    build_a_baseline(program, variables)
     words = ["--noconftest", "--config-file", "tests/oldest/pytest.ini", "--rootdir", "tests", *files]
-    return subprocess.run(
-        [program, "-m", "pytest", *words],
-        cwd=ROOT,
-        env={**os.environ, "PYTHONPATH": os.pathsep.join(map(str, path))},
-    ).returncode
+    return subprocess.run([program, "-m", "pytest", *words], cwd=ROOT, env=variables).returncode
+
+
+def build_a_baseline(program: Path, variables: dict[str, str]) -> None:
+    """Build a baseline from a CSV file on the command line, and show it; raise where that fails."""
+    data, baseline = FOLDER / "data.csv", FOLDER / "baseline.json"
+    data.write_text("hour,temp\n" + "".join(f"{row % 24},{row * 0.37 % 11:.2f}\n" for row in range(2000)))
+    baseline.unlink(missing_ok=True)
+    command = [program, "-m", "torchvitals", "baseline"]
+    build = [*command, "build", "--data", data, "--output", baseline]
+    subprocess.run(build, cwd=FOLDER, env=variables, check=True)
+    shown = subprocess.run(
+        [*command, "show", baseline], cwd=FOLDER, env=variables, check=True, capture_output=True, text=True
+    )
+    assert {"hour", "temp"} <= set(shown.stdout.split()), shown.stdout
 
 
 if __name__ == "__main__":
