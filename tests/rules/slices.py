@@ -7,6 +7,7 @@ alerts. `make test-rules` runs the files as they are, with all rules.
 
 from __future__ import annotations
 
+import functools
 import re
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -40,8 +41,10 @@ def queries(rule: dict[str, Any]) -> list[Query]:
     return [Query(found) for found in re.findall(r"printf `([^`]*)`", texts) if "(" in found or "{" in found]
 
 
+@functools.cache
 def load(path: Path) -> Any:
-    return yaml.safe_load(path.read_text())
+    """Return what a YAML file holds; it is read once, so leave it as it is."""
+    return yaml.load(path.read_text(), Loader=getattr(yaml, "CSafeLoader", yaml.SafeLoader))
 
 
 @dataclass(frozen=True)
@@ -58,7 +61,7 @@ class Slice:
 
     def write(self, folder: Path) -> Path:
         """Write the test and its rules into a folder; return the file that promtool takes."""
-        content = load(self.path)
+        content = dict(load(self.path))
         assert [Path(name).name for name in content["rule_files"]] == list(RULE_FILES)[
             : len(content["rule_files"])
         ]
