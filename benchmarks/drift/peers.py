@@ -55,8 +55,8 @@ PEERS = (
             "fails. By default, with more than 1,000 reference rows: Wasserstein distance in reference standard "
             "deviations, or Jensen-Shannon distance for columns of at most 5 values, from 0.1. The rule for the "
             "whole table (half of the columns) is not used. A report also draws plots, too slowly for thousands "
-            "of windows: the verdicts come from the column tests that it calls, after the first window of each "
-            "data set was found to agree with the report. The CPU time is that of the report."
+            "of windows. So the verdicts come from the column tests that it calls; the first window of each "
+            "data set is checked against the report. The CPU time is that of the report."
         ),
         meant_for="reports and test suites over batches, with plots to look at",
     ),
@@ -68,8 +68,8 @@ PEERS = (
         decision=(
             "`KSDrift(reference).predict(window)` with its defaults: two-sample Kolmogorov-Smirnov, `p_val=0.05` "
             "with the Bonferroni correction; a feature is flagged when its p-value is below the corrected "
-            "threshold. A column that lacks a value, in the baseline or in the window, has no p-value and is "
-            "never flagged. In the flights that is all of the weather: only hour, minute and distance are judged."
+            "threshold. A column with a missing value, in the baseline or in the window, has no p-value and is "
+            "never flagged. In the flights all weather columns have some: only hour, minute and distance are judged."
         ),
         meant_for="hypothesis tests on batches of tables, images and embeddings, with learned detectors too",
     ),
@@ -82,7 +82,7 @@ PEERS = (
             "`why.log(window).view()`, then `calculate_drift_scores(..., with_thresholds=True)`; a column is "
             "flagged when its category is `DRIFT` (p-value below 0.05; `POSSIBLE_DRIFT` is not counted). By "
             "default Kolmogorov-Smirnov on the sketches for numbers and chi-square for texts; the column "
-            "with four values and the boolean one are given as texts. Without correction for the number of columns. "
+            "with four values and the boolean one are given as texts. It does not correct for the number of columns. "
             "Its sketches draw at random, so its figures vary a little from run to run."
         ),
         meant_for="small mergeable profiles of any amount of data, compared later and elsewhere",
