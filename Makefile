@@ -22,9 +22,9 @@ setup:
 demo: setup
 	@$(VENV)/python -m examples.flight_delay.demo
 
-# Four processes on two cores: tests of the live stack mostly wait. A file's tests, and those that share a server, run
+# Three processes on two cores: tests of the live stack mostly wait. A file's tests, and those that share a server, run
 # in one of them, longest first (tests/conftest.py); `pytest` alone runs all in one.
-PROCESSES ?= 4
+PROCESSES ?= 3
 TEST := $(VENV)/python -m pytest -m "not compose" -n $(PROCESSES) --benchmark-disable
 
 test: setup

@@ -113,7 +113,7 @@ class RetrainingService(AbstractContextManager["RetrainingService"]):
             "command": [sys.executable, "-m", "examples.flight_delay.retrain", *words],
             "working_directory": str(ROOT),
             "environment": {"FAULT": fault},
-            "timeout": "6m",
+            "timeout": "30m",
             "retries": 0,
         }
         settings = {

@@ -26,13 +26,13 @@ MODELS = (("flight_delay", "1.9"), CANARY, ("fraud.v2", "2.1"))
 NAMES = tuple(dict.fromkeys(name for name, _ in MODELS))
 # This one gets a second baseline while it is served; TorchServe goes on exporting the first.
 REBASED = ("fraud.v2", "2.1")
-REBASED_SECONDS = 6
+REBASED_SECONDS = 18
 WORKERS = ("9000", "9001")
 # It stopped ten minutes ago; TorchServe goes on exporting what it last said.
 DEAD_WORKER = "9009"
 DEAD_SECONDS = 600
 # Its last flushes, as Prometheus saw them.
-DYING_SECONDS = 8
+DYING_SECONDS = 24
 DEAD_VALUE = 1e15
 
 FEATURES = (

@@ -17,11 +17,14 @@ from tests.dashboards.exporter import Exporter
 
 ROOT = Path(__file__).resolve().parents[2]
 SCRAPES = 15
+# Between two scrapes, and two evaluations of the rules. On a busy machine one takes seconds.
+SCRAPE_SECONDS = 3
+SCRAPED_SECONDS = SCRAPES * SCRAPE_SECONDS
 
 
 @contextmanager
 def prometheus_over_exporter(folder: Path) -> Iterator[str]:
-    """Give the address of a Prometheus that scraped the exporter, itself and Alertmanager SCRAPES times, once a second.
+    """Give the address of a Prometheus that scraped the exporter, itself and Alertmanager SCRAPES times.
 
     Raises MissingProgramError, which says how to install it.
     """
@@ -63,7 +66,11 @@ def _write_files(folder: Path, exporter: str, own: int, alerting: int) -> None:
         "rules.yml": _frequent_rules(),
         "alerts.yml": _immediate_alerts(),
         "prometheus.yml": {
-            "global": {"scrape_interval": "1s", "scrape_timeout": "1s", "evaluation_interval": "1s"},
+            "global": {
+                "scrape_interval": f"{SCRAPE_SECONDS}s",
+                "scrape_timeout": f"{SCRAPE_SECONDS}s",
+                "evaluation_interval": f"{SCRAPE_SECONDS}s",
+            },
             "rule_files": [str(folder / "rules.yml"), str(folder / "alerts.yml")],
             "alerting": {"alertmanagers": [{"static_configs": [{"targets": [f"127.0.0.1:{alerting}"]}]}]},
             "scrape_configs": [

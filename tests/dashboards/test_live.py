@@ -9,7 +9,7 @@ import pytest
 from scipy.stats import entropy
 
 from tests.dashboards import exporter
-from tests.dashboards.live import SCRAPES, prometheus_over_exporter
+from tests.dashboards.live import SCRAPE_SECONDS, SCRAPED_SECONDS, prometheus_over_exporter
 from tests.dashboards.queries import (
     DashboardResult,
     QueryError,
@@ -39,7 +39,9 @@ def prometheus_url(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
 @pytest.fixture(scope="module")
 def results(prometheus_url: str) -> dict[str, DashboardResult]:
     return {
-        name: evaluate(load(name), prometheus_url, range_seconds=SCRAPES, scrape_interval_seconds=1)
+        name: evaluate(
+            load(name), prometheus_url, range_seconds=SCRAPED_SECONDS, scrape_interval_seconds=SCRAPE_SECONDS
+        )
         for name in names()
     }
 
@@ -95,7 +97,12 @@ def test_no_query_is_slow(results: dict[str, DashboardResult], prometheus_url: s
     def evaluated() -> Iterator[DashboardResult]:
         yield results[name]
         while True:
-            yield evaluate(load(name), prometheus_url, range_seconds=SCRAPES, scrape_interval_seconds=1)
+            yield evaluate(
+                load(name),
+                prometheus_url,
+                range_seconds=SCRAPED_SECONDS,
+                scrape_interval_seconds=SCRAPE_SECONDS,
+            )
 
     assert slow(evaluated().__next__, limit_seconds=SLOWEST_SECONDS) == set()
 
@@ -121,8 +128,8 @@ def test_deployments_are_annotations(prometheus_url: str, name: str) -> None:
     result = evaluate(
         load(name),
         prometheus_url,
-        range_seconds=60,
-        scrape_interval_seconds=1,
+        range_seconds=2 * SCRAPED_SECONDS,
+        scrape_interval_seconds=SCRAPE_SECONDS,
         titles=(),
         variables={"model_name": ["fraud.v2"] if name in MANY_MODELS else "fraud.v2"},
     )
@@ -133,7 +140,7 @@ def test_deployments_are_annotations(prometheus_url: str, name: str) -> None:
     [[served]] = result.annotations["New versions"].times
     [[replaced]] = result.annotations["New baselines"].times
     # A scrape and a step of an evaluation lie between what happens and where it is marked.
-    assert abs(replaced - served - exporter.REBASED_SECONDS) <= 3
+    assert abs(replaced - served - exporter.REBASED_SECONDS) <= 3 * SCRAPE_SECONDS
 
 
 def test_variables(drift: DashboardResult) -> None:
@@ -317,8 +324,8 @@ def test_chosen_values_narrow_the_queries(prometheus_url: str) -> None:
     one = evaluate(
         load("torchvitals-overview"),
         prometheus_url,
-        range_seconds=SCRAPES,
-        scrape_interval_seconds=1,
+        range_seconds=SCRAPED_SECONDS,
+        scrape_interval_seconds=SCRAPE_SECONDS,
         titles=["Models"],
         variables={"model_name": ["fraud.v2"]},
     )
@@ -327,8 +334,8 @@ def test_chosen_values_narrow_the_queries(prometheus_url: str) -> None:
     both = evaluate(
         load("torchvitals-overview"),
         prometheus_url,
-        range_seconds=SCRAPES,
-        scrape_interval_seconds=1,
+        range_seconds=SCRAPED_SECONDS,
+        scrape_interval_seconds=SCRAPE_SECONDS,
         titles=["Models"],
         variables={"model_name": ["fraud.v2", "flight_delay"]},
     )
@@ -339,7 +346,9 @@ def test_refused_query_is_an_error(prometheus_url: str) -> None:
     dashboard = load("torchvitals-overview")
     panels_of(dashboard)[1]["targets"][0]["expr"] = "sum by ("
     with pytest.raises(QueryError, match="refused the query"):
-        evaluate(dashboard, prometheus_url, range_seconds=SCRAPES, scrape_interval_seconds=1)
+        evaluate(
+            dashboard, prometheus_url, range_seconds=SCRAPED_SECONDS, scrape_interval_seconds=SCRAPE_SECONDS
+        )
 
 
 def test_substitute() -> None:

@@ -12,7 +12,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.dashboards.live import SCRAPES, prometheus_over_exporter
+from tests.dashboards.live import SCRAPED_SECONDS, prometheus_over_exporter
 
 TORCHVITALS = Path(sys.executable).parent / "torchvitals"
 MODEL = "flight_delay"
@@ -53,7 +53,14 @@ def made(prometheus_url: str, tmp_path_factory: pytest.TempPathFactory) -> Made:
     page = tmp_path_factory.mktemp("report") / "report.html"
     end = time.time()
     outcome = run(
-        "--model", MODEL, "--last", f"{2 * SCRAPES}s", "--prometheus", prometheus_url, "--output", str(page)
+        "--model",
+        MODEL,
+        "--last",
+        f"{2 * SCRAPED_SECONDS}s",
+        "--prometheus",
+        prometheus_url,
+        "--output",
+        str(page),
     )
     assert outcome.returncode == 0, outcome.stderr
     return Made(prometheus_url, page, end)

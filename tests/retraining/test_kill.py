@@ -13,6 +13,7 @@ from typing import Any
 
 import pytest
 
+from stack.errors import StackError
 from stack.waiting import PATIENCE_SECONDS, eventually
 
 from .service import Service, alert, python
@@ -152,7 +153,7 @@ def test_a_wait_between_tries_survives(tmp_path: Path) -> None:
 def test_a_second_service_with_the_same_state_is_refused(tmp_path: Path) -> None:
     with Service(tmp_path, {"slow": python(SLOW)}) as service:
         second = Service(tmp_path, {"slow": python(SLOW)})
-        with pytest.raises(AssertionError, match="another service runs"):
+        with pytest.raises(StackError, match="another service runs"):
             second.start()
         assert service.healthy()
 
