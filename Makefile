@@ -11,7 +11,7 @@ SHELL := /bin/bash
 VENV := .venv/bin
 export PATH := $(CURDIR)/.venv/bin:$(CURDIR)/.tools/bin:$(PATH)
 
-.PHONY: help setup demo test test-busy test-oldest test-rules test-unit test-compose lint format generate bench bench-hotpath bench-models bench-drift bench-gpu soak clean
+.PHONY: help setup demo run-tests test test-busy test-oldest test-rules test-unit test-compose lint format generate bench bench-hotpath bench-models bench-drift bench-gpu soak clean
 
 help:
 	@sed -n 's/^# \(make .*\)/\1/p' Makefile
@@ -22,17 +22,22 @@ setup:
 demo: setup
 	@$(VENV)/python -m examples.flight_delay.demo
 
-# Three processes on two cores: tests of the live stack mostly wait. A file's tests, and those that share a server, run
-# in one of them, longest first (tests/conftest.py); `pytest` alone runs all in one.
+# Tests of the whole stack run by themselves: they send traffic at a rate, and starve beside others. Of the rest most
+# wait, so three processes share two cores: a file's tests run in one of them, longest first (tests/conftest.py).
+# `pytest` alone runs all in one.
 PROCESSES ?= 3
-TEST := $(VENV)/python -m pytest -m "not compose" -n $(PROCESSES) --benchmark-disable
+STACKS := tests/e2e tests/integration
 
 test: setup
-	$(TEST)
+	$(MAKE) --no-print-directory run-tests
+
+run-tests:
+	$(VENV)/python -m pytest -m "not compose" $(STACKS)
+	$(VENV)/python -m pytest -m "not compose" -n $(PROCESSES) --benchmark-disable $(STACKS:%=--ignore=%)
 
 # The same beside eight processes that leave no core idle: tests wait for events, and never for seconds.
 test-busy: setup
-	scripts/beside_busy.sh 8 $(TEST)
+	scripts/beside_busy.sh 8 $(MAKE) --no-print-directory run-tests
 
 # The package's core on Python 3.9, with the smallest versions of what it needs.
 test-oldest: setup

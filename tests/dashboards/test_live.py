@@ -25,6 +25,7 @@ from torchvitals_report import Span
 from torchvitals_report.templating import macros
 
 SLOWEST_SECONDS = 1.0
+SPAN = {"range_seconds": SCRAPED_SECONDS, "scrape_interval_seconds": SCRAPE_SECONDS}
 # Panels that rightly have no data here, by title, with the reason. The exporter says everything, so there is none.
 NO_DATA: dict[str, str] = {}
 MANY_MODELS = {"torchvitals-overview", "torchvitals-health"}
@@ -324,8 +325,7 @@ def test_chosen_values_narrow_the_queries(prometheus_url: str) -> None:
     one = evaluate(
         load("torchvitals-overview"),
         prometheus_url,
-        range_seconds=SCRAPED_SECONDS,
-        scrape_interval_seconds=SCRAPE_SECONDS,
+        **SPAN,
         titles=["Models"],
         variables={"model_name": ["fraud.v2"]},
     )
@@ -334,8 +334,7 @@ def test_chosen_values_narrow_the_queries(prometheus_url: str) -> None:
     both = evaluate(
         load("torchvitals-overview"),
         prometheus_url,
-        range_seconds=SCRAPED_SECONDS,
-        scrape_interval_seconds=SCRAPE_SECONDS,
+        **SPAN,
         titles=["Models"],
         variables={"model_name": ["fraud.v2", "flight_delay"]},
     )

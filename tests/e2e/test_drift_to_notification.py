@@ -101,8 +101,9 @@ WITHOUT_DATA = {
 @pytest.mark.parametrize("name", queries.names())
 def test_every_panel_has_data_from_the_live_stack(server, july, name):
     def evaluated():
+        # Rates over 20 seconds: a busy machine misses scrapes, which are a second apart.
         result = queries.evaluate(
-            queries.load(name), server.prometheus_url, range_seconds=300, scrape_interval_seconds=1
+            queries.load(name), server.prometheus_url, range_seconds=300, scrape_interval_seconds=5
         )
         assert set(result.empty()) <= WITHOUT_DATA
         return result

@@ -11,6 +11,7 @@ from pathlib import Path
 import pytest
 
 from tests.dashboards import exporter
+from tests.dashboards.live import SCRAPE_SECONDS
 from tests.dashboards.queries import load, panels_of
 from tests.report.conftest import MODEL, Made, run
 from torchvitals_report import NAMES, Choice, Prometheus, Span, collect, html_page
@@ -121,7 +122,7 @@ def test_a_time_in_the_past(made: Made, tmp_path: Path) -> None:
     """A span that ends before now has the points of that span alone."""
     end = time.time() - 5
     with Prometheus(made.url) as source:
-        report = collect(source, Choice(MODEL), start=end - 8, end=end, dashboards=("model",))
+        report = collect(source, Choice(MODEL), start=end - 24, end=end, dashboards=("model",))
     times = [
         at
         for section in report.sections
@@ -130,9 +131,9 @@ def test_a_time_in_the_past(made: Made, tmp_path: Path) -> None:
         for series in target.series
         for at, _ in series.points
     ]
-    assert report.span == Span(end - 8, end, 1)
+    assert report.span == Span(end - 24, end, SCRAPE_SECONDS)
     # An instant query gives its own moment, and Prometheus keeps milliseconds.
-    assert end - 8.001 <= min(times)
+    assert end - 24.001 <= min(times)
     assert max(times) <= end + 0.001
 
 

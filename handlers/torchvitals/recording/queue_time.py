@@ -18,22 +18,8 @@ MAX_QUEUE_SECONDS = 3600.0
 UNITS = ((1e17, 1e9), (1e14, 1e6), (1e11, 1e3))
 
 
-def request_starts(context: Any) -> Optional[str]:
-    """Return the start headers of a call's requests, unread, one a line; None where there is none. Never raises."""
-    starts: Optional[str] = None
-    try:
-        for request in context.request_processor:
-            properties = request.get_request_properties()
-            header = properties.get(HEADER) or properties.get(LOWER_HEADER)
-            if header:
-                starts = f"{header}" if starts is None else f"{starts}\n{header}"
-    except Exception:
-        return None  # No TorchServe context, or a handler's own: there is no header to find.
-    return starts
-
-
 def queue_seconds_of(starts: str, now: float) -> Iterator[float]:
-    """Give what `queue_seconds` makes of each of the headers that `request_starts` found, nonsense left out."""
+    """Give what `queue_seconds` makes of each of a call's start headers, one a line, nonsense left out."""
     for header in starts.split("\n"):
         seconds = queue_seconds(header, now)
         if seconds is not None:

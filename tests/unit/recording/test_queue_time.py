@@ -1,17 +1,10 @@
 """Time in front of the handler, out of the headers that proxies send."""
 
 import pytest
-from ts.context import Context, RequestProcessor
 
-from torchvitals.recording.queue_time import queue_seconds, queue_seconds_of, request_starts
+from torchvitals.recording.queue_time import queue_seconds, queue_seconds_of
 
 NOW = 1_700_000_010.0
-
-
-def context_of(*headers):
-    context = Context("m", ".", {}, 1, None, "0.12")
-    context.request_processor = [RequestProcessor(headers) for headers in headers]
-    return context
 
 
 @pytest.mark.parametrize(
@@ -45,21 +38,7 @@ def test_a_start_header_is_read_in_every_unit_and_nonsense_is_ignored(header, se
     assert got is None if seconds is None else got == pytest.approx(seconds, abs=1e-6)
 
 
-def test_headers_of_a_batch_are_found_in_both_spellings():
-    context = context_of(
-        {"X-Request-Start": "t=1"}, {"x-request-start": "t=2"}, {"Accept": "*/*"}, {"X-Request-Start": ""}
-    )
-    assert request_starts(context) == "t=1\nt=2"
-
-
 def test_nonsense_among_the_headers_of_a_batch_is_left_out():
     assert list(queue_seconds_of("t=1700000009.5\nnonsense\n1700000009750", NOW)) == pytest.approx(
         [0.5, 0.25]
     )
-
-
-@pytest.mark.parametrize(
-    "context", [context_of({"Host": "a"}), context_of(), None, object(), Context("m", ".", {}, 1, None, "0")]
-)
-def test_without_a_header_or_a_context_there_is_nothing(context):
-    assert request_starts(context) is None
