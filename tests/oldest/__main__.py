@@ -23,8 +23,8 @@ TORCH = "torch==2.4.0"
 TORCH_INDEX = "https://download.pytorch.org/whl/cpu"
 # What the tests themselves need, in the last releases for Python 3.9.
 TOOLS = ("hypothesis==6.141.1", "pytest==8.4.2", "pytest-timeout==2.4.0")
-# Tests that need more than they import: a worker with torchserve.
-NEEDING_MORE = {"test_package.py"}
+# Tests that need more than they import: a worker with torchserve, and models in processes of their own.
+NEEDING_MORE = {"test_package.py", "test_forks.py"}
 LEAST_FILES = 10
 SKIPPED = "skipped: there is no python3.9 on PATH or in ~/.pyenv/versions; 'pyenv install 3.9' brings one"
 

@@ -112,3 +112,22 @@ def test_a_worker_loads_no_solvers_sketches_or_tables():
         "typer",
     }
     assert heavy.isdisjoint(loaded)
+
+
+SERVING = """
+import sys
+import numpy as np, torch
+from torchvitals import Baseline
+baseline = Baseline.load(sys.argv[1])
+baseline.compare(torch.zeros(9, 10))
+baseline.compare(np.zeros((9, 10)))
+print("narwhals" in sys.modules, "pandas" in sys.modules)
+"""
+
+
+def test_who_serves_tensors_does_not_load_the_library_for_tables():
+    words = [sys.executable, "-c", SERVING, str(ROOT / "baselines" / "flight_delay-1.0.json")]
+    assert subprocess.run(words, check=True, capture_output=True, text=True).stdout.split() == [
+        "False",
+        "False",
+    ]

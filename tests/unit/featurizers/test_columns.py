@@ -1,7 +1,5 @@
 """What the values of a column become: numbers at float32 or texts, and what is refused."""
 
-import subprocess
-import sys
 from decimal import Decimal
 from fractions import Fraction
 
@@ -175,22 +173,3 @@ def test_lists_are_stacked_and_filled_up():
         ) as error:
             stacked(rows, "ids", padding=0)
         assert "secret" not in str(error.value)
-
-
-SERVING = """
-import sys
-import numpy as np, torch
-from torchvitals import Baseline
-baseline = Baseline.load(sys.argv[1])
-baseline.compare(torch.zeros(9, 10))
-baseline.compare(np.zeros((9, 10)))
-print("narwhals" in sys.modules, "pandas" in sys.modules)
-"""
-
-
-def test_who_serves_tensors_does_not_load_the_library_for_tables():
-    words = [sys.executable, "-c", SERVING, "baselines/flight_delay-1.0.json"]
-    assert subprocess.run(words, check=True, capture_output=True, text=True).stdout.split() == [
-        "False",
-        "False",
-    ]
