@@ -172,9 +172,11 @@ class Recorder:
                 taken.append(call)
                 size += call.copied_bytes
                 left -= 1
-            self.waiting_bytes = sum(call.copied_bytes for call in list(self.waiting))
+            self.waiting_bytes -= size
             if taken:
                 yield taken
+        # Other threads add to it meanwhile, so that it is near enough only; once a turn it is counted anew.
+        self.waiting_bytes = sum(call.copied_bytes for call in list(self.waiting))
 
     def take(self) -> list[CallRecord]:
         """Remove and return the calls that wait, oldest first, up to one whose copies are still on their way."""
