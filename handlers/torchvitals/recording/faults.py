@@ -12,7 +12,7 @@ from typing import Optional
 
 from ..errors import TorchVitalsError
 
-# More than this between two looks of the flush thread, half a second apart, are counted as this many.
+# More than this between two flushes are counted as this many.
 MOST_WAITING = 100_000
 LOG_EVERY_SECONDS = 60.0
 PLACES = 4
