@@ -12,7 +12,8 @@ class Publisher(Protocol):
     """What a monitor asks of a metrics system. Label values follow the metric's own labels, in order.
 
     A publisher may also have `forked()`, which is called in a forked process before anything is published there: what
-    was held back for its parent is to be forgotten.
+    was held back for its parent is to be forgotten; and `close(worker)`, which is called when the monitor that
+    published with this value of the label `worker` has stopped.
     """
 
     def increase(self, metric: Metric, labels: tuple[str, ...], amount: float) -> None:

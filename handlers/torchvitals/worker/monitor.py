@@ -73,6 +73,7 @@ class Monitor:
             sampler=LargeInputSampler(config.overhead_budget),
         )
         self._publisher = publisher
+        self._worker = worker
         self._learner = learner
         self._new_pipeline: Callable[[], Pipeline] = functools.partial(
             Pipeline,
@@ -127,6 +128,9 @@ class Monitor:
             self._loop.stop()
         elif not self.recorder.fresh:
             self.flush()
+        close = getattr(self._publisher, "close", None)
+        if close is not None:
+            close(self._worker)
 
     def flush(self, rests: float = RESTS_PER_SLICE, *, until: float = math.inf) -> float:
         """Take in all finished calls, judge the windows, and publish; return CPU seconds of the latter two.

@@ -70,7 +70,7 @@ class Pipeline:
             baseline.outputs if baseline else None, config.thresholds, window=config.windows[0]
         )
         self.drift = self._drift_from(baseline) if baseline is not None else None
-        self._learner = learner if baseline is None else None
+        self._learner = self._learning = learner if baseline is None else None
         self.memory: Optional[MemorySample] = None
         self._sampler = MemorySampler(device)
         self._runtime = runtime
@@ -119,6 +119,7 @@ class Pipeline:
             self.calls.publish,
             self.predictions.publish,
             self._publish_drift,
+            self._publish_learning,
             self._publish_memory,
             self._publish_runtime,
             self._publish_own,
@@ -201,6 +202,7 @@ class Pipeline:
         self.predictions.start(publisher)
         if self.drift is not None:
             self.drift.start(publisher)
+        self._publish_learning(publisher)
         publisher.increase(m.ANOMALIES, ("high_memory",), 0)
         publisher.increase(m.OUT_OF_MEMORY, (self._device,), 0)
         for phase in PHASES:
@@ -221,6 +223,10 @@ class Pipeline:
     def _publish_drift(self, publisher: Publisher) -> None:
         if self.drift is not None:
             self.drift.publish(publisher)
+
+    def _publish_learning(self, publisher: Publisher) -> None:
+        if self._learning is not None:
+            self._learning.publish(publisher, self._worker)
 
     def _publish_memory(self, publisher: Publisher) -> None:
         if self.memory is not None:
