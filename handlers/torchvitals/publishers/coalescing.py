@@ -154,13 +154,9 @@ class CoalescedMetric(CachingMetric):  # type: ignore[misc]
         """Update with other labels than before, as TorchServe does."""
         try:
             if self._store.holding:
-                named = CachingMetric(
-                    self.metric_name, self.unit, [each.name for each in dimensions], self.metric_type
-                )
-                self._held = self._store.of(named)
-        except Exception:
-            # What is no list of dimensions is TorchServe's to refuse.
-            self._held.flush()
+                self._follow(dimensions)
+        except BaseException as fault:
+            self._faults.note("coalesce", fault)
         super().update(value, request_id, dimensions)
 
     def hold(self, value: float, key: Key) -> bool:
@@ -169,6 +165,14 @@ class CoalescedMetric(CachingMetric):  # type: ignore[misc]
             return False
         self._held.add(key, value)
         return True
+
+    def _follow(self, dimensions: Any) -> None:
+        """Hold back under the names of these dimensions from now on; what is no list of them TorchServe refuses."""
+        try:
+            names = [each.name for each in dimensions]
+        except (TypeError, AttributeError):
+            return
+        self._held = self._store.of(CachingMetric(self.metric_name, self.unit, names, self.metric_type))
 
     def _hold(self, value: Any, dimension_values: Any) -> bool:
         if self.metric_type is MetricTypes.HISTOGRAM:
