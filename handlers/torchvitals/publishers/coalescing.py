@@ -128,7 +128,7 @@ class CoalescedMetric(CachingMetric):  # type: ignore[misc]
     __slots__ = ("_faults", "_held", "_store")
 
     def __init__(self, metric: CachingMetric, store: Store, faults: Faults) -> None:
-        self.__dict__ = metric.__dict__
+        object.__setattr__(self, "__dict__", metric.__dict__)
         self._faults = faults
         self._store = store
         self._held = store.of(metric)
@@ -225,7 +225,7 @@ class CoalescingMetrics(MetricsCacheYamlImpl):  # type: ignore[misc]
     __slots__ = ("_faults", "_store", "_times")
 
     def __init__(self, original: MetricsCacheYamlImpl, faults: Optional[Faults] = None) -> None:
-        self.__dict__ = original.__dict__
+        object.__setattr__(self, "__dict__", original.__dict__)
         self._faults = faults or Faults()
         self._store = Store()
         for metrics in self.cache.values():
@@ -304,7 +304,7 @@ class CoalescingMetrics(MetricsCacheYamlImpl):  # type: ignore[misc]
         self._store.flush()
 
 
-def _plain(cls: type[Any], state: dict[str, Any]) -> Any:
+def _plain(cls: Any, state: dict[str, Any]) -> Any:
     """Return how an object of a class of TorchServe's is pickled that has this state."""
     plain = cls.__new__(cls)
     plain.__dict__ = state

@@ -231,10 +231,15 @@ def _parts(entry: Union[Metric, Histogram]) -> tuple[Metric, ...]:
 
 def _add_histogram(family: Any, entry: Histogram, common: Labels, counters: dict[Metric, Series]) -> None:
     buckets = counters.get(entry.bucket, {})
-    bounds = [floatToGoString(bound) for bound in (*entry.buckets, float("inf"))]
+    # As OpenMetrics has them: 1.0, where the catalogue has 1.
+    bounds = [_go_number(bound) for bound in (*entry.buckets, float("inf"))]
     for labels, total in counters.get(entry.sum, {}).items():
         counts = [buckets.get((*labels, le), 0.0) for le in entry.le_values]
         family.add_metric([*common, *map(_shown, labels)], list(zip(bounds, counts)), total)
+
+
+def _go_number(number: float) -> str:
+    return str(floatToGoString(number))  # type: ignore[no-untyped-call]
 
 
 def _copied(series: dict[Metric, Series]) -> dict[Metric, Series]:

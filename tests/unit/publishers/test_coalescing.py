@@ -125,16 +125,16 @@ class Falters:
 
 
 VALUES = [
-    0, 1, 7, 10**15, 10**16, 10**20, 10**400, -1, -(10**20), True, False,
-    0.0, -0.0, 0.5, 1e-7, 1e-300, 5e-324, 1e15, 9999999999999998.0, 1e16, 1e20, 1.7e308, -2.5, -1e300,
-    float("nan"), float("inf"), float("-inf"),
+    0, 1, 7, 10**15, 10**16, 10**20, 10**400, -1, -(10**20), True, False, 0.0, -0.0, 0.5, 1e-7, 1e-300, 5e-324,
+    1e15, 9999999999999998.0, 1e16, 1e20, 1.7e308, -2.5, -1e300, float("nan"), float("inf"), float("-inf"),
     np.float64(1.5), np.float64(1e-9), np.float64(1e20), np.float64("nan"), np.float32(0.1), np.float16(0.1),
     np.int64(5), np.uint8(255), np.int8(-3), np.bool_(True), np.array(3.0), np.array([3.0]), np.array([1, 2]),
-    np.str_("4"), torch.tensor(3.0), torch.tensor(0.1), torch.tensor(7), torch.tensor([3.0]), torch.tensor([1.0, 2.0]),
-    torch.tensor(True), torch.tensor(float("nan")), torch.tensor(0.1, dtype=torch.bfloat16),
-    torch.nn.Parameter(torch.tensor(2.0)), Decimal("1.5"), Decimal("1E+3"), Decimal("1E-3"), Decimal("NaN"), Decimal(-2), Fraction(1, 2),
-    Fraction(4), 1j, 2 + 0j, "3", "3.5", " 3 ", "1_000", "1e5", "1E5", "+3", ".5", "5.", "1,5", "0x10", "nan", "", "text",
-    "\u0663", "3\n", b"3", None, [], [3], {}, object, Number(), Written(), Falters(), MetricTypes.GAUGE,
+    np.str_("4"), torch.tensor(3.0), torch.tensor(0.1), torch.tensor(7), torch.tensor([3.0]),
+    torch.tensor([1.0, 2.0]), torch.tensor(True), torch.tensor(float("nan")),
+    torch.tensor(0.1, dtype=torch.bfloat16), torch.nn.Parameter(torch.tensor(2.0)), Decimal("1.5"),
+    Decimal("1E+3"), Decimal("1E-3"), Decimal("NaN"), Decimal(-2), Fraction(1, 2), Fraction(4), 1j, 2 + 0j, "3",
+    "3.5", " 3 ", "1_000", "1e5", "1E5", "+3", ".5", "5.", "1,5", "0x10", "nan", "", "text", "\u0663", "3\n",
+    b"3", None, [], [3], {}, object, Number(), Written(), Falters(), MetricTypes.GAUGE,
 ]  # fmt: skip
 
 LABELS = [
