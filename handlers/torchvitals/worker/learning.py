@@ -35,8 +35,8 @@ SUFFIX = "-learned"
 TOKENS = kind_of(Tokens)
 # What rows may hold until there are enough; what fits is learned from.
 MOST_BYTES = 64 * 2**20
-# Fewer teach nothing, however large they are.
-FEWEST_ROWS = 100
+# Fewer rows that the first batch's kind does not accept do not show that the batch was the odd one.
+FEWEST_MISFITS = 10
 # Shapes of rows that are collected at the same time: a call of another shape than most must not be in their way.
 MOST_SHAPES = 8
 # Of the rows: so many have outputs, or one width, where that is taken for the rule.
@@ -67,7 +67,7 @@ class BaselineLearner:
     cannot be written, each worker uses its own. Delete the file to learn anew.
 
     Args:
-        rows: how many to learn from; fewer where they are so large that MOST_BYTES of them are fewer.
+        rows: how many to learn from; fewer where those take more than MOST_BYTES.
         folder: where the file is.
         name: the model's.
         version: the model's.
@@ -140,7 +140,7 @@ class BaselineLearner:
             return
         # Rows that a featurizer does not accept are a value too wide. When most are, its first batch was the odd one.
         fit, misfit = (self._rows.inputs.count(len(featurizer.names) + more) for more in (0, 1))
-        if misfit > fit and misfit >= min(FEWEST_ROWS, self.rows):
+        if misfit > fit and misfit >= FEWEST_MISFITS:
             self._reduce = self._featurizer = None
             self._rows = _Rows(self.rows)
 
