@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import math
 import os
 import re
 import threading
 import weakref
 from typing import Any, Optional
 
+import numpy as np
+import torch
 from ts.metrics.caching_metric import CachingMetric
 from ts.metrics.metric_cache_yaml_impl import MetricsCacheYamlImpl
 from ts.metrics.metric_type_enum import MetricTypes
@@ -16,10 +19,17 @@ from ..recording.faults import Faults
 
 # From here on a float's text has an `e+`, which the front end does not read; sums as large go out as integers.
 LARGEST_HELD = 1e16
+# Negative counters are TorchServe's to refuse; observations of a histogram are of one each.
+LEAST_HELD = {MetricTypes.COUNTER: 0.0, MetricTypes.GAUGE: -LARGEST_HELD, MetricTypes.HISTOGRAM: math.inf}
 # What the front end reads as a number, of what Python makes of one (frontend: metrics/Metric.java, PATTERN).
 NUMBER = re.compile(r"-?[0-9]+(\.[0-9]+)?(e-[0-9]+)?")
 # Stands for TorchServe's default of `dimensions`, one list that all of its calls share and append to.
 NO_DIMENSIONS: list[Any] = []
+# NumPy's numbers whose text is that of Python's, and what makes that of them; their own `item` takes longer.
+SCALARS: dict[type, type] = {
+    **{np.dtype(letter).type: int for letter in "bhilqBHILQ"},
+    **{np.dtype(letter).type: float for letter in "efd"},
+}
 
 # Dimension values as text.
 Key = tuple[str, ...]
@@ -28,18 +38,25 @@ Key = tuple[str, ...]
 class HeldBack:
     """What is held back of one metric: the last value of a gauge, the sum of a counter, by label values."""
 
+    __slots__ = ("_labels", "_least", "_lock", "_metric", "_sums", "_values")
+
     def __init__(self, name: str, unit: str, dimension_names: list[str], metric_type: MetricTypes) -> None:
         # Plain, and with labels of its own: a user's metric object may get others later.
         self._metric = CachingMetric(name, unit, [*dimension_names], metric_type)
+        self._labels = len(dimension_names)
         self._sums = metric_type is MetricTypes.COUNTER
+        self._least = LEAST_HELD[metric_type]
         self._values: dict[Key, float] = {}
         self._lock = threading.Lock()
-        self.labels = len(dimension_names)
 
-    def add(self, key: Key, number: float) -> None:
-        """Hold an update back."""
+    def take(self, key: Key, number: float) -> bool:
+        """Hold an update back; False for one that is TorchServe's to emit or to refuse."""
+        if len(key) != self._labels or not self._least <= number < LARGEST_HELD:  # nan neither
+            return False
         with self._lock:
-            self._values[key] = self._values.get(key, 0) + number if self._sums else number
+            values = self._values
+            values[key] = values.get(key, 0) + number if self._sums else number
+        return True
 
     def flush(self) -> None:
         """Emit what is held back, one line a series."""
@@ -144,8 +161,21 @@ class CoalescedMetric(CachingMetric):  # type: ignore[misc]
     def add_or_update(self, value: Any, dimension_values: Any = [], request_id: str = "") -> None:  # noqa: B006
         """Hold the update back; what TorchServe would refuse goes to TorchServe, which says why."""
         try:
-            if self._store.holding and self._hold(value, dimension_values):
-                return
+            if self._store.holding:
+                # What most updates are.
+                kind = type(value)
+                number = value if kind is float or kind is int else None
+                if kind in SCALARS:
+                    number = SCALARS[kind](value)
+                if number is not None and type(dimension_values) is list:
+                    for each in dimension_values:
+                        if type(each) is not str:
+                            break
+                    else:
+                        if self._held.take(tuple(dimension_values), number):
+                            return
+                if self._hold(value, dimension_values):
+                    return
         except BaseException as fault:
             self._faults.note("coalesce", fault)
         super().add_or_update(value, dimension_values, request_id)
@@ -160,11 +190,8 @@ class CoalescedMetric(CachingMetric):  # type: ignore[misc]
         super().update(value, request_id, dimensions)
 
     def hold(self, value: float, key: Key) -> bool:
-        """Hold an update back whose label values are known to fit; False for one that must go out at once."""
-        if not self._store.holding or type(value) is not float or not 0 <= value < LARGEST_HELD:
-            return False
-        self._held.add(key, value)
-        return True
+        """Hold a float back under label values that are known to fit; False for one that must go out at once."""
+        return self._store.holding and type(value) is float and self._held.take(key, value)
 
     def _follow(self, dimensions: Any) -> None:
         """Hold back under the names of these dimensions from now on; what is no list of them TorchServe refuses."""
@@ -175,20 +202,19 @@ class CoalescedMetric(CachingMetric):  # type: ignore[misc]
         self._held = self._store.of(CachingMetric(self.metric_name, self.unit, names, self.metric_type))
 
     def _hold(self, value: Any, dimension_values: Any) -> bool:
-        if self.metric_type is MetricTypes.HISTOGRAM:
-            return False
-        number = value if type(value) is float or type(value) is int else _number(value)
-        low = 0 if self.metric_type is MetricTypes.COUNTER else -LARGEST_HELD
-        wanted = len(self.dimension_names)
-        if wanted != self._held.labels:  # whoever has the metric may add to the list
+        """Hold back an update of any kind; False for what must go out at once."""
+        key = _key(dimension_values, len(self.dimension_names))
+        number = _number(value)
+        if key is not None and number is not None:
+            if self._held.take(key, number):
+                return True
+            # Whoever has the metric may have added to the list of its labels.
             self._held = self._store.of(self)
-        key = _key(dimension_values, wanted)
-        if key is None or number is None or not low <= number < LARGEST_HELD:  # nan neither
-            # Not before what is older.
-            self._held.flush()
-            return False
-        self._held.add(key, number)
-        return True
+            if self._held.take(key, number):
+                return True
+        # Not before what is older.
+        self._held.flush()
+        return False
 
 
 def _key(dimension_values: Any, wanted: int) -> Optional[Key]:
@@ -204,15 +230,21 @@ def _key(dimension_values: Any, wanted: int) -> Optional[Key]:
 def _number(value: Any) -> Optional[float]:
     """Return the number that the front end reads in the text of a value of any type; None where it reads none."""
     try:
+        if type(value) in SCALARS or (type(value) is torch.Tensor and not value.ndim):
+            value = value.item()
+        if type(value) is float or type(value) is int:
+            return value
         if value < 0:
-            # Also for its error: TorchServe compares a counter's value as it came.
-            pass
+            pass  # asked for its error: TorchServe compares a counter's value as it came
         text = f"{value}"
     except Exception:
         return None
     if NUMBER.fullmatch(text) is None:
         return None
     return float(text) if "." in text or "e" in text else int(text)
+
+
+UNKNOWN: tuple[Optional[CoalescedMetric], Key] = (None, ())
 
 
 class CoalescingMetrics(MetricsCacheYamlImpl):  # type: ignore[misc]
@@ -272,8 +304,8 @@ class CoalescingMetrics(MetricsCacheYamlImpl):  # type: ignore[misc]
         )
         if short:
             try:
-                known = self._times.get(name)
-                if known is not None and known[0].hold(value, known[1]):
+                metric, key = self._times.get(name, UNKNOWN)
+                if metric is not None and metric.hold(value, key):
                     return
             except BaseException as fault:
                 self._faults.note("coalesce", fault)

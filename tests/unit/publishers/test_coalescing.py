@@ -349,7 +349,7 @@ def test_a_fault_of_ours_is_noted_and_the_update_arrives(cache, written, monkeyp
     def fails(*arguments):
         raise MemoryError
 
-    monkeypatch.setattr("torchvitals.publishers.coalescing.HeldBack.add", fails)
+    monkeypatch.setattr("torchvitals.publishers.coalescing.HeldBack.take", fails)
     made.add_or_update(3, ["in"])
     assert [update.value for update in written().updates] == [3.0]
     assert faults.take() == {"coalesce": 1}
