@@ -48,6 +48,7 @@ ATTEMPTS = 3
 LONGEST_NAME = 200
 # Of the names of files, on any system.
 UNFIT = re.compile(r'[\x00-\x1f\x7f<>:"/\\|?*\ud800-\udfff]')
+WHOLE_NUMBERS = frozenset({torch.int64, torch.int32, torch.int16, torch.int8, torch.uint8})
 # Padded token ids that are learned from at once.
 BATCH_VALUES = 2**20
 
@@ -118,7 +119,7 @@ class BaselineLearner:
         if kind.learns:
             if isinstance(batch, torch.Tensor):
                 # A single row is copied as floats, which token ids are not.
-                return batch.numpy() if batch.is_cpu and _holds_ids(batch) else value
+                return batch.numpy() if batch.dtype in WHOLE_NUMBERS and batch.is_cpu else value
             kept = kind.kept(batch)
             return value if kept is batch else kept
         try:
@@ -439,10 +440,6 @@ def _size(rows: NDArray[Any]) -> int:
         else 0
     )
     return rows.nbytes + texts
-
-
-def _holds_ids(batch: torch.Tensor) -> bool:
-    return not (batch.is_floating_point() or batch.is_complex() or batch.dtype is torch.bool)
 
 
 def _padded(by_width: Any, padding: int) -> Iterator[NDArray[Any]]:
