@@ -1,0 +1,119 @@
+"""Measuring what a LitAPI does: decode_request and batch, predict, unbatch and encode_response."""
+
+from __future__ import annotations
+
+import functools
+import inspect
+from collections.abc import AsyncIterator, Callable, Iterator
+from types import SimpleNamespace
+from typing import Any
+
+from ...recording.clocks import StageClock
+from ...recording.recorder import Recorder
+from ...recording.stages import instrument_stages
+from ...telemetry.runtime import Runtime
+from .rows import RowRecorder, Uncopied
+
+Function = Callable[..., Any]
+
+
+def instrument(api: Any, recorder: RowRecorder, clock: StageClock, runtime: Runtime) -> None:
+    """Shadow the hooks of one LitAPI object with measured ones; each stays the kind of function that it is.
+
+    Streams are timed step by step. Of their outputs nothing is copied: a part of an answer is no row.
+    """
+    _shadow(api, recorder, clock, preprocess="decode_request")
+    _shadow(api, recorder, clock, preprocess="batch")
+    if api.stream:
+        _shadow_stream(api, recorder, clock)
+        return
+    stages = _shadow(api, recorder, clock, inference="predict", postprocess="encode_response")
+    _shadow(api, recorder, clock, postprocess="unbatch")
+    if not inspect.iscoroutinefunction(api.predict):
+        runtime.watch(stages)
+        api.predict = stages.inference
+
+
+def _shadow(api: Any, recorder: Recorder, clock: StageClock, **names: str) -> SimpleNamespace:
+    """Measure methods of a LitAPI, each as the stage that it is named by."""
+    stages = SimpleNamespace(**{stage: getattr(api, name) for stage, name in names.items()})
+    instrument_stages(stages, recorder, clock)
+    for stage, name in names.items():
+        setattr(api, name, getattr(stages, stage))
+    return stages
+
+
+def _shadow_stream(api: Any, recorder: RowRecorder, clock: StageClock) -> None:
+    """Measure the steps of `predict` and `encode_response`, where they are generators or return some."""
+    # On a device's clock the steps of `predict` would be in those of `encode_response` too.
+    for stage, name, its_clock in (
+        ("inference", "predict", clock),
+        ("postprocess", "encode_response", StageClock()),
+    ):
+        method = getattr(api, name)
+        wrap, advance = (
+            (_async_stream, _advance_async) if inspect.isasyncgenfunction(method) else (_stream, _advance)
+        )
+        if api.enable_async and wrap is _stream:
+            # A spec's: what comes of it is not known before it is awaited.
+            continue
+        steps = SimpleNamespace(**{stage: advance})
+        instrument_stages(steps, Uncopied(recorder), its_clock)
+        setattr(api, name, wrap(method, getattr(steps, stage), recorder, copied=stage == "inference"))
+
+
+def _advance(steps: Iterator[Any]) -> Any:
+    return next(steps)
+
+
+async def _advance_async(steps: AsyncIterator[Any]) -> Any:
+    return await steps.__anext__()
+
+
+def _stream(method: Function, advance: Function, recorder: RowRecorder, *, copied: bool) -> Function:
+    @functools.wraps(method)
+    def stream(*args: Any, **kwargs: Any) -> Iterator[Any]:
+        if copied:
+            _copy_inputs(recorder, args)
+        steps = iter(method(*args, **kwargs))
+        try:
+            while True:
+                try:
+                    step = advance(steps)
+                except StopIteration as end:
+                    return end.value
+                yield step
+        finally:
+            close = getattr(steps, "close", None)
+            if close is not None:
+                close()
+
+    return stream
+
+
+def _async_stream(method: Function, advance: Function, recorder: RowRecorder, *, copied: bool) -> Function:
+    @functools.wraps(method)
+    async def stream(*args: Any, **kwargs: Any) -> AsyncIterator[Any]:
+        if copied:
+            _copy_inputs(recorder, args)
+        steps = method(*args, **kwargs)
+        try:
+            while True:
+                try:
+                    step = await advance(steps)
+                except StopAsyncIteration:
+                    return
+                yield step
+        finally:
+            await steps.aclose()
+
+    return stream
+
+
+def _copy_inputs(recorder: RowRecorder, args: tuple[Any, ...]) -> None:
+    try:
+        call = recorder.current.get()
+        if call is not None and args:
+            recorder.inputs(call, args[0])
+    except BaseException as fault:
+        recorder.faults.note("capture", fault)

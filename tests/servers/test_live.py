@@ -1,0 +1,224 @@
+"""The flight delay model under LitServe and FastAPI, served, scraped, and judged by our rules."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import subprocess
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import ExitStack
+from dataclasses import dataclass
+
+import httpx
+import pytest
+
+from examples.flight_delay.replay import bodies, replay
+from stack import programs
+from stack.ports import Ports, url
+from stack.waiting import answers, eventually
+from tests.servers.live import prometheus, query, running, server
+from tests.servers.scraping import counted, scrape, total
+from torchvitals import Baseline
+from torchvitals.telemetry import catalogue as m
+
+REQUESTS = 600
+LITSERVE, FASTAPI, WORKERS = "litserve", "fastapi", "fastapi-workers"
+
+
+@dataclass(frozen=True)
+class Served:
+    """A server of the model: where it predicts, its metrics pages, and how many warm-up calls it has."""
+
+    address: str
+    pages: tuple[str, ...]
+    workers: int
+
+    @property
+    def predictions(self) -> str:
+        return f"{self.address}/predict"
+
+    def send(self, frame, count):
+        result = replay(self.predictions, frame, requests=count, rate=2000, concurrency=16)
+        assert (result.requests, result.failed) == (count, 0), result.first_error
+
+    def post(self, body):
+        return httpx.post(self.predictions, content=body, headers={"Content-Type": "application/json"})
+
+
+@pytest.fixture(scope="module")
+def live(flights, tmp_path_factory):
+    """All three servers, started one beside the other."""
+    folder = tmp_path_factory.mktemp("servers")
+    ports = list(vars(Ports.free()).values())
+    app = ["-m", "uvicorn", "examples.servers.fastapi_app:app", "--host", "127.0.0.1"]
+    settings = {"FLIGHTS": str(flights.folder), "FLUSH_SECONDS": "0.5"}
+    # Neighbours, for a range.
+    first = next(port for port in range(ports[3], 32_000) if not answers(url(port)))
+    programs_of = {
+        LITSERVE: (
+            [
+                "-m", "examples.servers.litserve_server", "--folder", str(flights.folder), "--port", str(ports[0]),
+                "--workers", "2", "--flush-interval", "0.5",
+            ],
+            "/health",
+            {},
+        ),
+        FASTAPI: ([*app, "--port", str(ports[1])], "/metrics", settings),
+        WORKERS: (
+            [*app, "--port", str(ports[2]), "--workers", "2"],
+            "/metrics",
+            {**settings, "METRICS_PORTS": f"{first}-{first + 1}"},
+        ),
+    }  # fmt: skip
+    pages = {
+        LITSERVE: (f"{url(ports[0])}/metrics",),
+        FASTAPI: (f"{url(ports[1])}/metrics",),
+        WORKERS: tuple(f"{url(port)}/metrics" for port in (first, first + 1)),
+    }
+    with ExitStack() as stack, ThreadPoolExecutor() as pool:
+        begun = [
+            pool.submit(
+                stack.enter_context,
+                server(words, health=f"{url(port)}{health}", log=folder / f"{name}.log", **environment),
+            )
+            for port, (name, (words, health, environment)) in zip(ports, programs_of.items())
+        ]
+        for one in begun:
+            one.result()
+        for page in pages[WORKERS]:
+            eventually(lambda page=page: answers(page), f"{page} to answer")
+        yield {
+            name: Served(url(port), pages[name], 1 if name == FASTAPI else 2)
+            for port, name in zip(ports, programs_of)
+        }
+
+
+@pytest.fixture(scope="module")
+def prometheus_address(live, tmp_path_factory):
+    jobs = {
+        name: [page.removeprefix("http://").partition("/")[0] for page in served.pages]
+        for name, served in live.items()
+    }
+    port = Ports.free().prometheus
+    with prometheus(tmp_path_factory.mktemp("prometheus"), port, jobs) as address:
+        yield address
+
+
+@pytest.mark.parametrize("name", [LITSERVE, FASTAPI, WORKERS])
+def test_the_page_counts_what_was_sent(name, live, flights):
+    served = live[name]
+    served.send(flights.frame("heldout"), REQUESTS)
+    series = counted(REQUESTS, *served.pages, outcome="ok")
+
+    def flushed():
+        page = scrape(*served.pages)
+        done = total(page, m.PREDICTIONS.name) == total(page, m.WINDOW_SAMPLES.name) == REQUESTS
+        return page if done else None
+
+    series = eventually(flushed, lambda: f"{REQUESTS} predictions: {scrape(*served.pages)}")
+    assert total(series, m.REQUESTS.name, outcome="ok") == REQUESTS
+    assert total(series, m.REQUESTS.name, outcome="error") == 0
+    assert total(series, m.BATCH_SIZE.sum.name) == REQUESTS
+    calls = total(series, m.BATCH_SIZE.count.name)
+    # The first two calls of a process are its warm-up.
+    for stage in ("inference", "handle"):
+        assert total(series, m.STAGE_DURATION.count.name, stage=stage) == calls - 2 * served.workers
+    for feature in Baseline.load(flights.baseline).features:
+        found = total(series, m.OBSERVATIONS.name, source=feature.source, feature=feature.name)
+        assert found == REQUESTS, feature.name
+    assert total(series, m.MONITOR_DROPPED.name) == total(series, m.MONITOR_ERRORS.name) == 0
+
+
+def test_litserve_has_a_page_of_all_its_workers(live, flights):
+    [page] = live[LITSERVE].pages
+    series = scrape(page)
+    workers = {dict(labels)["worker"] for name, labels in series if name == m.WINDOW_EVALUATED.name}
+    assert workers == {"0", "1"}
+    assert total(series, m.STAGE_DURATION.count.name, stage="preprocess") > 0
+    assert total(series, m.STAGE_DURATION.count.name, stage="postprocess") > 0
+    runtime = [dict(labels) for name, labels in series if name == m.RUNTIME_INFO.name]
+    assert {(one["device"], one["precision"], one["compiled"]) for one in runtime} == {
+        ("cpu", "float32", "false")
+    }
+
+
+@pytest.mark.parametrize(("name", "counted_as_error"), [(LITSERVE, 1), (FASTAPI, 0)])
+def test_a_request_that_cannot_be_read_is_answered_as_without_us(name, counted_as_error, live, flights):
+    served = live[name]
+    before = scrape(*served.pages)
+    row = json.loads(bodies(flights.frame("heldout").head(1))[0])
+    del row["temp"]
+    refused = served.post(json.dumps(row))
+    assert refused.status_code == 422
+    assert "temp" in refused.text
+    served.send(flights.frame("heldout"), 20)
+    already = total(before, m.REQUESTS.name)
+    after = counted(already + 20 + counted_as_error, *served.pages)
+    grown = total(after, m.REQUESTS.name, outcome="error") - total(before, m.REQUESTS.name, outcome="error")
+    # FastAPI refuses it before the model is asked.
+    assert grown == counted_as_error
+
+
+@pytest.mark.parametrize("name", [LITSERVE, FASTAPI, WORKERS])
+def test_the_rules_judge_it(name, live, flights, prometheus_address):
+    served = live[name]
+
+    def sent_and_found(promql):
+        served.send(flights.frame("july"), 200)
+        return query(prometheus_address, promql).get(name)
+
+    drifted = 'max by (job) (model_feature:model_feature_drifted:max{feature="temp"}) == 1'
+    assert eventually(lambda: sent_and_found(drifted), "drift of temp")
+    rate = eventually(
+        lambda: query(prometheus_address, "sum by (job) (model:model_requests:rate5m)").get(name), "a rate"
+    )
+    assert rate > 0
+    alert = (
+        'max by (job) (ALERTS{alertname="ModelInputDrift", alertstate="firing", model_name="flight_delay"})'
+    )
+    assert eventually(lambda: sent_and_found(alert), "ModelInputDrift")
+    p95 = 'max by (job) (model_stage:model_stage_duration_seconds:p95_rate5m{stage="handle", clock="host"})'
+    assert 0 < query(prometheus_address, p95)[name] < 10
+    fresh = query(prometheus_address, "sum by (job) (model:model_monitor:fresh_workers)")
+    assert fresh[name] == served.workers
+
+
+@pytest.fixture(scope="module")
+def restarting(tmp_path_factory):
+    port = Ports.free().inference
+    log = tmp_path_factory.mktemp("restarting") / "log"
+    with server(
+        ["-m", "tests.servers.restarting", str(port)],
+        health=f"{url(port)}/health",
+        log=log,
+        LIT_SERVER_API_KEY="",
+    ):
+        yield url(port)
+
+
+def ask(address, model):
+    answer = httpx.post(f"{address}/{model}", json={"row": [1, 2, 3, 4]}, timeout=60, trust_env=False)
+    return answer.raise_for_status().json()["worker"]
+
+
+def test_two_models_share_a_page_and_a_killed_worker_takes_no_count_along(restarting):
+    page = f"{restarting}/metrics"
+    workers = {model: {ask(restarting, model) for _ in range(10)} for model in "ab"}
+    for model in "ab":
+        assert total(counted(10, page, model_name=model), m.REQUESTS.name, model_name=model) == 10
+    [killed] = workers["a"]
+    os.kill(killed, signal.SIGKILL)
+    eventually(lambda: not running(killed), "the worker to die")
+    assert killed not in {ask(restarting, "a") for _ in range(5)}
+    series = counted(15, page, model_name="a")
+    assert total(series, m.REQUESTS.name, model_name="a") == 15
+    assert total(series, m.REQUESTS.name, model_name="b") == 10
+    assert len([1 for name, labels in series if name == m.INFLIGHT.name]) == 2
+
+
+def test_promtool_reads_the_page(restarting):
+    text = httpx.get(f"{restarting}/metrics", trust_env=False).text
+    promtool = programs.require("promtool", "promtool")
+    checked = subprocess.run([promtool, "check", "metrics"], input=text, capture_output=True, text=True)
+    assert (checked.returncode, checked.stdout + checked.stderr) == (0, "")
