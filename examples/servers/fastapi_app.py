@@ -1,7 +1,7 @@
-"""Serve the flight delay model with FastAPI, and watch it.
+"""Serve the flight delay model with FastAPI, and watch it: ``uvicorn examples.servers.fastapi_app:app``.
 
-``uvicorn examples.servers.fastapi_app:app`` reads what ``python -m examples.flight_delay.train`` and ``torchvitals baseline
-build`` wrote into .run/flight_delay (examples/flight_delay/README.md), or into the folder FLIGHTS.
+It reads model.pt and flight_delay-1.0.json, which examples/flight_delay/README.md says how to make, from
+.run/flight_delay or the folder FLIGHTS.
 
 One process shows its metrics under /metrics. Of several (``--workers 2``) each has metrics of its own and serves them
 on a port of its own: METRICS_PORTS=9101-9102 names as many ports as there are workers.

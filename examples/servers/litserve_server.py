@@ -1,8 +1,7 @@
-"""Serve the flight delay model with LitServe, and watch it.
+"""Serve the flight delay model with LitServe, and watch it: ``python -m examples.servers.litserve_server``.
 
-``python -m examples.servers.litserve_server`` reads what ``python -m examples.flight_delay.train`` and ``torchvitals baseline
-build`` wrote into .run/flight_delay (examples/flight_delay/README.md), serves predictions under /predict, and shows the
-metrics of all workers under /metrics.
+It reads model.pt and flight_delay-1.0.json, which examples/flight_delay/README.md says how to make, serves predictions
+under /predict, and shows the metrics of all workers under /metrics.
 """
 
 from __future__ import annotations

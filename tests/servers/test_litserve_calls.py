@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import asyncio
 import math
 from dataclasses import dataclass, field
 from typing import Any
 
+import httpx
 import numpy as np
 import pytest
 import torch
@@ -210,6 +212,19 @@ def test_what_a_user_can_mend_stops_the_start(baseline, tmp_path) -> None:
         callback_for(baseline, MonitoringConfig(learn=100))
     with pytest.raises(RuntimeError, match="cannot be read"):
         callback_for(None, MonitoringConfig(baseline=str(tmp_path / "none.json")))
+
+
+@pytest.mark.parametrize(("key", "status"), [(None, 401), ("wrong", 401), ("right", 200)])
+def test_the_page_is_open_to_whom_the_server_is_open_to(key, status, baseline, monkeypatch) -> None:
+    monkeypatch.setattr("litserve.server.LIT_SERVER_API_KEY", "right")
+    server = LitServer(apis.Rows(), accelerator="cpu", callbacks=callback_for(baseline))
+
+    async def scraped() -> httpx.Response:
+        transport = httpx.ASGITransport(server.app)
+        async with httpx.AsyncClient(transport=transport, base_url="http://server") as client:
+            return await client.get("/metrics", headers={"X-API-Key": key} if key else {})
+
+    assert asyncio.run(scraped()).status_code == status
 
 
 STAGED = [("one by one", 6), ("a batch", 8), ("streams", 4)]
