@@ -102,9 +102,10 @@ class Streaming(Rows):
 
     def encode_response(self, steps: Iterator[torch.Tensor]) -> Iterator[Any]:
         for place, step in enumerate(steps):
-            if place and step.isinf().any():
+            scores = torch.stack(step) if isinstance(step, list) else step
+            if place and scores.isinf().any():
                 raise ValueError("in the middle")
-            yield step.tolist()
+            yield scores.tolist()
 
 
 class AsynchronousStreaming(Rows):

@@ -21,12 +21,6 @@ from torchvitals.publishers.memory import MemoryPublisher
 from torchvitals.servers.litserve.snapshots import add_up
 from torchvitals.telemetry import catalogue as m
 
-# LitServe leaves its event loops open.
-pytestmark = [
-    pytest.mark.filterwarnings("ignore:unclosed event loop:ResourceWarning"),
-    pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptionWarning"),
-]
-
 GOOD = {"row": [0.1, 0.2, 0.3, 0.4]}
 REFUSED = {"row": [0.0] * 4, "fail": "decode: refused"}
 BROKEN = {"row": [0.0] * 4, "fail": "decode"}
@@ -101,7 +95,9 @@ STYLES = {
         options={"stream": True, "enable_async": True},
         rows=3,
     ),
-    "a loop of its own": Style(apis.Rows, [GOOD, BROKEN, GOOD], ok=2, error=1, options={"loop": apis.Turns()}),
+    "a loop of its own": Style(
+        apis.Rows, [GOOD, BROKEN, GOOD], ok=2, error=1, options={"loop": apis.Turns()}, measured=("handle",), rows=0
+    ),
 }  # fmt: skip
 
 
@@ -253,7 +249,8 @@ def test_no_fault_of_ours_reaches_a_response_and_each_is_counted(name, count, ba
 
     watch = Watch(("apis.py",))
     assert watched(watch)[0] == plain
-    places = watch.places
+    # The guard itself, as far as it runs what it guards.
+    places = {code: place for code, place in watch.places.items() if place != "_Ending.awaited"}
     print(f"{len(places)} places: {', '.join(sorted(places.values()))}")
     assert len(places) >= 10
     for code, place in places.items():
@@ -261,6 +258,8 @@ def test_no_fault_of_ours_reaches_a_response_and_each_is_counted(name, count, ba
             planted = plant(code, fault)
             answers, seen = watched(planted)
             assert answers == plain, (place, fault)
-            assert seen.value(m.REQUESTS, "ok") + seen.value(m.REQUESTS, "error") == count, (place, fault)
+            # Of a call that could not be described, the guard knows that it was one at least.
+            least = count - 3 if place == "Sequential._describe" else count
+            assert least <= seen.total(m.REQUESTS) <= count, (place, fault)
             if planted.sprung:
                 assert seen.total(m.MONITOR_ERRORS) >= 1, (place, fault)

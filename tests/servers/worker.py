@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import asyncio
 import pickle
 import time
-from contextlib import suppress
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
 from queue import Queue
 from typing import Any
 
+import pytest
 from litserve import LitAPI, LitServer
 from litserve.loops.base import _SENTINEL_VALUE, _StopLoopError
 from litserve.loops.loops import inference_worker
@@ -66,8 +69,26 @@ def serve(api: LitAPI, payloads: list[Any], callback: MonitoringCallback | None 
         requests.put((0, f"r{number}", time.monotonic(), payload))
     answers = Answers(requests, len(payloads))
     # By which the loop of batched streams ends.
-    with suppress(_StopLoopError):
+    with event_loops_closed(), suppress(_StopLoopError):
         inference_worker(api, "cpu", 0, requests, answers, {}, server._callback_runner, False)
     if callback is not None and callback.monitor is not None:
         callback.monitor.stop()
     return answers.sent
+
+
+@contextmanager
+def event_loops_closed() -> Iterator[None]:
+    """Close the event loops that LitServe makes and leaves to the end of its process."""
+    made: list[asyncio.AbstractEventLoop] = []
+    make = asyncio.new_event_loop
+
+    def new_event_loop() -> asyncio.AbstractEventLoop:
+        made.append(make())
+        return made[-1]
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(asyncio, "new_event_loop", new_event_loop)
+        yield
+    for loop in made:
+        loop.run_until_complete(loop.shutdown_default_executor())
+        loop.close()

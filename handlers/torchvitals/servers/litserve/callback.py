@@ -10,11 +10,11 @@ import weakref
 from pathlib import Path
 from typing import Any, Optional
 
-import torch
 from litserve.callbacks import Callback
 
 from ...config import MonitoringConfig
 from ...errors import ConfigurationError
+from ...recording.devices import as_device
 from ...recording.faults import Faults
 from ...telemetry.runtime import Runtime
 from ...training.baseline import Baseline
@@ -93,12 +93,12 @@ class MonitoringCallback(Callback):  # type: ignore[misc]
         if self._folder is None or self.api_path not in (None, lit_api.api_path):
             return
         worker = os.environ.get("LITSERVE_WORKER_ID", "0")
-        device = _device(lit_api.device)
+        device = as_device(_first(lit_api.device))
         faults = Faults()
-        runtime = Runtime(getattr(lit_api, "model", None), device, faults)
+        runtime = Runtime(_model_of(lit_api), device, faults)
         learner = self._learner()
         baseline = learner.known() if learner is not None else self.baseline
-        monitor = self.monitor = Monitor(
+        monitor = Monitor(
             self.config,
             SnapshotPublisher(self._folder, worker),
             baseline=baseline,
@@ -110,14 +110,12 @@ class MonitoringCallback(Callback):  # type: ignore[misc]
         )
         recorder = monitor.recorder
         calls = watch_calls(lit_api.loop, recorder, stream=lit_api.stream, tasks=lit_api.enable_async)
-        instrument(
-            lit_api,
-            row_recorder(recorder, baseline, batched=lit_api.max_batch_size > 1),
-            monitor.clock,
-            runtime,
-        )
+        if calls.staged:
+            rows = row_recorder(recorder, baseline, batched=lit_api.max_batch_size > 1)
+            instrument(lit_api, rows, monitor.clock, runtime)
         calls.watch(lit_api)
         monitor.start()
+        self.monitor = monitor
 
     def _learner(self) -> Optional[BaselineLearner]:
         if self.config.learn is None:
@@ -137,8 +135,13 @@ def _remove(folder: Path, owner: int) -> None:
         shutil.rmtree(folder, ignore_errors=True)
 
 
-def _device(name: Any) -> Optional[torch.device]:
+def _first(devices: Any) -> Any:
+    """Return the device of a worker, which LitServe gives as a list of one or by itself."""
+    return devices[0] if isinstance(devices, (list, tuple)) and devices else devices
+
+
+def _model_of(api: Any) -> Any:
     try:
-        return torch.device(name[0] if isinstance(name, (list, tuple)) else name)
-    except (RuntimeError, TypeError):
+        return getattr(api, "model", None)
+    except Exception:  # a property of the user's
         return None

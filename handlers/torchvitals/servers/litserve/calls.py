@@ -28,7 +28,12 @@ MAX_OPEN_CALLS = 10_000
 
 
 class Calls(Protocol):
-    """The calls of one loop."""
+    """The calls of one loop.
+
+    staged: whether the hooks of a LitAPI that run belong to one call, which is known then.
+    """
+
+    staged: bool
 
     def watch(self, api: Any) -> None:
         """Shadow what tells of a LitAPI's calls, once its stages are measured."""
@@ -79,6 +84,8 @@ def _calls_of(loop: Any, recorder: Recorder, *, stream: bool, tasks: bool) -> Ca
 class Sequential:
     """Calls of a loop that answers what it took before it takes more: one request, or a batch of them."""
 
+    staged = True
+
     def __init__(self, recorder: Recorder, *, stream: bool) -> None:
         self._recorder = recorder
         self._stream = stream
@@ -89,6 +96,8 @@ class Sequential:
         self._requests: list[str] = []
         self._open: set[str] = set()
         self._failed = 0
+        # Whether a call was made of what was taken, or could not be.
+        self._begun = False
         self._call: Optional[Coroutine[Any, Any, None]] = None
 
     def watch(self, api: Any) -> None:
@@ -107,7 +116,13 @@ class Sequential:
 
     def taken(self, uid: str) -> None:
         """Note that the loop took a request off its queue."""
+        if self._call is not None:
+            # The loop goes on, so that all has its answer; a fault of ours kept one from being noted.
+            for answered in self._open:
+                self._taken.pop(answered, None)
+            self._end()
         self._taken[uid] = True
+        self._begun = False
 
     def answered(self, uid: str, *, failed: bool) -> None:
         """Note that a request has its last response; the call ends with the last one of all."""
@@ -116,22 +131,28 @@ class Sequential:
             self._open.discard(uid)
             self._failed += failed
             if not self._open:
-                call, self._call = self._call, None
-                _end(call)
+                self._end()
         elif uid not in self._requests:
             # One that waited too long, or that no call could begin with. A request of the call that has a response
             # already gets another one when a later output cannot be sent; the first is what the client sees.
             add_alone(self._recorder, failed=failed)
 
+    def _end(self) -> None:
+        call, self._call, self._open = self._call, None, set()
+        _end(call)
+
     def _begin(self) -> None:
-        """Begin a call with the requests taken, unless one is under way."""
-        if self._call is None and self._taken:
-            self._requests, self._failed = list(self._taken), 0
-            call, still_open = self._run(self._requests), set(self._requests)
+        """Begin a call with the requests taken, once."""
+        if not self._begun and self._taken:
+            self._begun = True
+            requests, self._requests, self._failed = list(self._taken), [], 0
+            call, still_open = self._run(requests), set(requests)
             call.send(None)
-            self._open, self._call = still_open, call
+            self._requests, self._open, self._call = requests, still_open, call
 
     def _describe(self, call: CallRecord, args: tuple[Any, ...], kwargs: dict[str, Any]) -> None:
+        # Also of a call that could not begin: it counts, and its responses count no more.
+        self._requests = args[0]
         call.requests = len(args[0])
         call.failed = self._failed
         if self._stream:
@@ -140,6 +161,8 @@ class Sequential:
 
 class Concurrent:
     """Calls of a loop that runs a task for each request."""
+
+    staged = True
 
     def __init__(self, recorder: Recorder, *, stream: bool) -> None:
         self._recorder = recorder
@@ -174,6 +197,8 @@ class Overlapping:
     Each request is a call, from when it is taken to its last response.
     """
 
+    staged = False
+
     def __init__(self, recorder: Recorder) -> None:
         self._recorder = recorder
         self._run = recorded(_until_answered, recorder, self._describe)
@@ -207,9 +232,7 @@ class Overlapping:
 
 def add_alone(recorder: Recorder, *, failed: bool) -> None:
     """Count a request that no call was made of; it has no durations."""
-    call = recorder.begin()
-    call.timed = False
-    recorder.finish(call, requests=1, failed=int(failed))
+    recorder.add(CallRecord(0, 0, requests=1, failed=int(failed), timed=False))
 
 
 def without_inner_steps(call: CallRecord) -> None:

@@ -31,7 +31,9 @@ class MetricsPage:
         """Answer a scrape."""
         registry = CollectorRegistry()
         for folder, name, version in self._models:
-            add_up(folder, PrometheusPublisher(model_name=name, model_version=version, registry=registry))
+            publisher = PrometheusPublisher(model_name=name, model_version=version, registry=registry)
+            add_up(folder, publisher)
+            publisher.flush()
         encode, content_type = choose_encoder(request.headers.get("accept", ""))
         return Response(encode(registry), headers={"Content-Type": content_type})
 

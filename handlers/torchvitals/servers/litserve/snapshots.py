@@ -36,15 +36,16 @@ class SnapshotPublisher:
     def increase(self, metric: Metric, labels: Labels, amount: float) -> None:
         """Add to a counter."""
         key = (metric.name, labels)
-        self._series[key] = self._series.get(key, 0.0) + amount
+        self._series[key] = self._series.get(key, 0.0) + float(amount)
 
     def set(self, metric: Metric, labels: Labels, value: float) -> None:
         """Set a gauge."""
-        self._series[metric.name, labels] = value
+        self._series[metric.name, labels] = float(value)
 
     def flush(self) -> None:
         """Write the file. Raises OSError."""
-        series = [(name, labels, value) for (name, labels), value in self._series.items()]
+        # A version of torch is a text of a class of its own, which the encoder does not know.
+        series = [(name, tuple(map(str, labels)), value) for (name, labels), value in self._series.items()]
         self._file.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
         unfinished = self._file.with_suffix(f".{os.getpid()}")
         unfinished.write_bytes(msgspec.msgpack.encode(series))

@@ -71,10 +71,15 @@ async def _advance_async(steps: AsyncIterator[Any]) -> Any:
 
 
 def _stream(method: Function, advance: Function, recorder: RowRecorder, *, copied: bool) -> Function:
+    note = recorder.faults.note
+
     @functools.wraps(method)
     def stream(*args: Any, **kwargs: Any) -> Iterator[Any]:
-        if copied:
-            _copy_inputs(recorder, args)
+        try:
+            if copied:
+                _copy_inputs(recorder, args)
+        except BaseException as fault:
+            note("capture", fault)
         steps = iter(method(*args, **kwargs))
         try:
             while True:
@@ -92,10 +97,15 @@ def _stream(method: Function, advance: Function, recorder: RowRecorder, *, copie
 
 
 def _async_stream(method: Function, advance: Function, recorder: RowRecorder, *, copied: bool) -> Function:
+    note = recorder.faults.note
+
     @functools.wraps(method)
     async def stream(*args: Any, **kwargs: Any) -> AsyncIterator[Any]:
-        if copied:
-            _copy_inputs(recorder, args)
+        try:
+            if copied:
+                _copy_inputs(recorder, args)
+        except BaseException as fault:
+            note("capture", fault)
         steps = method(*args, **kwargs)
         try:
             while True:
@@ -111,9 +121,6 @@ def _async_stream(method: Function, advance: Function, recorder: RowRecorder, *,
 
 
 def _copy_inputs(recorder: RowRecorder, args: tuple[Any, ...]) -> None:
-    try:
-        call = recorder.current.get()
-        if call is not None and args:
-            recorder.inputs(call, args[0])
-    except BaseException as fault:
-        recorder.faults.note("capture", fault)
+    call = recorder.current.get()
+    if call is not None and args:
+        recorder.inputs(call, args[0])
