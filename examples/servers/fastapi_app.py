@@ -54,7 +54,7 @@ def monitored_model() -> MonitoredModel:
     return MonitoredModel(
         network.eval(),
         Baseline.load(FOLDER / "flight_delay-1.0.json"),
-        config=MonitoringConfig(flush_interval=FLUSH_SECONDS),
+        config=MonitoringConfig(window=[500, 1000], flush_interval=FLUSH_SECONDS),
         publisher=PrometheusPublisher(model_name="flight_delay", model_version="1.0", registry=registry),
     )
 

@@ -67,7 +67,7 @@ def main() -> None:
         Baseline.load(options.folder / "flight_delay-1.0.json"),
         model_name="flight_delay",
         model_version="1.0",
-        config=MonitoringConfig(flush_interval=options.flush_interval),
+        config=MonitoringConfig(window=[500, 1000], flush_interval=options.flush_interval),
     )
     api = FlightDelayAPI(options.folder / "model.pt", max_batch_size=8, batch_timeout=0.005)
     server = litserve.LitServer(

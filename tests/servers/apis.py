@@ -24,7 +24,8 @@ class Rows(LitAPI):
         torch.manual_seed(0)
         self.model = torch.nn.Linear(FEATURES, CLASSES).eval()
 
-    def decode_request(self, request: Any) -> torch.Tensor:
+    # LitServe reads a request by its annotation, of which `Any` is none.
+    def decode_request(self, request):
         fail_if(request, "decode")
         return torch.tensor(request["row"], dtype=torch.float32)
 
@@ -34,7 +35,7 @@ class Rows(LitAPI):
         with torch.inference_mode():
             return self.model(rows)
 
-    def encode_response(self, scores: torch.Tensor) -> Any:
+    def encode_response(self, scores):
         if scores.isinf().any():
             return threading.Lock()  # cannot be sent
         return scores.tolist()
