@@ -159,5 +159,5 @@ def _joined(parts: list[Any]) -> Any:
         return [text for part in parts for text in part]
     for kind, join in ((torch.Tensor, torch.cat), (np.ndarray, np.concatenate)):
         if all(isinstance(part, kind) and part.shape[1:] == parts[0].shape[1:] for part in parts):
-            return join(parts)  # type: ignore[operator]
+            return join(parts)
     return None

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import functools
 import inspect
-from collections.abc import AsyncIterator, Callable, Iterator
+from collections.abc import AsyncIterator, Callable, Generator, Iterator
 from types import SimpleNamespace
 from typing import Any
 
@@ -74,7 +74,7 @@ def _stream(method: Function, advance: Function, recorder: RowRecorder, *, copie
     note = recorder.faults.note
 
     @functools.wraps(method)
-    def stream(*args: Any, **kwargs: Any) -> Iterator[Any]:
+    def stream(*args: Any, **kwargs: Any) -> Generator[Any, None, Any]:
         try:
             if copied:
                 _copy_inputs(recorder, args)
