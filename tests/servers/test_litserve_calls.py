@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import math
+import pickle
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -16,7 +17,7 @@ from litserve import LitServer
 from tests.servers import apis
 from tests.servers.worker import callback_for, serve
 from tests.unit.servers.test_injection import FAULTS, Watch, plant
-from torchvitals import Baseline, ConfigurationError, MonitoringConfig
+from torchvitals import Baseline, ConfigurationError, Features, MonitoringConfig
 from torchvitals.publishers.memory import MemoryPublisher
 from torchvitals.servers.litserve.snapshots import add_up
 from torchvitals.telemetry import catalogue as m
@@ -208,6 +209,32 @@ def test_what_a_user_can_mend_stops_the_start(baseline, tmp_path) -> None:
         callback_for(baseline, MonitoringConfig(learn=100))
     with pytest.raises(RuntimeError, match="cannot be read"):
         callback_for(None, MonitoringConfig(baseline=str(tmp_path / "none.json")))
+
+
+def test_a_baseline_is_learned_from_what_is_served(tmp_path, monkeypatch) -> None:
+    monkeypatch.setattr("tempfile.tempdir", str(tmp_path))
+    config = MonitoringConfig(flush_interval=10, learn=100)
+    rng = np.random.default_rng(5)
+    payloads = [{"row": row} for row in rng.normal(size=(120, apis.FEATURES)).tolist()]
+    first, second = callback_for(config=config), callback_for(config=config)
+    serve(apis.Rows(), payloads, first)
+    serve(apis.Rows(), payloads[:10], second)
+    assert published(second).value(m.BASELINE_SAMPLES) == 100
+    assert published(second).value(m.WINDOW_SAMPLES, "1000", "0") == 10
+
+
+def test_a_callback_reaches_a_worker_with_a_baseline_of_any_kind() -> None:
+    rng = np.random.default_rng(5)
+    kinds = {
+        "images": rng.normal(size=(200, 3, 8, 8)),
+        "tokens": rng.integers(1, 50, size=(200, 12)),
+        "texts": ["one or two words"] * 200,
+    }
+    for kind, inputs in kinds.items():
+        built = Baseline.fit(inputs, features=Features(inputs=kind), name=kind)
+        callback = pickle.loads(pickle.dumps(callback_for(built)))
+        assert callback.baseline == built
+        assert callback.baseline.input_kind == kind
 
 
 @pytest.mark.parametrize(("key", "status"), [(None, 401), ("wrong", 401), ("right", 200)])

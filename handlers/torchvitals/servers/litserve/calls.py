@@ -19,6 +19,7 @@ from ...errors import ConfigurationError
 from ...recording.call import CallRecord
 from ...recording.guard import recorded
 from ...recording.recorder import Recorder, is_out_of_memory
+from .stages import keep_signature
 
 PUT_RESPONSE = ("transport", "response_queue_id", "uid", "response_data", "status", "response_type")
 PUT_ERROR = ("transport", "response_queue_id", "uid", "error", "response_type")
@@ -112,6 +113,7 @@ class Sequential:
                 note("begin", fault)
             return decode_request(*args, **kwargs)
 
+        keep_signature(decode, decode_request)
         api.decode_request = decode
 
     def taken(self, uid: str) -> None:

@@ -11,7 +11,7 @@ import torch
 from ...baseline.schema import BaselineData
 from ...featurizers import Featurizer
 from ...recording.call import CallRecord
-from ...recording.capture import MAX_ROW_VALUES
+from ...recording.capture import MAX_ROW_VALUES, SCORES
 from ...recording.recorder import Recorder
 
 AsBatch = Callable[[Any], Any]
@@ -117,10 +117,11 @@ class Rows:
         return value.reshape(1, -1) if value.ndim < 2 else value
 
     def _of_object(self, value: Mapping[Any, Any]) -> Any:
-        """Return the values of the baseline's columns; else what the first value holds, if that is no bare number."""
+        """Return the values of the baseline's columns; else what the scores or the first value hold, no bare number."""
         if self._columns and all(name in value for name in self._columns):
             return _numbers([[value[name] for name in self._columns]])
-        first = next(iter(value.values()), None)
+        named = next((name for name in SCORES if name in value), None)
+        first = next(iter(value.values()), None) if named is None else value[named]
         return None if first is None or isinstance(first, Number) else self.of_request(first)
 
     def _of_list(self, value: Sequence[Any]) -> Any:

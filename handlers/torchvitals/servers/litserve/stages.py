@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import functools
 import inspect
 from collections.abc import AsyncIterator, Callable, Generator, Iterator
@@ -9,7 +10,6 @@ from types import SimpleNamespace
 from typing import Any
 
 from ...recording.clocks import StageClock
-from ...recording.recorder import Recorder
 from ...recording.stages import instrument_stages
 from ...telemetry.runtime import Runtime
 from .rows import RowRecorder, Uncopied
@@ -22,25 +22,37 @@ def instrument(api: Any, recorder: RowRecorder, clock: StageClock, runtime: Runt
 
     Streams are timed step by step. Of their outputs nothing is copied: a part of an answer is no row.
     """
-    _shadow(api, recorder, clock, preprocess="decode_request")
-    _shadow(api, recorder, clock, preprocess="batch")
+    instrument_stages(_Stages(api, preprocess="decode_request"), recorder, clock)
+    instrument_stages(_Stages(api, preprocess="batch"), recorder, clock)
     if api.stream:
         _shadow_stream(api, recorder, clock)
         return
-    stages = _shadow(api, recorder, clock, inference="predict", postprocess="encode_response")
-    _shadow(api, recorder, clock, postprocess="unbatch")
+    stages = _Stages(api, inference="predict", postprocess="encode_response")
+    instrument_stages(stages, recorder, clock)
+    instrument_stages(_Stages(api, postprocess="unbatch"), recorder, clock)
     if not inspect.iscoroutinefunction(api.predict):
         runtime.watch(stages)
-        api.predict = stages.inference
 
 
-def _shadow(api: Any, recorder: Recorder, clock: StageClock, **names: str) -> SimpleNamespace:
-    """Measure methods of a LitAPI, each as the stage that it is named by."""
-    stages = SimpleNamespace(**{stage: getattr(api, name) for stage, name in names.items()})
-    instrument_stages(stages, recorder, clock)
-    for stage, name in names.items():
-        setattr(api, name, getattr(stages, stage))
-    return stages
+class _Stages(SimpleNamespace):
+    """Hooks of a LitAPI under the names of the stages that they are; what is set here is set there."""
+
+    def __init__(self, api: Any, **names: str) -> None:
+        vars(self).update(
+            {stage: getattr(api, name) for stage, name in names.items()}, _api=api, _names=names
+        )
+
+    def __setattr__(self, stage: str, function: Function) -> None:
+        keep_signature(function, getattr(self, stage))
+        vars(self)[stage] = function
+        setattr(self._api, self._names[stage], function)
+
+
+def keep_signature(shadow: Function, method: Function) -> None:
+    """Let a shadow know its signature: LitServe asks each hook for it at each request (litserve: loops/base.py)."""
+    # One that cannot be told is LitServe's to ask for.
+    with contextlib.suppress(TypeError, ValueError):
+        vars(shadow)["__signature__"] = inspect.signature(method)
 
 
 def _shadow_stream(api: Any, recorder: RowRecorder, clock: StageClock) -> None:
@@ -59,7 +71,9 @@ def _shadow_stream(api: Any, recorder: RowRecorder, clock: StageClock) -> None:
             continue
         steps = SimpleNamespace(**{stage: advance})
         instrument_stages(steps, Uncopied(recorder), its_clock)
-        setattr(api, name, wrap(method, getattr(steps, stage), recorder, copied=stage == "inference"))
+        stream = wrap(method, getattr(steps, stage), recorder, copied=stage == "inference")
+        keep_signature(stream, method)
+        setattr(api, name, stream)
 
 
 def _advance(steps: Iterator[Any]) -> Any:
