@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import json
 import os
 import signal
@@ -16,7 +17,7 @@ import pytest
 
 from examples.flight_delay.replay import bodies
 from stack import programs
-from stack.ports import Ports, url
+from stack.ports import Ports, is_free, url
 from stack.waiting import PATIENCE_SECONDS, answers, eventually
 from tests.servers.live import prometheus, query, server
 from tests.servers.scraping import counted, scrape, total
@@ -58,6 +59,11 @@ class Served:
         )
 
 
+def two_neighbours():
+    """Return the first of two free ports, one after the other."""
+    return next(port for port in itertools.count(Ports.free().grafana) if is_free(port) and is_free(port + 1))
+
+
 @pytest.fixture(scope="module")
 def live(flights, tmp_path_factory):
     """All three servers, started one beside the other."""
@@ -65,8 +71,7 @@ def live(flights, tmp_path_factory):
     ports = list(vars(Ports.free()).values())
     app = ["-m", "uvicorn", "examples.servers.fastapi_app:app", "--host", "127.0.0.1"]
     settings = {"FLIGHTS": str(flights.folder), "FLUSH_SECONDS": "0.5"}
-    # Neighbours, for a range.
-    first = next(port for port in range(ports[3], 32_000) if not answers(url(port)))
+    first = two_neighbours()
     programs_of = {
         LITSERVE: (
             [
@@ -202,6 +207,26 @@ def test_the_rules_judge_all_of_them(live, flights, prometheus_address):
     fresh = found("sum by (job) (model:model_monitor:fresh_workers)")
     assert fresh == {name: served.workers for name, served in live.items()}
     assert found("count by (job) (up == 0)") == {}
+
+
+def test_gunicorn_may_load_the_application_before_it_forks(flights, tmp_path):
+    port, first = Ports.free().inference, two_neighbours()
+    pages = [f"{url(one)}/metrics" for one in (first, first + 1)]
+    served = Served(url(port), tuple(pages), 2)
+    words = ["-m", "gunicorn", "-k", "asgi", "-w", "2", "--preload", "--bind", f"127.0.0.1:{port}"]
+    with server(
+        [*words, "examples.servers.fastapi_app:app"],
+        health=f"{url(port)}/metrics",
+        log=tmp_path / "log",
+        FLIGHTS=str(flights.folder),
+        FLUSH_SECONDS="0.5",
+        METRICS_PORTS=f"{first}-{first + 1}",
+    ):
+        eventually(lambda: all(map(answers, pages)), f"{pages} to answer")
+        served.send(flights.frame("heldout"), 50)
+        series = counted(50, *pages)
+    assert total(series, m.REQUESTS.name, outcome="ok") == 50
+    assert total(series, m.MONITOR_ERRORS.name) == 0
 
 
 @pytest.fixture(scope="module")
