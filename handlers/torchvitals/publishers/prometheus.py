@@ -52,22 +52,27 @@ class PrometheusPublisher(Collector):
     ) -> None:
         self._exposition = _Exposition() if registry is None else _exposition_of(registry)
         self._common = (_shown(model_name), _shown(model_version))
+        # A publisher may be that of several monitors, each with a thread.
+        self._lock = threading.Lock()
         self._amounts: dict[Metric, Series] = {}
         self._values: dict[Metric, Series] = {}
 
     def increase(self, metric: Metric, labels: Labels, amount: float) -> None:
         """Add to a counter."""
-        series = self._amounts.setdefault(metric, {})
-        series[labels] = series.get(labels, 0.0) + amount
+        with self._lock:
+            series = self._amounts.setdefault(metric, {})
+            series[labels] = series.get(labels, 0.0) + amount
 
     def set(self, metric: Metric, labels: Labels, value: float) -> None:
         """Set a gauge."""
-        self._values.setdefault(metric, {})[labels] = value
+        with self._lock:
+            self._values.setdefault(metric, {})[labels] = value
 
     def flush(self) -> None:
         """Let scrapes see what came since the last flush, all of it at once."""
-        amounts, self._amounts = self._amounts, {}
-        values, self._values = self._values, {}
+        with self._lock:
+            amounts, self._amounts = self._amounts, {}
+            values, self._values = self._values, {}
         self._exposition.add(self._common, amounts, values)
 
     def enter(self) -> str:
@@ -81,6 +86,7 @@ class PrometheusPublisher(Collector):
 
     def forked(self) -> None:
         """Begin anew in a forked process: what was counted so far was its parent's."""
+        self._lock = threading.Lock()
         self._amounts, self._values = {}, {}
         self._exposition.forget()
 

@@ -162,17 +162,29 @@ def outcome(make, written, kind, updates):
     return raised, shown(found), [line for line in (*found.lost, *found.others) if "object at" not in line]
 
 
+@pytest.fixture(scope="module")
+def few_metrics(tmp_path_factory):
+    """TorchServe's own alone, which are read at once."""
+    path = tmp_path_factory.mktemp("few") / "metrics.yaml"
+    row = "{name: HandlerTime, unit: ms, dimensions: [ModelName, Level]}"
+    path.write_text(f"model_metrics:\n  gauge:\n    - {row}\n")
+    return path
+
+
 @pytest.fixture
-def both(new_cache, written):
+def both(new_cache, few_metrics, written):
     """The same updates through TorchServe alone and held back."""
 
     def compare(kind, updates):
+        def alone():
+            return new_cache(few_metrics)
+
         def held():
-            metrics = CoalescingMetrics(new_cache(), Faults())
+            metrics = CoalescingMetrics(alone(), Faults())
             metrics.begin()
             return metrics
 
-        plain = outcome(new_cache, written, kind, updates)
+        plain = outcome(alone, written, kind, updates)
         return plain, outcome(held, written, kind, updates)
 
     return compare
@@ -215,15 +227,6 @@ def test_labels_that_can_be_gone_through_once_are_refused_untouched(both):
     plain, held = both(COUNTER, [(1, lambda: iter(["in"])), (2, lambda: (name for name in ["in"]))])
     assert plain[0]
     assert held == plain
-
-
-@pytest.fixture(scope="module")
-def few_metrics(tmp_path_factory):
-    """TorchServe's own alone, which are read at once."""
-    path = tmp_path_factory.mktemp("few") / "metrics.yaml"
-    row = "{name: HandlerTime, unit: ms, dimensions: [ModelName, Level]}"
-    path.write_text(f"model_metrics:\n  gauge:\n    - {row}\n")
-    return path
 
 
 STEPS = st.lists(

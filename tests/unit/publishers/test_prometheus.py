@@ -153,6 +153,27 @@ def test_scrapes_while_many_publish_are_consistent_and_lose_nothing(registry):
         assert registry.get_sample_value("model_predictions_total", labels) == publishers
 
 
+def test_one_publisher_of_several_monitors_loses_nothing(registry):
+    publisher, times = publisher_of(registry), 2000
+
+    def publish(worker):
+        for _ in range(times):
+            publisher.increase(m.REQUESTS, ("ok",), 1)
+            publisher.set(m.INFLIGHT, (worker,), 1)
+            publisher.flush()
+
+    workers = [publisher.enter() for _ in range(4)]
+    threads = [threading.Thread(target=publish, args=(worker,)) for worker in workers]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert workers == ["0", "1", "2", "3"]
+    ok = {"model_name": "net", "model_version": "1.0", "outcome": "ok"}
+    assert registry.get_sample_value("model_requests_total", ok) == 4 * times
+    assert all(samples(registry, worker=worker) for worker in workers)
+
+
 def test_a_closed_worker_has_no_gauges_and_its_counters_go_on(registry):
     first = publisher_of(registry)
     publish_all(first, first.enter())

@@ -195,6 +195,16 @@ def test_two_that_are_open_under_one_name_are_two_workers(model, baseline):
     assert not exposed(registry, worker="1")
 
 
+@pytest.fixture
+def quick_collections():
+    """Leave what was there before out of collections, which go through all of PyTorch otherwise."""
+    gc.collect()
+    gc.freeze()
+    yield
+    gc.unfreeze()
+
+
+@pytest.mark.usefixtures("quick_collections")
 def test_a_cell_that_runs_again_and_again_leaves_no_thread_and_no_memory(model, baseline):
     registry = CollectorRegistry()
     threads, kept = len(flush_threads()), []
