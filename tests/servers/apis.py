@@ -124,6 +124,24 @@ class AsynchronousStreaming(Rows):
             yield {"score": step}
 
 
+class Chat(Rows):
+    """A stream of words by OpenAI's specification, which decodes and encodes."""
+
+    decode_request, encode_response = LitAPI.decode_request, LitAPI.encode_response
+
+    def predict(self, request: Any) -> Iterator[dict[str, str]]:
+        for word in request.messages[0].content.split():
+            if word == "break":
+                raise ValueError("in the middle")
+            yield {"role": "assistant", "content": word}
+
+
+class AsynchronousChat(Chat):
+    async def predict(self, request: Any) -> AsyncIterator[dict[str, str]]:
+        for step in super().predict(request):
+            yield step
+
+
 class Turns(LitLoop):
     """A loop of somebody's own, which takes all requests before it answers the first."""
 

@@ -12,7 +12,8 @@ import httpx
 import numpy as np
 import pytest
 import torch
-from litserve import LitServer
+from litserve import LitServer, OpenAISpec
+from litserve.specs.openai import ChatCompletionRequest, ChatMessage
 
 from tests.servers import apis
 from tests.servers.worker import callback_for, serve
@@ -35,7 +36,7 @@ class Style:
     """A kind of LitAPI, what it is sent, and what is to be counted of that."""
 
     api: type[apis.Rows]
-    payloads: list[dict[str, Any]]
+    payloads: list[Any]
     ok: int
     error: int = 0
     calls: int | None = None  # where they are fewer than requests
@@ -43,6 +44,14 @@ class Style:
     measured: tuple[str, ...] = ("preprocess", "inference", "postprocess", "handle")
     rows: int | None = None  # inputs that are compared, where they are not all that succeeded
     out_of_memory: int = 0
+
+
+def said(text: str) -> ChatCompletionRequest:
+    return ChatCompletionRequest(model="m", messages=[ChatMessage(role="user", content=text)])
+
+
+def chat() -> dict[str, Any]:
+    return {"spec": OpenAISpec(), "stream": True}
 
 
 BATCH = {"max_batch_size": 4, "batch_timeout": 5.0}
@@ -96,6 +105,18 @@ STYLES = {
         options={"stream": True, "enable_async": True},
         rows=3,
     ),
+    "a chat": Style(
+        apis.Chat, [said("one two"), said("three break"), said("four")], ok=2, error=1, options=chat(), rows=0
+    ),
+    "an asynchronous chat": Style(
+        apis.AsynchronousChat,
+        [said("one two"), said("three break"), said("four")],
+        ok=2,
+        error=1,
+        options={"enable_async": True, **chat()},
+        measured=("inference", "handle"),
+        rows=0,
+    ),
     "a loop of its own": Style(
         apis.Rows, [GOOD, BROKEN, GOOD], ok=2, error=1, options={"loop": apis.Turns()}, measured=("handle",), rows=0
     ),
@@ -117,6 +138,7 @@ def published(callback: Any) -> MemoryPublisher:
 
 
 @pytest.mark.filterwarnings("ignore:.*should be an async function.*:UserWarning")
+@pytest.mark.filterwarnings("ignore:The `dict` method is deprecated:DeprecationWarning")
 @pytest.mark.parametrize("name", STYLES)
 def test_responses_are_the_same_and_each_request_counts_once(name: str, baseline: Baseline) -> None:
     style = STYLES[name]
@@ -139,6 +161,7 @@ def test_responses_are_the_same_and_each_request_counts_once(name: str, baseline
     assert seen.value(m.WINDOW_SAMPLES, "1000", "0") + wide(seen) == rows
     assert seen.value(m.OUT_OF_MEMORY, "cpu") == style.out_of_memory
     assert seen.total(m.MONITOR_ERRORS) == 0
+    assert not callback.monitor.recorder.running
 
 
 def wide(seen: MemoryPublisher) -> float:
