@@ -1,0 +1,261 @@
+"""One TorchServe for all styles, and one served side of a style."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterable
+from pathlib import Path
+from typing import Any
+
+import httpx
+import psutil
+from prometheus_client.parser import text_string_to_metric_families
+
+from stack import Stack
+from stack.ports import HOST
+from stack.programs import ROOT
+from stack.waiting import PATIENCE_SECONDS, eventually
+from torchvitals.telemetry import catalogue as m
+
+from . import rpc
+from .packing import MONITORED, pack
+from .style import FOLDER, Reply, Style
+
+# Of the request itself, or of the moment.
+VOLATILE = {"x-request-id", "date"}
+# How long a style that does not hold yet may keep the others waiting.
+SHORT_PATIENCE_SECONDS = 20.0
+Labels = frozenset[tuple[str, str]]
+Page = dict[tuple[str, Labels], float]
+
+
+class Server:
+    """TorchServe alone, with a model store that styles are packed into."""
+
+    def __init__(self, folder: Path) -> None:
+        self.store = folder / "store"
+        self.store.mkdir()
+        site = FOLDER / "standins" / "site"
+        self.stack = Stack(
+            folder / "run",
+            model_store=self.store,
+            models={},
+            alone=True,
+            settings={
+                "workflow_store": str(self.store),
+                "model_metrics_auto_detect": "true",
+                "default_response_timeout": "300",
+                "max_response_size": "20000000",
+            },
+            environment={
+                "PYTHONPATH": os.pathsep.join([str(site), str(ROOT / "handlers")]),
+                "PATH": os.pathsep.join([str(ROOT / ".venv" / "bin"), os.environ["PATH"]]),
+            },
+        )
+        self.http = httpx.Client(
+            trust_env=False, timeout=PATIENCE_SECONDS, limits=httpx.Limits(max_connections=None)
+        )
+
+    def __enter__(self) -> Server:
+        self.stack.__enter__()
+        try:
+            self.stack.wait_ready(PATIENCE_SECONDS)
+        except BaseException:
+            self.__exit__(None, None, None)
+            raise
+        return self
+
+    def __exit__(self, *exception: Any) -> None:
+        self.http.close()
+        self.stack.stop()
+
+    def page(self, *metrics: str) -> str:
+        """Return the metrics page, or of it the lines of some metrics."""
+        params = [("name[]", name) for name in metrics]
+        return self.http.get(f"{self.stack.metrics_url}/metrics", params=params).raise_for_status().text
+
+    def series(self, name: str, *metrics: str) -> Page:
+        """Return the series of one served model, by metric and labels."""
+        mark = f'"{name}"'
+        lines = [
+            line for line in self.page(*metrics).splitlines() if mark in line and not line.startswith("#")
+        ]
+        return {
+            (sample.name, frozenset(sample.labels.items())): sample.value
+            for family in text_string_to_metric_families("\n".join(lines) + "\n")
+            for sample in family.samples
+        }
+
+
+class Model:
+    """One side of a style, served.
+
+    Names in paths: `{name}` is what it is served under.
+    """
+
+    def __init__(self, server: Server, style: Style, side: str) -> None:
+        self.server = server
+        self.style = style
+        self.side = side
+        self.name = f"{style.name}{side}"
+        self.archives = [pack(style, side, server.store, version=version) for version in style.versions]
+        self.patience = SHORT_PATIENCE_SECONDS if style.lacks else PATIENCE_SECONDS
+        self._registered: list[str] = []
+
+    @property
+    def monitored(self) -> bool:
+        """Whether it is the side that is watched."""
+        return self.side == MONITORED
+
+    def register(self) -> None:
+        """Serve it, as the style says; return once its workers are ready."""
+        if self.style.setup is not None:
+            self.style.setup(self)
+            return
+        for archive in self.archives:
+            self.serve(archive, self.name)
+
+    def serve(self, archive: str, name: str) -> None:
+        """Register an archive under a name, with the workers of its own model-config.yaml."""
+        params = {"url": archive, "model_name": name, "synchronous": "true"}
+        if self.style.envelope is not None:
+            params["envelope"] = self.style.envelope
+        self._registered.append(f"/models/{name}")
+        self.manage("POST", "/models", **params)
+
+    def registered(self, path: str) -> None:
+        """Remember what is to be unregistered."""
+        self._registered.append(path)
+
+    def unregister(self) -> None:
+        """End its workers."""
+        for path in dict.fromkeys(self._registered):
+            versions = self.style.versions if len(self.style.versions) > 1 else ("",)
+            # The default version is the first that was registered, and goes last.
+            for version in reversed(versions):
+                address = f"{self.server.stack.management_url}{path}{'/' if version else ''}{version}"
+                self.server.http.delete(address)
+
+    def manage(self, method: str, path: str, **params: str) -> httpx.Response:
+        """Call the management API; raise where it refuses."""
+        address = f"{self.server.stack.management_url}{path.format(name=self.name)}"
+        answer = self.server.http.request(method, address, params=params, timeout=PATIENCE_SECONDS)
+        if answer.is_error:
+            raise RuntimeError(f"{method} {path} {params}: {answer.status_code} {answer.text}")
+        return answer
+
+    def request(
+        self,
+        method: str,
+        path: str,
+        *,
+        content: bytes | None = None,
+        headers: dict[str, str] | None = None,
+        files: Any = None,
+        data: Any = None,
+    ) -> Reply:
+        """Send a request to the inference API; return the reply."""
+        answer = self.server.http.request(
+            method,
+            f"{self.server.stack.inference_url}{path.format(name=self.name)}",
+            content=content,
+            headers=headers,
+            files=files,
+            data=data,
+            timeout=self.patience,
+        )
+        kept = sorted((key, value) for key, value in answer.headers.items() if key not in VOLATILE)
+        return Reply(answer.status_code, answer.content, tuple(kept))
+
+    def post(
+        self, body: bytes, *, path: str = "/predictions/{name}", headers: dict[str, str] | None = None
+    ) -> Reply:
+        """Post a body."""
+        return self.request("POST", path, content=body, headers=headers)
+
+    def call(self, body: bytes, *, streamed: bool = False) -> list[Reply]:
+        """Send a request over gRPC; return what came, message by message."""
+        address = f"{HOST}:{self.server.stack.ports.grpc_inference}"
+        return rpc.predict(address, self.name, body, streamed=streamed, seconds=self.patience)
+
+    def workers(self, name: str | None = None) -> list[dict[str, Any]]:
+        """Return what TorchServe says of its workers."""
+        described = self.manage("GET", f"/models/{name or self.name}/all").json()
+        return [worker for version in described for worker in version["workers"]]
+
+    def scale(self, workers: int) -> None:
+        """Ask for so many workers, and wait until they are ready."""
+        size = str(workers)
+        self.manage("PUT", "/models/{name}", min_worker=size, max_worker=size, synchronous="true")
+        eventually(
+            lambda: [worker["status"] for worker in self.workers()] == ["READY"] * workers,
+            lambda: f"{workers} workers of {self.name}; {self.workers()}",
+            seconds=self.patience,
+        )
+
+    def kill_worker(self) -> None:
+        """Kill its one worker, and wait for the next."""
+        (first,) = self.workers()
+        psutil.Process(first["pid"]).kill()
+        self.wait_for_another(first["pid"])
+
+    def wait_for_another(self, pid: int) -> None:
+        """Wait until its one worker is another process, and ready."""
+
+        def again() -> bool:
+            workers = self.workers()
+            return [(w["status"], w["pid"] != pid) for w in workers] == [("READY", True)]
+
+        eventually(again, lambda: f"another worker of {self.name}; {self.workers()}", seconds=self.patience)
+
+    def flushed(self, workers: int = 1, suffix: str = "") -> Page:
+        """Return the series of a monitored model once each worker has flushed twice: the second flush began after now.
+
+        Raises TimeoutError.
+        """
+        if not self.monitored:
+            return {}
+        name = served_name(self.name, suffix)[0]
+        seen: dict[Labels, set[float]] = {}
+
+        def twice() -> bool:
+            for (metric, labels), value in self.server.series(name, m.WINDOW_EVALUATED.name).items():
+                if metric == m.WINDOW_EVALUATED.name:
+                    seen.setdefault(labels, set()).add(value)
+            # The first of the times is that of a flush before this was called.
+            return sum(len(times) > 2 for times in seen.values()) >= workers
+
+        eventually(
+            twice,
+            lambda: f"two flushes of {workers} workers of {name}; seen: {seen or 'none'}",
+            seconds=self.patience,
+            poll_seconds=0.15,
+        )
+        return self.server.series(name)
+
+
+def served_name(name: str, suffix: str) -> tuple[str, str | None]:
+    """Return the name and the version that a style's suffix stands for."""
+    extension, _, version = suffix.partition("@")
+    return f"{name}{extension}", version or None
+
+
+def total(page: Page, metric: str, version: str | None = None, **labels: str) -> float:
+    """Return the sum of a metric's series that carry these labels."""
+    wanted = set(labels.items()) | ({("model_version", version)} if version else set())
+    return sum(value for (found, own), value in page.items() if found == metric and wanted <= own)
+
+
+def by_label(
+    page: Page, metric: str, label: str, version: str | None = None, **labels: str
+) -> dict[str, float]:
+    """Return the sums of a metric's series by the value of a label, without those that are 0."""
+    values = {dict(own)[label] for name, own in page if name == metric and label in dict(own)}
+    sums = {value: total(page, metric, version, **{**labels, label: value}) for value in values}
+    return {value: amount for value, amount in sums.items() if amount}
+
+
+def names_of(page: Page, metrics: Iterable[str]) -> set[str]:
+    """Return the names of models on series of these metrics."""
+    wanted = set(metrics)
+    return {dict(labels).get("model_name", "") for metric, labels in page if metric in wanted}

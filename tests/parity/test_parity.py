@@ -1,0 +1,60 @@
+"""Every style is served plain and monitored by one TorchServe: the same replies, and every request counted."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from concurrent.futures import Future, ThreadPoolExecutor
+from pathlib import Path
+
+import pytest
+
+from . import judging
+from .judging import Outcome
+from .packing import write_baselines
+from .serving import Server
+from .style import Style
+from .styles import STYLES
+from .table import PROPERTY
+
+pytestmark = pytest.mark.server
+# Styles that are served at a time, each with two workers or more.
+AT_A_TIME = 4
+
+
+@pytest.fixture(scope="module")
+def outcomes(
+    request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory
+) -> Iterator[dict[str, Future[Outcome]]]:
+    """What comes of each style that is tested, by name; while one is looked at, the next are served."""
+    wanted = {item.callspec.params.get("name") for item in request.session.items if hasattr(item, "callspec")}
+    styles = [style for style in STYLES if style.name in wanted]
+    folder = Path(tmp_path_factory.mktemp("parity"))
+    server = Server(folder)
+    write_baselines(styles, server.store)
+    with server, ThreadPoolExecutor(AT_A_TIME) as threads:
+        futures = {style.name: threads.submit(judging.serve, server, style) for style in styles}
+        try:
+            yield futures
+        finally:
+            threads.shutdown(cancel_futures=True)
+
+
+def parameter(style: Style) -> object:
+    """Return a style as a parameter; one that does not hold yet must fail, and says why it does."""
+    marks = [pytest.mark.xfail(reason=style.lacks, strict=True)] if style.lacks else []
+    return pytest.param(style.name, id=style.name, marks=marks)
+
+
+@pytest.mark.parametrize("name", map(parameter, STYLES))
+def test_a_style_is_served_the_same_and_counted(
+    name: str, outcomes: dict[str, Future[Outcome]], request: pytest.FixtureRequest
+) -> None:
+    outcome = outcomes[name].result()
+    request.node.user_properties.append((PROPERTY, outcome.row()))
+    assert not outcome.problems, "\n".join(outcome.problems)
+
+
+def test_names_are_unique() -> None:
+    names = [style.name for style in STYLES]
+    assert len(set(names)) == len(names)
+    assert len(names) >= 40
