@@ -222,7 +222,7 @@ class Stack:
             raise StackError(crash)
 
     def wait_ready(self, timeout_seconds: float = 120) -> None:
-        """Wait until every part answers, every model has its workers, and Prometheus, if it runs, has scraped TorchServe.
+        """Wait until every part answers, every model has its workers, and a Prometheus has scraped TorchServe.
 
         Raises StackError when a part ends, or when the time is over, with what is missing.
         """

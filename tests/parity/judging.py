@@ -118,14 +118,17 @@ def _judge(page: Page, seen: Seen, replies: list[Reply], suffix: str, outcome: O
 
     expect("requests answered", count(m.REQUESTS, outcome="ok"), answered)
     expect("requests that failed", count(m.REQUESTS, outcome="error"), seen.errors)
-    expect("sum of the batches' sizes", count(m.BATCH_SIZE.sum), answered + seen.errors)
+    expect("sum of the batches' sizes", count(m.BATCH_SIZE.sum), seen.steps or answered + seen.errors)
     calls = count(m.BATCH_SIZE.count)
     if not outcome.style.batched:
         expect("calls", calls, answered + seen.errors)
-    compilations = len(page) and count(m.COMPILATIONS) > 0
+    compilations = count(m.COMPILATIONS) > 0
     timed = count(m.STAGE_DURATION.count, stage="handle", clock="host")
     if not compilations:
-        expect("calls that are timed", timed, calls)
+        expect("calls that are timed", timed, calls - seen.untimed)
+    if seen.steps:
+        for metric in (m.FIRST_STEP_DURATION, m.LAST_STEP_DURATION):
+            expect(metric.name, count(metric.count), answered)
     stages = by_label(page, m.STAGE_DURATION.count.name, "stage", version, clock="host")
     stages.pop("handle", None)
     wanted = seen.stages if isinstance(seen.stages, Mapping) else dict.fromkeys(seen.stages, timed)
@@ -133,8 +136,10 @@ def _judge(page: Page, seen: Seen, replies: list[Reply], suffix: str, outcome: O
     inputs, outputs = (_rows(page, source, version) for source in ("input", "output"))
     if outcome.style.baseline is not None:
         expect("rows of inputs", inputs, [answered if seen.inputs is None else seen.inputs])
-        expect("rows of outputs", outputs, [answered if seen.outputs is None else seen.outputs])
-    unseen = by_label(page, UNSEEN, "reason", version)
+        wanted_outputs = answered if seen.outputs is None else seen.outputs
+        expect("rows of outputs", outputs, [wanted_outputs])
+        expect("predictions of classes", count(m.PREDICTIONS), wanted_outputs)
+    unseen = by_label(page, m.MONITOR_UNSEEN.name, "reason", version)
     expect("unseen", {k: int(v) for k, v in unseen.items()}, dict(seen.unseen))
     dropped = by_label(page, m.MONITOR_DROPPED.name, "reason", version)
     expect("dropped", {k: int(v) for k, v in dropped.items()}, dict(seen.dropped))
@@ -147,10 +152,6 @@ def _judge(page: Page, seen: Seen, replies: list[Reply], suffix: str, outcome: O
     outcome.inputs += sum(inputs)
     outcome.outputs += sum(outputs)
     outcome.unseen = " ".join(f"{reason} {int(number)}" for reason, number in sorted(unseen.items()))
-
-
-# As telemetry/catalogue.py calls it.
-UNSEEN = "model_monitor_unseen_total"
 
 
 def _rows(page: Page, source: str, version: str | None) -> list[int]:

@@ -73,8 +73,8 @@ class Seen:
     requests: how many were sent to it; all by default. errors: those of them that users saw fail. lost: those that no
     handler answered: they never reached one, or their worker was gone before it could say. stages: those that are timed
     in every call, or how often. inputs, outputs: rows that are compared with the baseline; one for each request that
-    was answered by default. unseen, dropped: by reason. calls: of the handler; one a request by default, None for
-    however many batches there were.
+    was answered by default. unseen, dropped: by reason. untimed: calls that no handler was reached by. steps: of
+    continuous batching, those that its requests took together; 0 elsewhere. workers: that say that they live.
     """
 
     requests: int | None = None
@@ -86,6 +86,8 @@ class Seen:
     unseen: Mapping[str, int] = field(default_factory=dict)
     dropped: Mapping[str, int] = field(default_factory=dict)
     out_of_memory: int = 0
+    untimed: int = 0
+    steps: int = 0
     workers: int = 1
 
 

@@ -115,6 +115,13 @@ class Handler(Numbers):
         envelope="json",
         sees=Seen(errors=1, inputs=6, outputs=5, stages={"preprocess": 2, "inference": 2, "postprocess": 1}),
     ),
+    Style(
+        "json-envelope-refusing",
+        own(ROW_ITSELF),
+        several(each({"instances": ROWS[:2]}), each({"rows": ROWS[:2]})),
+        envelope="json",
+        sees=Seen(errors=1, untimed=1, inputs=2, outputs=2),
+    ),
     Style("body-envelope", own(ROW_ITSELF), each(*ROWS), envelope="body"),
     Style(
         "kserve-envelope",
@@ -166,6 +173,7 @@ class Handler(Numbers):
         together(*({"prompt": prompt, "steps": steps} for prompt, steps in (("a", 3), ("b", 5), ("c", 1)))),
         config={"batchSize": 4, "maxBatchDelay": 500, "continuousBatching": True},
         batched=True,
+        sees=Seen(steps=9),
         model=None,
         baseline=None,
     ),

@@ -39,7 +39,9 @@ def handle(data, context):
 """,
         ),
         each(*ROWS),
-        sees=Seen(stages=(), inputs=0, outputs=0, unseen={"stage": len(ROWS)}),
+        sees=Seen(
+            stages=(), inputs=0, outputs=0, unseen=dict.fromkeys(("stage", "inputs", "outputs"), len(ROWS))
+        ),
         model=None,
     ),
     Style(

@@ -103,7 +103,9 @@ class Handler(Numbers):
         return [sum(self.row(request)) for request in data]
 """),
         each(*ROWS),
-        sees=Seen(stages=(), inputs=0, outputs=0, unseen={"stage": len(ROWS)}),
+        sees=Seen(
+            stages=(), inputs=0, outputs=0, unseen=dict.fromkeys(("stage", "inputs", "outputs"), len(ROWS))
+        ),
     ),
     Style(
         "inference-with-two-models",
