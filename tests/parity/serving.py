@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
@@ -215,12 +214,12 @@ class Model:
         """
         if not self.monitored:
             return {}
-        name = served_name(self.name, suffix)[0]
+        name, version = served_name(self.name, suffix)
         seen: dict[Labels, set[float]] = {}
 
         def twice() -> bool:
             for (metric, labels), value in self.server.series(name, m.WINDOW_EVALUATED.name).items():
-                if metric == m.WINDOW_EVALUATED.name:
+                if metric == m.WINDOW_EVALUATED.name and _of_version(labels, version):
                     seen.setdefault(labels, set()).add(value)
             # The first of the times is that of a flush before this was called.
             return sum(len(times) > 2 for times in seen.values()) >= workers
@@ -240,6 +239,10 @@ def served_name(name: str, suffix: str) -> tuple[str, str | None]:
     return f"{name}{extension}", version or None
 
 
+def _of_version(labels: Labels, version: str | None) -> bool:
+    return version is None or ("model_version", version) in labels
+
+
 def total(page: Page, metric: str, version: str | None = None, **labels: str) -> float:
     """Return the sum of a metric's series that carry these labels."""
     wanted = set(labels.items()) | ({("model_version", version)} if version else set())
@@ -253,9 +256,3 @@ def by_label(
     values = {dict(own)[label] for name, own in page if name == metric and label in dict(own)}
     sums = {value: total(page, metric, version, **{**labels, label: value}) for value in values}
     return {value: amount for value, amount in sums.items() if amount}
-
-
-def names_of(page: Page, metrics: Iterable[str]) -> set[str]:
-    """Return the names of models on series of these metrics."""
-    wanted = set(metrics)
-    return {dict(labels).get("model_name", "") for metric, labels in page if metric in wanted}

@@ -73,7 +73,8 @@ class Seen:
     requests: how many were sent to it; all by default. errors: those of them that users saw fail. lost: those that no
     handler answered: they never reached one, or their worker was gone before it could say. stages: those that are timed
     in every call, or how often. inputs, outputs: rows that are compared with the baseline; one for each request that
-    was answered by default. unseen, dropped: by reason. untimed: calls that no handler was reached by. steps: of
+    was answered by default. unseen, dropped: by reason. calls: of the handler; one for
+    each request by default. untimed: calls that no handler was reached by. steps: of
     continuous batching, those that its requests took together; 0 elsewhere. workers: that say that they live.
     """
 
@@ -86,6 +87,7 @@ class Seen:
     unseen: Mapping[str, int] = field(default_factory=dict)
     dropped: Mapping[str, int] = field(default_factory=dict)
     out_of_memory: int = 0
+    calls: int | None = None
     untimed: int = 0
     steps: int = 0
     workers: int = 1
@@ -103,8 +105,8 @@ class Style:
     models/, or what writes a serialized one into a folder. config: of model-config.yaml. monitoring: its section of
     ours. envelope: TorchServe's. extra: files and folders of this one that are packed too, or what writes one into a
     folder. baseline: None for none. setup: how it is registered. own_metrics: names of the user's metrics, whose sums
-    must agree. batched: TorchServe makes batches of what comes together, so that nobody knows how many calls. lacks:
-    why it does not hold yet.
+    must agree. batched: TorchServe makes batches of what comes together as it likes, so that nobody knows how many calls.
+    lacks: why it does not hold yet.
     """
 
     name: str

@@ -11,7 +11,7 @@ from ..style import Reply, Seen, Style, own
 if TYPE_CHECKING:
     from ..serving import Model
 
-EIGHT = {"batchSize": 8, "maxBatchDelay": 2000}
+EIGHT = {"batchSize": 8, "maxBatchDelay": 60_000}
 PLAIN_HANDLER = own("class Handler(Numbers):\n    pass\n")
 # Of a row that comes from an envelope, or a raw body.
 ROW_ITSELF = """
@@ -45,7 +45,7 @@ STYLES = (
         PLAIN_HANDLER,
         several(together(*ROWS[:8]), together(*ROWS[4:12])),
         config=EIGHT,
-        batched=True,
+        sees=Seen(calls=2),
     ),
     Style(
         "batch-of-8-ragged",
@@ -57,7 +57,7 @@ class Handler(Numbers):
 """),
         together([1], [1, 2], [1, 2, 3], [1, 2, 3, 4], [4], [4, 3], [4, 3, 2], [4, 3, 2, 1]),
         config=EIGHT,
-        batched=True,
+        sees=Seen(calls=1),
     ),
     Style(
         "failures-inside-a-batch",
@@ -81,8 +81,7 @@ class Handler(Numbers):
 """),
         together(*ROWS[:5], [1, 2], [3], []),
         config=EIGHT,
-        batched=True,
-        sees=Seen(errors=3, stages=("inference", "postprocess")),
+        sees=Seen(errors=3, calls=1, stages=("inference", "postprocess")),
     ),
     Style(
         "a-batch-that-fails",
@@ -96,17 +95,15 @@ class Handler(Numbers):
 """),
         several(together(*ROWS[:8]), together(*[[9, 9, 9, 9]] * 8)),
         config=EIGHT,
-        batched=True,
-        sees=Seen(errors=8),
+        sees=Seen(errors=8, calls=2, stages={"preprocess": 2, "inference": 1, "postprocess": 1}),
     ),
     Style(
         "json-envelope",
         own(ROW_ITSELF),
         together(*({"instances": ROWS[start : start + 3]} for start in range(0, 12, 3))),
-        config={"batchSize": 4, "maxBatchDelay": 2000},
+        config={"batchSize": 4, "maxBatchDelay": 60_000},
         envelope="json",
-        batched=True,
-        sees=Seen(inputs=12, outputs=12),
+        sees=Seen(calls=1, inputs=12, outputs=12),
     ),
     Style(
         "json-envelope-failing",

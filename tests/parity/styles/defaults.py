@@ -71,8 +71,8 @@ STYLES = (
     Style(
         "image-classifier-batch",
         send=together(*IMAGES, *IMAGES[:2]),
-        config={"batchSize": 8, "maxBatchDelay": 5000},
-        batched=True,
+        config={"batchSize": 8, "maxBatchDelay": 60_000},
+        sees=Seen(calls=1),
         **CLASSIFIER,
     ),
     Style(

@@ -58,7 +58,7 @@ def handle(data, context):
     Style(
         "base-handler-of-torchserve",
         existing("base_handler"),
-        each(*ROWS),
+        each(*([float(number) for number in row] for row in ROWS)),
         envelope="body",
         model=scripted,
     ),

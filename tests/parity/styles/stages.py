@@ -49,8 +49,8 @@ class Handler(Numbers):
         return [self.postprocess(self.inference(self.preprocess([request])))[0] for request in data]
 """),
         together(*ROWS[:8]),
-        config={"batchSize": 8, "maxBatchDelay": 2000},
-        batched=True,
+        config={"batchSize": 8, "maxBatchDelay": 60_000},
+        sees=Seen(calls=1),
     ),
     Style(
         "stages-under-other-names",
@@ -91,9 +91,8 @@ class Handler(Numbers):
         return [self.model(row)[0].tolist() for row in rows]
 """),
         together(*ROWS[:8]),
-        config={"batchSize": 8, "maxBatchDelay": 2000},
-        batched=True,
-        sees=Seen(stages=("inference",)),
+        config={"batchSize": 8, "maxBatchDelay": 60_000},
+        sees=Seen(calls=1, stages=("inference",)),
     ),
     Style(
         "handle-without-a-model",
@@ -132,8 +131,8 @@ class Handler(Numbers):
         "micro-batching",
         own("micro_batching.py"),
         together(*ROWS[:8]),
-        config={"batchSize": 8, "maxBatchDelay": 2000, "micro_batching": {"micro_batch_size": 2}},
-        batched=True,
+        config={"batchSize": 8, "maxBatchDelay": 60_000, "micro_batching": {"micro_batch_size": 2}},
+        sees=Seen(calls=1),
     ),
     Style(
         "micro-batching-in-parallel",
@@ -141,13 +140,13 @@ class Handler(Numbers):
         together(*ROWS[:8]),
         config={
             "batchSize": 8,
-            "maxBatchDelay": 2000,
+            "maxBatchDelay": 60_000,
             "micro_batching": {
                 "micro_batch_size": 2,
                 "parallelism": {"preprocess": 2, "inference": 2, "postprocess": 2},
             },
         },
-        batched=True,
+        sees=Seen(calls=1),
     ),
     Style(
         "handle-replaced-in-initialize",
@@ -247,6 +246,9 @@ import pickle
 
 
 class Handler(Numbers):
+    def handle(self, data, context):
+        return self.postprocess(self.inference(self.preprocess(data)))
+
     def postprocess(self, data):
         copy = pickle.loads(pickle.dumps(self))
         stage = pickle.loads(pickle.dumps(self.row))
@@ -265,8 +267,12 @@ class Handler(Numbers):
     def model(self):
         raise RuntimeError("no model is loaded")
 
+    @model.setter
+    def model(self, model):
+        pass
+
     def inference(self, data, *args, **kwargs):
-        return data * 2
+        return data[:, :3]
 """),
         each(*ROWS),
     ),
