@@ -105,7 +105,7 @@ class Style:
     models/, or what writes a serialized one into a folder. config: of model-config.yaml. monitoring: its section of
     ours. envelope: TorchServe's. extra: files and folders of this one that are packed too, or what writes one into a
     folder. baseline: None for none. setup: how it is registered. own_metrics: names of the user's metrics, whose sums
-    must agree. batched: TorchServe makes batches of what comes together as it likes, so that nobody knows how many calls.
+    must agree. batched: TorchServe makes batches of what comes together as it likes: nobody knows how many calls.
     lacks: why it does not hold yet.
     """
 

@@ -84,12 +84,14 @@ dag:
     first: [second]
 """
     war = f"{model.name}.war"
-    workflow = {"workflowName": model.name, "specFile": "workflow.yaml"}
+    # A workflow has to name a handler, for nodes that are functions; these are models.
+    workflow = {"workflowName": model.name, "specFile": "workflow.yaml", "handler": "functions.py"}
     with zipfile.ZipFile(model.server.store / war, "w") as packed:
         packed.writestr(
             "WAR-INF/MANIFEST.json", json.dumps({"workflow": workflow, "archiverVersion": "0.2.15"})
         )
         packed.writestr("workflow.yaml", specification)
+        packed.writestr("functions.py", "")
     model.registered(f"/workflows/{model.name}")
     model.manage("POST", "/workflows", url=war, workflow_name=model.name)
 
