@@ -141,7 +141,7 @@ class Classification(
             raise BaselineError(
                 f"{len(names)} class names for outputs with {scores.shape[1]} classes; give one each"
             )
-        return cls(scores="probabilities" if _are_probabilities(scores) else "logits", classes=names)
+        return cls(scores="probabilities" if are_probabilities(scores) else "logits", classes=names)
 
     @property
     def standard(self) -> list[str]:
@@ -219,7 +219,7 @@ def labelled_accuracy(
     return found
 
 
-def _are_probabilities(scores: NDArray[Any]) -> bool:
+def are_probabilities(scores: NDArray[Any]) -> bool:
     """Tell probabilities from logits: all finite rows lie in 0 to 1 and sum to 1 within 1 in 1,000."""
     some = False
     for block in _blocks(scores):

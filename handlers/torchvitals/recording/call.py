@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from typing import Optional
+from collections.abc import Iterator
+from typing import Any, Optional
 
 import msgspec
 
@@ -12,6 +13,14 @@ from .clocks import Span
 MEASURED = ("preprocess", "inference", "postprocess")
 # The fields of a CallRecord that hold the nanoseconds of MEASURED, in the same order.
 STAGE_FIELDS = ("preprocess_ns", "inference_ns", "postprocess_ns")
+
+
+class More(msgspec.Struct, gc=False, eq=False):
+    """Copies of one more run of inference in a call; `before` is the run before it."""
+
+    inputs: Optional[Captured]
+    outputs: Optional[Captured]
+    before: Optional[More]
 
 
 class CallRecord(msgspec.Struct, gc=False, eq=False):
@@ -40,8 +49,18 @@ class CallRecord(msgspec.Struct, gc=False, eq=False):
     too_large: bool = False
     # Whether copies were left out because too many bytes were waiting.
     crowded_out: bool = False
+    # Whether the overhead budget was spent when inputs came.
+    sampled_out: bool = False
     inputs: Optional[Captured] = None
     outputs: Optional[Captured] = None
+    # Later runs of inference in this call.
+    more: Optional[More] = None
+    # What the server called with first: until the call ends, it tells how many rows to expect.
+    data: Any = None
+    # Whether the handler's own `inference` ran: the model's runs are part of it.
+    staged: bool = False
+    # Whether it asked for something else than a prediction, so that there may be nothing to see.
+    special: bool = False
     # The size of the two.
     copied_bytes: int = 0
     # The latest span on the device; it knows the one before it.
@@ -49,6 +68,27 @@ class CallRecord(msgspec.Struct, gc=False, eq=False):
     # The wall clock when the call ended, and the start headers of its requests, one a line; see queue_time.py.
     ended: float = 0.0
     starts: Optional[str] = None
+    # Of continuous batching: how many requests took this step (0 for as many as ended with it), and, of those that had
+    # their first step or their last one, the seconds since they came, as packed doubles.
+    size: int = 0
+    first_steps: bytes = b""
+    last_steps: bytes = b""
+
+    def copies(self, which: str) -> Iterator[Captured]:
+        """Yield the copies of its `inputs` or `outputs`, of the first run of inference to the last."""
+        first: Optional[Captured] = getattr(self, which)
+        if first is not None:
+            yield first
+        if self.more is not None:
+            runs: list[More] = []
+            more: Optional[More] = self.more
+            while more is not None:
+                runs.append(more)
+                more = more.before
+            for run in reversed(runs):
+                copy: Optional[Captured] = getattr(run, which)
+                if copy is not None:
+                    yield copy
 
     @property
     def clean(self) -> bool:

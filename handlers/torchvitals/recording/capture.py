@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from struct import Struct
 from typing import Any, Optional, Union
 
@@ -13,6 +13,8 @@ from numpy.typing import NDArray
 
 MAX_ROW_VALUES = 1024
 FEW_VALUES = 64
+# What a model's scores are called where it gives several things by name, as those of Transformers do beside a loss.
+SCORES = ("logits", "scores", "probabilities")
 # By number of values, what puts so many of them into bytes.
 PACK = [Struct(f"{values}d").pack for values in range(FEW_VALUES + 1)]
 
@@ -55,13 +57,22 @@ def size_of(copy: Captured) -> int:
     return int(copy.nbytes)
 
 
+def rows_in(copy: Captured) -> int:
+    """Return how many rows a copy holds; a single number is a row."""
+    if isinstance(copy, bytes):
+        return 1
+    shape = copy.host.shape if isinstance(copy, DeviceCopy) else copy.shape
+    return int(shape[0]) if shape else 1
+
+
 class TooLargeError(ValueError):
     """A row has more values than are worth copying on the request path."""
 
 
 def capture(value: Any) -> Optional[Captured]:
-    """Copy the first tensor or array in `value`; None where there is none.
+    """Copy the tensor or array in `value`; of several by name the scores, else the first; None where there is none.
 
+    Tensors in a list that are a row each are copied together.
     Raises TooLargeError over MAX_ROW_VALUES values a row. Nothing waits for the device.
     """
     if isinstance(value, torch.Tensor):
@@ -71,10 +82,28 @@ def capture(value: Any) -> Optional[Captured]:
             raise TooLargeError(value.shape)
         return value.copy()
     if isinstance(value, Mapping):
-        return capture(next(iter(value.values()))) if value else None
-    if isinstance(value, (list, tuple)) and value and isinstance(value[0], (torch.Tensor, np.ndarray)):
-        return capture(value[0])
+        named = next((value[name] for name in SCORES if name in value), None)
+        return _first(value.values()) if named is None else capture(named)
+    if isinstance(value, list) and len(value) > 1 and _are_rows(value):
+        rows = torch.cat(value) if value[0].ndim > 1 else torch.stack(value)
+        return _capture_tensor(rows)
+    if isinstance(value, (list, tuple)):
+        return _first(value)
     return None
+
+
+def _first(values: Iterable[Any]) -> Optional[Captured]:
+    """Copy the first tensor or array, single numbers such as a loss left out where there is more."""
+    found = [value for value in values if isinstance(value, (torch.Tensor, np.ndarray))]
+    return capture(next((value for value in found if value.ndim), found[0])) if found else None
+
+
+def _are_rows(values: list[Any]) -> bool:
+    """Tell whether tensors are a row each, all of one shape."""
+    first = values[0]
+    if not isinstance(first, torch.Tensor) or not (first.ndim == 1 or (first.ndim > 1 and len(first) == 1)):
+        return False
+    return all(isinstance(value, torch.Tensor) and value.shape == first.shape for value in values)
 
 
 def packed_row(tensor: torch.Tensor) -> Optional[bytes]:

@@ -99,6 +99,8 @@ def _wrap_function(function: Function, recorder: Recorder, ending: _Ending) -> F
         try:
             outer = current.get()
             call = begin() if outer is None or outer not in running else None
+            if call is not None and args:
+                call.data = args[0]
         except BaseException as fault:
             call = ending.untimed(fault)
         if call is None:
@@ -133,6 +135,8 @@ def _wrap_coroutine_function(function: Function, recorder: Recorder, ending: _En
         try:
             outer = current.get()
             call = begin() if outer is None or outer not in running else None
+            if call is not None and args:
+                call.data = args[0]
         except BaseException as fault:
             call = ending.untimed(fault)
         result = function(*args, **kwargs)

@@ -3,15 +3,15 @@
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextvars import ContextVar
 from time import perf_counter_ns
 from typing import Any, Optional
 
 from torch import Tensor
 
-from .call import CallRecord
-from .capture import Captured, DeviceCopy, TooLargeError, capture, packed_row, size_of
+from .call import CallRecord, More
+from .capture import Captured, DeviceCopy, TooLargeError, capture, packed_row, rows_in, size_of
 from .compilation import compiled_graphs
 from .faults import Faults
 from .sampling import LargeInputSampler
@@ -59,6 +59,10 @@ class Recorder:
         self._capture_inputs = capture_inputs
         self.reduce_inputs = reduce_inputs
         self.sampler = sampler or LargeInputSampler(None)
+        # Whether a server says, once its reply is made, how a call was answered; until then the call is held.
+        self.holds = False
+        self.held: dict[CallRecord, bool] = {}
+        self._held_before: list[CallRecord] = []
         # Calls that have not ended, in order. Each operation on it is one of the interpreter's own: no lock is needed.
         self.running: dict[CallRecord, bool] = {}
         # The call of this thread or coroutine.
@@ -91,33 +95,50 @@ class Recorder:
         return (perf_counter_ns() - min(running)) / 1e9 if running else 0.0
 
     def inputs(self, call: CallRecord, value: Any) -> None:
-        """Copy what inference is given; the first of several runs in a call counts."""
-        if not self._capture_inputs or call.inputs is not None:
+        """Copy what inference is given; of several runs in a call, until there is a row for each of its requests."""
+        if not self._capture_inputs:
             return
-        if self.reduce_inputs is None and isinstance(value, Tensor):
-            if self.waiting_bytes < MAX_WAITING_BYTES:
+        if call.inputs is None:
+            if (
+                self.reduce_inputs is None
+                and isinstance(value, Tensor)
+                and self.waiting_bytes < MAX_WAITING_BYTES
+            ):
                 call.inputs = packed = packed_row(value)
                 if packed is not None:
                     call.copied_bytes += len(packed)
                     return
-            if _small_rows(value):
-                call.inputs = self._captured(call, value)
-                return
-        if self.sampler.admits():
-            began = self.sampler.clock()
-            call.inputs = self._captured(call, value, self.reduce_inputs)
-            self.sampler.spent(began)
+            call.inputs = self._input(call, value)
+        elif _lacks_rows(call, "inputs"):
+            copy = self._input(call, value)
+            if copy is not None:
+                call.more = More(copy, None, call.more)
 
     def outputs(self, call: CallRecord, value: Any) -> None:
-        """Copy what inference gives."""
-        if call.outputs is not None:
-            return
-        if isinstance(value, Tensor) and self.waiting_bytes < MAX_WAITING_BYTES:
-            call.outputs = packed = packed_row(value)
-            if packed is not None:
-                call.copied_bytes += len(packed)
-                return
-        call.outputs = self._captured(call, value)
+        """Copy what inference gives; of several runs in a call, until there is a row for each of its requests."""
+        if call.outputs is None:
+            if isinstance(value, Tensor) and self.waiting_bytes < MAX_WAITING_BYTES:
+                call.outputs = packed = packed_row(value)
+                if packed is not None:
+                    call.copied_bytes += len(packed)
+                    return
+            call.outputs = self._captured(call, value)
+        elif _lacks_rows(call, "outputs"):
+            copy = self._captured(call, value)
+            if copy is not None:
+                call.more = More(None, copy, call.more)
+
+    def _input(self, call: CallRecord, value: Any) -> Optional[Captured]:
+        """Copy inputs that are not one row of few values, or describe them."""
+        if self.reduce_inputs is None and isinstance(value, Tensor) and _small_rows(value):
+            return self._captured(call, value)
+        if not self.sampler.admits():
+            call.sampled_out = True
+            return None
+        began = self.sampler.clock()
+        copy = self._captured(call, value, self.reduce_inputs)
+        self.sampler.spent(began)
+        return copy
 
     def finish(self, call: CallRecord, *, requests: int, failed: int) -> None:
         """End a call that returned; `failed` of its requests were answered with an error."""
@@ -144,9 +165,12 @@ class Recorder:
             call.timed = False
             raise
         finally:
+            call.data = None
             # A call that is not known here is that of a process from which this one was forked.
             if self.running.pop(call, False):
-                if len(self.waiting) < MAX_WAITING_CALLS:
+                if self.holds:
+                    self.held[call] = True
+                elif len(self.waiting) < MAX_WAITING_CALLS:
                     self.waiting_bytes += call.copied_bytes
                     self.waiting.append(call)
                 else:
@@ -155,11 +179,33 @@ class Recorder:
             first, self._first = self._first, None
             first()
 
+    def answered(self, call: CallRecord) -> None:
+        """Let a call wait whose reply is made."""
+        if call in self.held:
+            self.add(call)
+            del self.held[call]
+
+    def add(self, call: CallRecord) -> None:
+        """Let a call wait that has ended, or that reached no handler."""
+        if len(self.waiting) < MAX_WAITING_CALLS:
+            self.waiting_bytes += call.copied_bytes
+            self.waiting.append(call)
+        else:
+            self.dropped += 1
+
+    def _release_held(self) -> None:
+        """Let calls wait whose reply nobody made in a whole turn: their task was cancelled, for example."""
+        before, self._held_before = self._held_before, list(self.held)
+        for call in before:
+            self.answered(call)
+
     def slices(self) -> Iterator[list[CallRecord]]:
         """Remove and yield the calls that wait now, oldest first, as many at a time as are handled together.
 
         Ends early at a call whose copies are still on their way.
         """
+        if self.held or self._held_before:
+            self._release_held()
         left = len(self.waiting)
         while left > 0:
             taken: list[CallRecord] = []
@@ -186,13 +232,18 @@ class Recorder:
         """Forget all calls: this process is a fork, and they are its parent's. `first` runs at its own first call."""
         self.waiting.clear()
         self.running.clear()
+        self.held.clear()
+        self._held_before = []
         self.waiting_bytes = self.dropped = 0
         self.current.set(None)
         self._first = first
 
     def _arrived(self, call: CallRecord) -> bool:
         """Tell whether a call's copies can be read; those that a device lost are given up, and the call counts."""
-        for copy in (call.inputs, call.outputs):
+        copies: Iterable[Optional[Captured]] = (call.inputs, call.outputs)
+        if call.more is not None:
+            copies = (*call.copies("inputs"), *call.copies("outputs"))
+        for copy in copies:
             if not isinstance(copy, DeviceCopy):
                 continue
             try:
@@ -203,7 +254,7 @@ class Recorder:
                 raise TimeoutError("a copy has not arrived from its device")
             except BaseException as fault:
                 self.faults.count("capture", fault)
-                call.inputs = call.outputs = None
+                call.inputs = call.outputs = call.more = None
                 return True
         return True
 
@@ -229,6 +280,13 @@ class Recorder:
 def is_out_of_memory(error: BaseException) -> bool:
     """Tell whether an error of the user's code means that memory ran out, the host's or a device's."""
     return isinstance(error, MemoryError) or type(error).__name__ == "OutOfMemoryError"
+
+
+def _lacks_rows(call: CallRecord, which: str) -> bool:
+    """Tell whether fewer rows are copied than the call has requests."""
+    data = call.data
+    expected = len(data) if isinstance(data, (list, tuple)) else 1
+    return expected > 1 and sum(map(rows_in, call.copies(which))) < expected
 
 
 def _small_rows(tensor: Tensor) -> bool:

@@ -10,24 +10,35 @@ from numpy.typing import NDArray
 
 from .capture import Captured, DeviceCopy
 
+ROWS_OF_VALUES = 2
+
 
 def joined(copies: Iterable[Optional[Captured]]) -> list[NDArray[Any]]:
     """Return the copies as few arrays (n, d): one a width, in order within it.
 
     Rows of more than two dimensions are flattened; a single number is a row of one.
     """
+    return by_shape(copies, flat=True)
+
+
+def by_shape(copies: Iterable[Optional[Captured]], *, flat: bool = False) -> list[NDArray[Any]]:
+    """Return the copies as few arrays (n, ...): one a shape of row, in order within it.
+
+    Single values are rows of one, (n, 1). flat: rows of more dimensions are flattened.
+    """
     there = [copy for copy in copies if copy is not None]
     # At batch size 1 all are single rows of one width, as a rule: unpacked at once they cost little.
     single = [copy for copy in there if isinstance(copy, bytes)]
     if there and len(single) == len(there) and len(set(map(len, single))) == 1:
         return [_unpacked(single)]
-    by_width: dict[int, list[NDArray[Any]]] = {}
+    shapes: dict[tuple[int, ...], list[NDArray[Any]]] = {}
     for copy in there:
         array = _array(copy)
         if array.size:
-            rows = array if array.ndim == 2 else array.reshape(len(array) if array.ndim else 1, -1)
-            by_width.setdefault(rows.shape[1], []).append(rows)
-    return [np.concatenate(arrays) for arrays in by_width.values()]
+            if array.ndim < ROWS_OF_VALUES or (flat and array.ndim > ROWS_OF_VALUES):
+                array = array.reshape(len(array) if array.ndim else 1, -1)
+            shapes.setdefault(array.shape[1:], []).append(array)
+    return [np.concatenate(arrays) for arrays in shapes.values()]
 
 
 def _array(copy: Captured) -> NDArray[Any]:

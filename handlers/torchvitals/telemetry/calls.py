@@ -25,6 +25,7 @@ RECENT_CALLS = 1000
 Field = Callable[[CallRecord], int]
 HANDLE_NS: Field = attrgetter("handle_ns")
 REQUESTS: Field = attrgetter("requests")
+SIZE: Field = attrgetter("size")
 FAILED: Field = attrgetter("failed")
 STAGES_NS: dict[str, Field] = {stage: attrgetter(field) for stage, field in zip(MEASURED, STAGE_FIELDS)}
 
@@ -45,6 +46,8 @@ class CallTelemetry:
             for stage in MEASURED:
                 self._durations[stage, DEVICE] = HistogramCounter(m.STAGE_DURATION, (stage, DEVICE))
         self._batches = HistogramCounter(m.BATCH_SIZE)
+        self._first_steps = HistogramCounter(m.FIRST_STEP_DURATION)
+        self._last_steps = HistogramCounter(m.LAST_STEP_DURATION)
         self._queued = HistogramCounter(m.QUEUE_DURATION)
         self._counts: defaultdict[tuple[m.Metric, tuple[str, ...]], float] = defaultdict(float)
         self._unread: list[CallRecord] = []
@@ -71,11 +74,14 @@ class CallTelemetry:
         for stage, nanoseconds in STAGES_NS.items():
             spent = _numbers(clean, nanoseconds)
             self._durations[stage, HOST].observe(spent[spent > 0] / 1e9)
-        sizes = _numbers(calls, REQUESTS)
-        self._batches.observe(sizes)
+        requests = _numbers(calls, REQUESTS)
+        if any(map(SIZE, calls)):
+            self._add_steps(calls)
+        else:
+            self._batches.observe(requests)
         failed = sum(map(FAILED, calls))
         self._counts[m.REQUESTS, ("error",)] += failed
-        self._counts[m.REQUESTS, ("ok",)] += int(sizes.sum()) - failed
+        self._counts[m.REQUESTS, ("ok",)] += int(requests.sum()) - failed
         if len(clean) < len(calls):
             self._add_unclean(calls)
         waits = [
@@ -99,10 +105,18 @@ class CallTelemetry:
                 self._counts[m.COMPILATIONS, ()] += call.compiled
                 self._counts[m.COMPILATION_SECONDS, ()] += call.handle_ns / 1e9
 
+    def _add_steps(self, calls: list[CallRecord]) -> None:
+        """Take in calls of which some are steps of continuous batching."""
+        self._batches.observe(np.array([call.size or call.requests for call in calls], dtype=np.float64))
+        self._first_steps.observe(np.frombuffer(b"".join(call.first_steps for call in calls)))
+        self._last_steps.observe(np.frombuffer(b"".join(call.last_steps for call in calls)))
+
     def _histograms(self) -> Iterator[HistogramCounter]:
         yield from self._durations.values()
         yield self._batches
         yield self._queued
+        yield self._first_steps
+        yield self._last_steps
 
     def read_device_clock(self) -> None:
         """Take in the device's times of calls that it has finished; a call whose marks cannot be read has none."""

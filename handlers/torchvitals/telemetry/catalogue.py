@@ -66,6 +66,18 @@ QUEUE_DURATION = histogram(
 INFLIGHT = gauge(
     "model_inflight_seconds", "s", "Age of the oldest call that has not ended; 0 without one.", ("worker",)
 )
+FIRST_STEP_DURATION = histogram(
+    "model_first_step_duration_seconds",
+    "s",
+    "Continuous batching: time from the begin of a request's first step to the reply of it.",
+    LATENCY_BUCKETS,
+)
+LAST_STEP_DURATION = histogram(
+    "model_last_step_duration_seconds",
+    "s",
+    "Continuous batching: time from the begin of a request's first step to the reply of its last one.",
+    LATENCY_BUCKETS,
+)
 BATCH_SIZE = histogram("model_batch_size", "count", "Requests in one call of the handler.", BATCH_BUCKETS)
 WARMUP_REQUESTS = counter(
     "model_warmup_requests_total", "count", "Calls counted as warm-up, kept out of the latency series."
@@ -175,6 +187,13 @@ MONITOR_ERRORS = counter(
 )
 MONITOR_DROPPED = counter(
     "model_monitor_dropped_total", "count", "Rows or values that the monitor could not take.", ("reason",)
+)
+MONITOR_UNSEEN = counter(
+    "model_monitor_unseen_total",
+    "count",
+    "Requests of which the monitor saw no inference (stage), no inputs or no outputs that the baseline describes, or "
+    "some that cannot be compared with it (uncomparable), by reason.",
+    ("reason",),
 )
 SAMPLED_RATIO = gauge(
     "model_monitor_sampled_ratio",

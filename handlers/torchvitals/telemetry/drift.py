@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import logging
 from collections import Counter
 from collections.abc import Callable
 from dataclasses import replace
@@ -23,8 +22,6 @@ from .publisher import Publisher
 
 # A feature's place in the baseline, the feature, and the labels of its bins.
 Exported = tuple[int, Feature, list[str]]
-
-logger = logging.getLogger(__name__)
 
 
 class DriftTelemetry:
@@ -67,6 +64,10 @@ class DriftTelemetry:
         """What the windows are compared with."""
         return self._detector.baseline
 
+    def judges(self, source: Source) -> bool:
+        """Tell whether inputs or outputs are compared with the baseline."""
+        return source in self._detector.sources
+
     def start(self, publisher: Publisher) -> None:
         """Publish what the baseline says, and make every counter's series exist."""
         baseline = self.baseline
@@ -92,18 +93,20 @@ class DriftTelemetry:
                 publisher.increase(m.INPUT_INVALID, (feature.name, reason), 0)
 
     def add_inputs(self, values: NDArray[Any], pause: Callable[[], None] = lambda: None) -> None:
-        """Take in inputs; another width than the baseline's is counted and logged.
+        """Take in inputs; those of another width than the baseline's are counted.
 
         Args:
             values: (n, d) rows, a column for each input feature; more axes are flattened.
             pause: called between pieces of work.
+
+        Raises:
+            BaselineError: they cannot be compared with the baseline.
         """
         try:
             rows = self.baseline.encode_rows(values)
-        except BaselineError as error:
+        except BaselineError:
             self._invalid["all", "bad_shape"] += len(values)
-            logger.error("inputs cannot be compared with the baseline: %s", error)
-            return
+            raise
         pause()
         self._count("input", self._detector.update_inputs(rows))
         pause()

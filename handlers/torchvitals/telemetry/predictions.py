@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 
 from ..config import Thresholds
 from ..errors import BaselineError
-from ..featurizers.outputs import Outputs, output_signals, outputs_of
+from ..featurizers.outputs import Outputs, are_probabilities, output_signals, outputs_of
 from . import catalogue as m
 from .histograms import HistogramCounter
 from .publisher import Publisher
@@ -18,16 +18,32 @@ from .publisher import Publisher
 MAX_CLASSES = 50
 # A share of fewer predictions than this says little.
 MIN_PREDICTIONS = 100
+# Dimensions of scores: rows and classes.
+SCORES = 2
+# Embeddings have a multiple of so many dimensions, for the hardware's sake; classes seldom do.
+EMBEDDING_STEP = 16
 
 
 class PredictionTelemetry:
     """Adds predictions up between flushes.
 
-    Without a baseline that describes the outputs, their kind is told from the first ones.
+    Without a baseline that describes the outputs, their kind is told from the first ones that leave little doubt: one
+    value a row, probabilities, or as many scores as the model has classes. Other scores are taken for logits unless
+    their number or their length says that they are embeddings. Generated ids, masks and the like are left alone.
+
+    classes: how many classes the model is known to tell apart.
     """
 
-    def __init__(self, outputs: Optional[Outputs], thresholds: Thresholds, *, window: int) -> None:
+    def __init__(
+        self,
+        outputs: Optional[Outputs],
+        thresholds: Thresholds,
+        *,
+        window: int,
+        classes: Optional[int] = None,
+    ) -> None:
         self._outputs = outputs
+        self._known_classes = classes
         self._thresholds = thresholds
         self._confidence = HistogramCounter(m.CONFIDENCE)
         self._classes: Counter[str] = Counter()
@@ -44,18 +60,38 @@ class PredictionTelemetry:
         self._start_classes(publisher)
 
     def add(self, scores: NDArray[Any]) -> dict[str, NDArray[np.float64]]:
-        """Take in (n, k) outputs; return the output features by name, each (n,)."""
+        """Take in (n, ...) outputs; return the output features by name, each (n,); none of outputs of no known kind.
+
+        Raises BaselineError where they are not what the baseline describes.
+        """
         if self._outputs is None:
+            if not self.describes(scores):
+                return {}
             self._outputs = outputs_of(scores)
-        if self._outputs.classes and scores.shape[1] != len(self._outputs.classes):
+        if self._outputs.classes and (scores.ndim != SCORES or scores.shape[1] != len(self._outputs.classes)):
             raise BaselineError(
-                f"the model gave {scores.shape[1]} scores a row, the baseline has "
+                f"the model gave outputs of {scores.shape[1:]} a row, the baseline has "
                 f"{len(self._outputs.classes)} classes; build the baseline with this model"
             )
         signals = output_signals(scores, self._outputs)
         if self._outputs.kind == "classification":
             self._add_classes(signals["predicted_class"], signals["confidence"])
         return signals
+
+    def follow(self, outputs: Optional[Outputs]) -> None:
+        """Take outputs for what a baseline that was learned meanwhile says they are."""
+        self._outputs = outputs or self._outputs
+
+    def describes(self, scores: NDArray[Any]) -> bool:
+        """Tell whether it is known, or leaves no doubt, of which kind outputs (n, ...) are."""
+        if self._outputs is not None:
+            return True
+        if scores.ndim != SCORES or scores.dtype.kind != "f":
+            return False
+        if scores.shape[1] in (1, self._known_classes) or are_probabilities(scores):
+            return True
+        lengths = np.square(scores, dtype=np.float64).sum(axis=1)
+        return scores.shape[1] % EMBEDDING_STEP != 0 and not np.allclose(lengths, 1.0, atol=1e-3)
 
     @property
     def largest_class_share(self) -> float:

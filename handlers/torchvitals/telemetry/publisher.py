@@ -5,7 +5,12 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Protocol
 
+from . import catalogue as m
 from .catalogue import Metric
+
+OWN_COUNTERS = (
+    m.OUT_OF_MEMORY, m.ALLOCATION_RETRIES, m.MONITOR_ERRORS, m.MONITOR_DROPPED, m.MONITOR_SECONDS,
+)  # fmt: skip
 
 
 class Publisher(Protocol):
@@ -63,3 +68,30 @@ class GuardedPublisher:
             self._publisher.flush()
         except BaseException as fault:
             self._failed("publish", fault)
+
+
+class OwnSeries:
+    """Passes on what a process says of itself alone; another one, torchrun's first rank, counts the same calls."""
+
+    def __init__(self, publisher: Publisher) -> None:
+        self._publisher = publisher
+
+    def increase(self, metric: Metric, labels: tuple[str, ...], amount: float) -> None:
+        """Add to a counter of the process's own faults, time and memory."""
+        if metric in OWN_COUNTERS:
+            self._publisher.increase(metric, labels, amount)
+
+    def set(self, metric: Metric, labels: tuple[str, ...], value: float) -> None:
+        """Set a gauge of this worker."""
+        if "worker" in metric.labels:
+            self._publisher.set(metric, labels, value)
+
+    def flush(self) -> None:
+        """Send whatever is held back."""
+        self._publisher.flush()
+
+    def forked(self) -> None:
+        """Begin anew in a forked process."""
+        forked = getattr(self._publisher, "forked", None)
+        if forked is not None:
+            forked()

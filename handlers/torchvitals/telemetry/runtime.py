@@ -10,6 +10,7 @@ import torch
 
 from ..recording.devices import device_name
 from ..recording.faults import Faults
+from ..recording.shadows import Shadow
 
 # The first run is left alone: a compiler that works during it would be slowed down. The next few tell.
 FIRST_WATCHED, LAST_WATCHED = 2, 4
@@ -73,7 +74,7 @@ class AutocastWatch:
             watching = False
             try:
                 self._runs += 1
-                if self._runs >= LAST_WATCHED and vars(handler).get("inference") is watched:
+                if self._runs >= LAST_WATCHED and vars(handler).get("inference") is shadow:
                     handler.inference = inference
                 watching = self._runs >= FIRST_WATCHED and self._begin()
             except BaseException as fault:
@@ -88,7 +89,8 @@ class AutocastWatch:
                     sys.setprofile(None)
                     self._faults.note("timing", fault)
 
-        handler.inference = watched
+        shadow = Shadow(watched, inference)
+        handler.inference = shadow
 
     def _begin(self) -> bool:
         """Begin to look; False where somebody else profiles this thread."""

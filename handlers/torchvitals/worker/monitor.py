@@ -20,7 +20,7 @@ from ..telemetry.calls import CallTelemetry
 from ..telemetry.drift import DriftTelemetry
 from ..telemetry.memory import MemorySample
 from ..telemetry.predictions import PredictionTelemetry
-from ..telemetry.publisher import Publisher
+from ..telemetry.publisher import OwnSeries, Publisher
 from ..telemetry.runtime import RuntimeLabels
 from .arena import take_room
 from .forks import renew_in_forks
@@ -48,6 +48,8 @@ class Monitor:
         worker: the label of this worker's gauges.
         runtime: called at each flush for the values of `model_runtime_info` after `worker`.
         faults: what goes wrong is noted there; the server's own hooks may share it.
+        counts: whether calls are counted here; False in a process that serves the same calls as another one.
+        classes: how many classes the model is known to tell apart, where no baseline describes its outputs.
     """
 
     def __init__(
@@ -61,6 +63,8 @@ class Monitor:
         worker: str = "0",
         runtime: Optional[Callable[[], RuntimeLabels]] = None,
         faults: Optional[Faults] = None,
+        counts: bool = True,
+        classes: Optional[int] = None,
     ) -> None:
         self.config = config
         self.faults = faults or Faults()
@@ -72,7 +76,7 @@ class Monitor:
             reduce_inputs=reducer_of(baseline, learner),
             sampler=LargeInputSampler(config.overhead_budget),
         )
-        self._publisher = publisher
+        self._publisher = publisher = publisher if counts else OwnSeries(publisher)
         self._learner = learner
         self._new_pipeline: Callable[[], Pipeline] = functools.partial(
             Pipeline,
@@ -85,6 +89,7 @@ class Monitor:
             device=device,
             worker=worker,
             runtime=runtime,
+            classes=classes,
         )
         self._pipeline = self._new_pipeline()
         self._loop = self._new_loop()

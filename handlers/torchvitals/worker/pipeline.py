@@ -11,11 +11,13 @@ from typing import Any, Optional
 from ..baseline.schema import BaselineData
 from ..config import MonitoringConfig
 from ..drift.detector import DriftDetector
+from ..errors import BaselineError
 from ..recording.call import CallRecord
+from ..recording.capture import Captured
 from ..recording.clocks import EventClock, StageClock
 from ..recording.devices import device_name
 from ..recording.recorder import Recorder
-from ..recording.rows import joined
+from ..recording.rows import by_shape, joined
 from ..telemetry import catalogue as m
 from ..telemetry.calls import CallTelemetry
 from ..telemetry.drift import DriftTelemetry
@@ -23,6 +25,7 @@ from ..telemetry.memory import MemorySample, MemorySampler
 from ..telemetry.predictions import PredictionTelemetry
 from ..telemetry.publisher import GuardedPublisher, Publisher
 from ..telemetry.runtime import RuntimeLabels
+from ..telemetry.visibility import Visibility
 from .learning import BaselineLearner
 from .pacing import FLUSH_SHARE, Pacer
 from .reducing import reducer_of
@@ -56,6 +59,7 @@ class Pipeline:
         device: Any = None,
         worker: str = "0",
         runtime: Optional[Callable[[], RuntimeLabels]] = None,
+        classes: Optional[int] = None,
     ) -> None:
         self._config = config
         self._recorder = recorder
@@ -67,8 +71,12 @@ class Pipeline:
             config.thresholds, clock, self._faults, device_clock=isinstance(clock, EventClock)
         )
         self.predictions = PredictionTelemetry(
-            baseline.outputs if baseline else None, config.thresholds, window=config.windows[0]
+            baseline.outputs if baseline else None,
+            config.thresholds,
+            window=config.windows[0],
+            classes=classes,
         )
+        self.visibility = Visibility()
         self.drift = self._drift_from(baseline) if baseline is not None else None
         self._learner = learner if baseline is None else None
         self.memory: Optional[MemorySample] = None
@@ -119,6 +127,7 @@ class Pipeline:
             self.calls.publish,
             self.predictions.publish,
             self._publish_drift,
+            self.visibility.publish,
             self._publish_memory,
             self._publish_runtime,
             self._publish_own,
@@ -147,6 +156,7 @@ class Pipeline:
 
     def _take_in(self, calls: list[CallRecord], pause: Callable[[], None]) -> None:
         self._guarded("calls", self.calls.add, calls)
+        self._guarded("calls", self._see, calls)
         self._dropped["input_too_large"] += sum(call.too_large for call in calls)
         self._dropped["memory_full"] += sum(call.crowded_out for call in calls)
         self._out_of_memory += sum(call.out_of_memory for call in calls)
@@ -161,17 +171,34 @@ class Pipeline:
     def _take_in_inputs(
         self, calls: list[CallRecord], drift: DriftTelemetry, pause: Callable[[], None]
     ) -> None:
-        for rows in joined(call.inputs for call in calls):
-            drift.add_inputs(rows, pause)
+        for rows in joined(_copies(calls, "inputs")):
+            try:
+                drift.add_inputs(rows, pause)
+            except BaselineError as error:
+                self.visibility.cannot_compare("inputs", len(rows), str(error))
 
     def _take_in_outputs(self, calls: list[CallRecord]) -> None:
-        for rows in joined(call.outputs for call in calls):
-            signals = self.predictions.add(rows)
-            if self.drift is not None:
+        for rows in by_shape(_copies(calls, "outputs")):
+            try:
+                signals = self.predictions.add(rows)
+            except BaselineError as error:
+                if self.drift is not None and self.drift.judges("output"):
+                    self.visibility.cannot_compare("outputs", len(rows), str(error))
+                continue
+            if self.drift is not None and signals:
                 self.drift.add_outputs(signals)
 
     def _collect(self, calls: list[CallRecord], learner: BaselineLearner) -> None:
-        learner.add(joined(call.inputs for call in calls), joined(call.outputs for call in calls))
+        outputs = [rows for rows in by_shape(_copies(calls, "outputs")) if self.predictions.describes(rows)]
+        learner.add(joined(_copies(calls, "inputs")), outputs)
+
+    def _see(self, calls: list[CallRecord]) -> None:
+        drift, learns = self.drift, self._learner is not None
+        self.visibility.add(
+            calls,
+            inputs=learns or (drift is not None and drift.judges("input")),
+            outputs=drift is not None and drift.judges("output"),
+        )
 
     def _learn(self) -> None:
         """Begin to watch drift once there is a learned baseline."""
@@ -179,6 +206,7 @@ class Pipeline:
         if baseline is not None:
             drift = self._drift_from(baseline)
             drift.start(GuardedPublisher(self._publisher, self._faults.note))
+            self.predictions.follow(baseline.outputs)
             self._recorder.reduce_inputs = reducer_of(baseline, None)
             self.drift, self._learner = drift, None
 
@@ -199,6 +227,7 @@ class Pipeline:
     def _start_series(self, publisher: Publisher) -> None:
         self.calls.start(publisher)
         self.predictions.start(publisher)
+        self.visibility.start(publisher)
         if self.drift is not None:
             self.drift.start(publisher)
         publisher.increase(m.ANOMALIES, ("high_memory",), 0)
@@ -267,3 +296,12 @@ class Pipeline:
         for phase, amount in list(self._errors.items()):
             self._publisher.increase(m.MONITOR_ERRORS, (phase,), amount)
             del self._errors[phase]
+
+
+def _copies(calls: list[CallRecord], which: str) -> Iterator[Optional[Captured]]:
+    """Yield what was copied of the calls' `inputs` or `outputs`."""
+    for call in calls:
+        if call.more is None:
+            yield getattr(call, which)
+        else:
+            yield from call.copies(which)

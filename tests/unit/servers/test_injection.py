@@ -182,7 +182,7 @@ def test_no_fault_of_a_device_clock_reaches_an_answer(kind):
     with Watch(("linear.py",)) as watch:
         watched.predict(torch.zeros(2, 4))
     names = set(watch.places.values())
-    assert {"_Stopwatch.begin", "_Stopwatch.end"} <= names
+    assert {"Stopwatch.begin", "Stopwatch.end"} <= names
     for code, name in watch.places.items():
         for fault in FAULTS:
             monitor.flush()

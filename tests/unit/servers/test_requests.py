@@ -4,7 +4,10 @@ import pytest
 from ts.context import Context, RequestProcessor
 
 from torchvitals.recording.call import CallRecord
-from torchvitals.servers.torchserve.requests import describe
+from torchvitals.recording.recorder import Recorder
+from torchvitals.servers.torchserve.requests import Requests
+
+describe = Requests(Recorder(warmup=0, capture_inputs=False)).describe
 
 
 def context_of(*headers, statuses=()):

@@ -242,12 +242,17 @@ def test_invalid_values_are_counted_by_reason(publisher, baseline):
 def test_a_baseline_of_another_width_is_counted_and_said(publisher, baseline, caplog):
     monitor = monitor_of(publisher, baseline)
     with caplog.at_level(logging.ERROR):
-        serve(monitor, torch.zeros(4, 7), scores(4))
-        monitor.flush()
-    assert publisher.value(m.INPUT_INVALID, "all", "bad_shape") == 4
-    assert publisher.value(m.REQUESTS, "ok") == 4
+        for _ in range(10):
+            serve(monitor, torch.zeros(4, 7), scores(4))
+            monitor.flush()
+    assert publisher.value(m.INPUT_INVALID, "all", "bad_shape") == 40
+    assert publisher.value(m.MONITOR_UNSEEN, "uncomparable") == 40
+    assert publisher.value(m.REQUESTS, "ok") == 40
     assert (
-        "rows have 7 values, baseline 'model' version 1.0 has 2 input features: amount, kind" in caplog.text
+        caplog.text.count(
+            "rows have 7 values, baseline 'model' version 1.0 has 2 input features: amount, kind"
+        )
+        == 1
     )
 
 
@@ -258,12 +263,15 @@ def test_a_batch_without_rows_is_no_error(publisher, baseline):
     assert publisher.total(m.MONITOR_ERRORS) == 0
 
 
-def test_outputs_of_another_width_than_the_baselines_are_an_error_of_the_monitor(publisher, baseline, caplog):
+@pytest.mark.parametrize("shape", [(5,), (4, 3), ()])
+def test_outputs_that_the_baseline_does_not_describe_are_counted_and_said(publisher, baseline, caplog, shape):
     monitor = monitor_of(publisher, baseline)
-    serve(monitor, rows(2), torch.zeros(2, 5))
+    serve(monitor, rows(12), torch.zeros(12, *shape))
     monitor.flush()
-    assert publisher.value(m.MONITOR_ERRORS, "outputs") == 1
-    assert "the model gave 5 scores a row, the baseline has 3 classes" in caplog.text
+    assert publisher.value(m.MONITOR_UNSEEN, "uncomparable") == 12
+    assert publisher.total(m.MONITOR_ERRORS) == 0
+    assert publisher.total(m.PREDICTIONS) == 0
+    assert f"outputs of {shape or (1,)} a row, the baseline has 3 classes" in caplog.text
 
 
 def test_anomalies_of_single_calls_and_rows(publisher):

@@ -11,11 +11,12 @@ from typing import Any, Optional
 from ts.torch_handler.base_handler import BaseHandler
 
 from ...errors import TorchVitalsError
-from ...recording.guard import recorded
-from ...recording.stages import instrument_stages
+from ...recording.shadows import Shadow
+from ...recording.stages import instrument_stages, shadow_stages
 from ...worker.monitor import Monitor
+from .entry import Entry
 from .loading import load
-from .requests import describe
+from .requests import Requests
 
 HEARD_SECONDS = 0.5
 # The one attribute that we add to a handler.
@@ -33,38 +34,18 @@ class MonitoredHandler(BaseHandler):  # type: ignore[misc]
     """
 
     def __new__(cls, *args: Any, **kwargs: Any) -> Any:
-        """Shadow `initialize` and `handle` on the object, which TorchServe takes from it before any load."""
+        """Shadow the stages, which threads that `__init__` starts may take, and what TorchServe takes after it."""
         handler = super().__new__(cls)
-        entry = _Entry(handler.handle)
-        setattr(handler, ENTRY, entry)
-        handler.handle = entry.function
-        handler.initialize = functools.wraps(handler.initialize)(
-            functools.partial(_initialize, handler, entry, handler.initialize)
-        )
+        shadow_stages(handler)
+        setattr(handler, ENTRY, Entry())
+        _shadow_entry_points(handler)
         return handler
 
-
-class _Entry:
-    """The `handle` that TorchServe keeps: first the handler's own, once the model is loaded the recorded one."""
-
-    def __init__(self, handle: Callable[..., Any]) -> None:
-        self._handle = run = handle
-        self.monitor: Optional[Monitor] = None
-
-        @functools.wraps(handle)
-        def function(*args: Any, **kwargs: Any) -> Any:
-            return run(*args, **kwargs)
-
-        def become(other: Callable[..., Any]) -> None:
-            nonlocal run
-            run = other
-
-        self.function, self._become = function, become
-
-    def watch(self, monitor: Monitor, handle: Optional[Callable[..., Any]] = None) -> None:
-        """Write calls down from now on; `handle` answers them, by default what answered them so far."""
-        self.monitor = monitor
-        self._become(recorded(handle or self._handle, monitor.recorder, describe))
+    def __init_subclass__(cls, **kwargs: Any) -> None:
+        """Shadow what an `__init__` puts in the place of `handle` and `initialize`, too."""
+        super().__init_subclass__(**kwargs)
+        if "__init__" in vars(cls):
+            setattr(cls, "__init__", _completed(vars(cls)["__init__"]))  # noqa: B010 - mypy knows it as a method
 
 
 def monitor_of(handler: MonitoredHandler) -> Optional[Monitor]:
@@ -75,22 +56,50 @@ def monitor_of(handler: MonitoredHandler) -> Optional[Monitor]:
 def attach(handler: MonitoredHandler, monitor: Monitor) -> None:
     """Watch a handler that was loaded by other means than `initialize`."""
     instrument_stages(handler, monitor.recorder, monitor.clock)
-    _entry(handler).watch(monitor)
+    _entry(handler).watch(monitor, Requests(monitor.recorder))
 
 
-def _entry(handler: MonitoredHandler) -> _Entry:
-    entry: _Entry = vars(handler)[ENTRY]
+def _entry(handler: MonitoredHandler) -> Entry:
+    entry: Entry = vars(handler)[ENTRY]
     return entry
 
 
-def _initialize(handler: MonitoredHandler, entry: _Entry, initialize: Any, context: Any) -> None:
+def _completed(init: Callable[..., Any]) -> Callable[..., Any]:
+    @functools.wraps(init)
+    def initialized(self: Any, *args: Any, **kwargs: Any) -> Any:
+        result = init(self, *args, **kwargs)
+        # The outermost `__init__` ends last.
+        if type(self).__init__ is initialized:
+            _shadow_entry_points(self)
+        return result
+
+    return initialized
+
+
+def _shadow_entry_points(handler: Any) -> None:
+    """Shadow `handle` and `initialize` as they are now; TorchServe takes them as soon as the handler is made."""
+    entry = _entry(handler)
+    handle = handler.handle
+    if not isinstance(handle, Shadow):
+        handler.handle = entry.shadow(handle)
+    initialize = handler.initialize
+    if not isinstance(initialize, Shadow):
+        handler.initialize = Shadow(functools.partial(_initialize, handler, entry, initialize), initialize)
+
+
+def _initialize(handler: Any, entry: Entry, initialize: Any, context: Any) -> None:
     """Load and start to watch; what a user can fix is in the log before TorchServe hears of the failure."""
+    if entry.monitor is not None:
+        # A handler that initialises itself anew.
+        initialize(context)
+        instrument_stages(handler, entry.monitor.recorder, entry.monitor.clock)
+        return
     try:
-        served, monitor = load(handler, initialize, context)
+        handle, monitor, requests = load(handler, initialize, context)
     except TorchVitalsError as error:
         logger.error("%s", error)
         # TorchServe kills the worker once the load is answered (frontend: wlm/WorkerLifeCycle.java, exit), and what it
         # has not read by then, at times its own "Failed to load model" too, reaches no log.
         time.sleep(HEARD_SECONDS)
         raise
-    entry.watch(monitor, None if served is handler else served.handle)
+    entry.watch(monitor, requests, handle)

@@ -2,37 +2,39 @@
 
 from __future__ import annotations
 
-import importlib
 import logging
 import os
 import sys
 import tempfile
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any, Optional
 
-from ts.utils.util import list_classes_from_module
-
 from ...config import MonitoringConfig, read_config
-from ...errors import BaselineError, ConfigurationError
+from ...errors import BaselineError
 from ...publishers.torchserve import CoalescingMetrics, TorchServePublisher
+from ...recording.devices import as_device
 from ...recording.faults import Faults
-from ...recording.stages import instrument_stages
+from ...recording.forward import ModelWatch
 from ...telemetry.runtime import Runtime
 from ...training.baseline import Baseline
 from ...worker.learning import BaselineLearner
 from ...worker.monitor import Monitor
+from .base_handlers import base_handler
+from .replies import watch_replies
 from .request_log import leave_out_request_lines
-
-STAGES_OF_A_HANDLER = ("preprocess", "inference", "postprocess", "handle")
+from .requests import Requests
+from .styles import uses_stages, watch_stages
 
 logger = logging.getLogger(__name__)
 
 
-def load(handler: Any, initialize: Callable[[Any], Any], context: Any) -> tuple[Any, Monitor]:
-    """Load a model and start to watch it; return the handler that serves it, and the monitor.
+def load(
+    handler: Any, initialize: Callable[[Any], Any], context: Any
+) -> tuple[Optional[Callable[..., Any]], Monitor, Requests]:
+    """Load a model and start to watch it; return what answers calls, the monitor, and what tells of requests.
 
-    The two handlers are the same unless the configuration names a `base_handler`.
+    The first is None unless the configuration names a `base_handler`: the handler itself answers.
 
     Args:
         handler: a MonitoredHandler.
@@ -45,54 +47,113 @@ def load(handler: Any, initialize: Callable[[Any], Any], context: Any) -> tuple[
     manifest = (context.manifest or {}).get("model", {})
     config = read_config(context.model_yaml_config, manifest.get("configFile", "model-config.yaml"))
     model_dir = Path(context.system_properties.get("model_dir") or ".")
-    name = manifest.get("modelName") or context.model_name
+    # The archive's own name is shared by all that is registered of it.
+    name = context.model_name or manifest.get("modelName")
     version = str(manifest.get("modelVersion", "default"))
-    learner = _learner(config, name, version)
-    baseline = learner.known() if learner else _load_baseline(config, model_dir)
+    rank = local_rank(os.environ)
+    learner = _learner(config, name, version) if rank == 0 else None
+    baseline = learner.known() if learner else None
+    if learner is None and rank == 0:
+        baseline = _load_baseline(config, model_dir)
     if baseline is not None:
         config.features.check(baseline)
     faults = Faults()
     if config.coalesce and context.metrics is not None:
         context.metrics = CoalescingMetrics(context.metrics, faults)
-    served = handler
+    served, handle = handler, None
     if config.base_handler is not None:
-        served = _base_handler(config.base_handler, handler)
-        served.initialize(context)
-        handler.initialized = served.initialized
+        served = base_handler(config.base_handler, handler)
+        # TorchServe takes both before either is called.
+        handle, start = served.handle, served.initialize
+        start(context)
+        handler.initialized = getattr(served, "initialized", True)
     else:
         initialize(context)
-    device = getattr(served, "device", None)
-    runtime = Runtime(getattr(served, "model", None), device, faults)
+    model, named = _attribute(served, "model"), _attribute(served, "device")
+    device = as_device(named) or _device_of(model)
+    runtime = Runtime(model, device or named, faults)
     monitor = Monitor(
         config,
         TorchServePublisher(context.metrics, model_name=name, model_version=version),
         baseline=baseline,
         learner=learner if baseline is None else None,
         device=device,
-        worker=worker_identity(sys.argv),
+        worker=worker_identity(sys.argv, rank),
         runtime=runtime,
         faults=faults,
+        counts=rank == 0,
+        classes=_classes_of(served),
     )
     if config.quiet:
         leave_out_request_lines()
-    instrument_stages(served, monitor.recorder, monitor.clock)
-    runtime.watch(served)
+    recorder, clock = monitor.recorder, monitor.clock
+    models = ModelWatch(recorder, clock)
+    watched = watch_stages(served, recorder, clock)
+    if not uses_stages(served):
+        models.look(watched)
+    runtime.watch(watched)
+
+    def look() -> None:
+        watch_stages(served, recorder, clock)
+        models.look(watched)
+
+    requests = Requests(recorder, look)
+    watch_replies(context, requests, recorder)
     monitor.start()
-    return served, monitor
+    return handle, monitor, requests
 
 
-def worker_identity(arguments: list[str]) -> str:
+def local_rank(environment: Mapping[str, str]) -> int:
+    """Return which of the processes that torchrun started for one worker this is; 0 where it started none.
+
+    >>> local_rank({"LOCAL_RANK": "3"}), local_rank({})
+    (3, 0)
+    """
+    try:
+        return int(environment.get("LOCAL_RANK", "0"))
+    except ValueError:
+        return 0
+
+
+def _attribute(handler: Any, name: str) -> Any:
+    """Return a handler's attribute; None where it has none, or where a property of it raises."""
+    try:
+        return getattr(handler, name, None)
+    except Exception as error:
+        logger.warning("the handler's '%s' cannot be read: %s", name, type(error).__name__)
+        return None
+
+
+def _classes_of(handler: Any) -> Optional[int]:
+    """Return how many classes index_to_name.json names, which BaseHandler reads into `mapping`; None without it."""
+    mapping = _attribute(handler, "mapping")
+    return len(mapping) if isinstance(mapping, dict) and len(mapping) > 1 else None
+
+
+def _device_of(model: Any) -> Any:
+    """Return the device of a model's first parameter, or None."""
+    try:
+        return as_device(next(iter(model.parameters())).device)
+    except Exception:
+        return None
+
+
+def worker_identity(arguments: list[str], rank: int = 0) -> str:
     """Return the worker's stable name out of its command line: its socket's or port's number.
 
-    TorchServe gives a restarted worker the same one (ts/arg_parser.py: --sock-name, --port).
+    TorchServe gives a restarted worker the same one (ts/arg_parser.py: --sock-name, --port). The processes that
+    torchrun starts for one worker share it, and are told apart by their rank.
 
     >>> worker_identity(["--sock-type", "unix", "--sock-name", "/tmp/.ts.sock.9000"])
     '9000'
+    >>> worker_identity(["--port", "9000"], rank=2)
+    '9000-2'
     """
     for flag, value in zip(arguments, arguments[1:]):
         if flag in ("--sock-name", "--port"):
-            return value.rsplit(".", 1)[-1]
-    return "0"
+            name = value.rsplit(".", 1)[-1]
+            return f"{name}-{rank}" if rank else name
+    return str(rank)
 
 
 def _load_baseline(config: MonitoringConfig, model_dir: Path) -> Optional[Baseline]:
@@ -117,34 +178,3 @@ def _learner(config: MonitoringConfig, name: str, version: str) -> Optional[Base
     return BaselineLearner(
         config.learn, folder=Path(folder), name=name, version=version, features=config.features
     )
-
-
-def _base_handler(name: str, handler: Any) -> Any:
-    """Make the handler that `base_handler` names: one of TorchServe's, or a module in the archive."""
-    overridden = [stage for stage in STAGES_OF_A_HANDLER if stage in vars(type(handler))]
-    if overridden:
-        raise ConfigurationError(
-            f"handler.monitoring.base_handler: {type(handler).__name__} has a {overridden[0]} of its own; "
-            "remove one of the two"
-        )
-    module_name = name[:-3] if name.endswith(".py") else name
-    try:
-        module = importlib.import_module(module_name)
-    except ModuleNotFoundError as error:
-        if error.name != module_name:
-            raise ConfigurationError(
-                f"handler.monitoring.base_handler: '{name}' cannot be imported: {error}"
-            ) from error
-        try:
-            module = importlib.import_module(f"ts.torch_handler.{module_name}")
-        except ModuleNotFoundError as missing:
-            raise ConfigurationError(
-                f"handler.monitoring.base_handler: '{name}' is neither in the archive nor one of TorchServe's "
-                f"({missing})"
-            ) from missing
-    classes = [cls for cls in list_classes_from_module(module) if hasattr(cls, "handle")]
-    if len(classes) != 1:
-        raise ConfigurationError(
-            f"handler.monitoring.base_handler: '{name}' defines {len(classes)} handler classes; it must define one"
-        )
-    return classes[0]()

@@ -1,0 +1,38 @@
+"""What TorchServe calls for each batch of requests."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any, Optional
+
+from ...recording.guard import recorded
+from ...recording.shadows import Shadow, switchable
+from ...worker.monitor import Monitor
+from .requests import Requests
+
+Handle = Callable[..., Any]
+
+
+class Entry:
+    """The `handle` that TorchServe keeps: first the handler's own, once the model is loaded the recorded one."""
+
+    def __init__(self) -> None:
+        self.monitor: Optional[Monitor] = None
+        self._shadow: Optional[Shadow] = None
+
+    def shadow(self, handle: Handle) -> Shadow:
+        """Return what stands in the place of `handle` from now on."""
+        self._shadow = switchable(handle)
+        return self._shadow
+
+    def watch(self, monitor: Monitor, requests: Requests, handle: Optional[Handle] = None) -> None:
+        """Write calls down from now on; `handle` answers them, by default what answered them so far."""
+        self.monitor = monitor
+        if self._shadow is not None and self._shadow.become is not None:
+            self._shadow.become(
+                recorded(handle or self._shadow.__wrapped__, monitor.recorder, requests.describe)
+            )
+
+    def __reduce__(self) -> Any:
+        """Stay behind when a handler goes to another process, or is copied: neither is watched."""
+        return Entry, ()
