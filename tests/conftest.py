@@ -28,6 +28,7 @@ from examples.flight_delay.data import CLASSES, COLUMNS, LABEL
 from examples.flight_delay.model import FlightDelayNet
 from examples.flight_delay.packaging import WINDOWS
 from stack import Stack, programs
+from tests.parity.table import pytest_terminal_summary  # noqa: F401 - a hook
 from torchvitals import Baseline
 
 ROOT = Path(__file__).parents[1]

@@ -105,7 +105,7 @@ def _judge(page: Page, seen: Seen, replies: list[Reply], suffix: str, outcome: O
     refused = seen.errors + seen.lost
     if whole and sum(not reply.ok for reply in replies) != refused:
         failed = [_shown(reply) for reply in replies if not reply.ok]
-        problems.append(f"{len(failed)} requests failed, the table says {refused}: {'; '.join(failed)}")
+        problems.append(f"{len(failed)} requests failed, the table says {refused}: first {failed[:1]}")
     answered = sent - refused
 
     def count(metric: m.Metric, **labels: str) -> int:

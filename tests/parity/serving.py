@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import os
+import subprocess
+import sys
+import tempfile
 from pathlib import Path
 from typing import Any
 
@@ -34,7 +37,16 @@ class Server:
     def __init__(self, folder: Path) -> None:
         self.store = folder / "store"
         self.store.mkdir()
-        site = FOLDER / "standins" / "site"
+        self.parent: subprocess.Popen[bytes] | None = None
+        self.socket = tempfile.mktemp(prefix="parity-")
+        beside_python = str(Path(sys.executable).parent)
+        self.environment = {
+            "PYTHONPATH": os.pathsep.join([str(FOLDER / "standins" / "site"), str(ROOT / "handlers")]),
+            "PATH": os.pathsep.join([beside_python, os.environ["PATH"]]),
+            "TORCHSERVE": str(FOLDER / "warm" / "torchserve.py"),
+            "PARITY_PARENT": self.socket,
+            "PARITY_PYTHON": sys.executable,
+        }
         self.stack = Stack(
             folder / "run",
             model_store=self.store,
@@ -46,10 +58,7 @@ class Server:
                 "default_response_timeout": "300",
                 "max_response_size": "20000000",
             },
-            environment={
-                "PYTHONPATH": os.pathsep.join([str(site), str(ROOT / "handlers")]),
-                "PATH": os.pathsep.join([str(ROOT / ".venv" / "bin"), os.environ["PATH"]]),
-            },
+            environment=self.environment,
         )
         self.http = httpx.Client(
             trust_env=False, timeout=PATIENCE_SECONDS, limits=httpx.Limits(max_connections=None)
@@ -58,6 +67,14 @@ class Server:
     def __enter__(self) -> Server:
         self.stack.__enter__()
         try:
+            self.parent = subprocess.Popen(
+                [sys.executable, str(FOLDER / "warm" / "parent.py"), self.socket],
+                stdin=subprocess.PIPE,
+                stdout=subprocess.PIPE,
+                env={**os.environ, **self.environment, "PYTHONUNBUFFERED": "1"},
+            )
+            assert self.parent.stdout is not None
+            self.parent.stdout.readline()
             self.stack.wait_ready(PATIENCE_SECONDS)
         except BaseException:
             self.__exit__(None, None, None)
@@ -67,6 +84,9 @@ class Server:
     def __exit__(self, *exception: Any) -> None:
         self.http.close()
         self.stack.stop()
+        if self.parent is not None:
+            self.parent.communicate()
+        Path(self.socket).unlink(missing_ok=True)
 
     def page(self, *metrics: str) -> str:
         """Return the metrics page, or of it the lines of some metrics."""

@@ -13,7 +13,8 @@ def pytest_terminal_summary(terminalreporter: Any) -> None:
     rows = [
         dict(value)
         for report in reports
-        for key, value in getattr(report, "user_properties", ())
+        if getattr(report, "when", None) == "call"
+        for key, value in report.user_properties
         if key == PROPERTY
     ]
     if not rows:

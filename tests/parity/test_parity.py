@@ -45,7 +45,7 @@ def parameter(style: Style) -> object:
     return pytest.param(style.name, id=style.name, marks=marks)
 
 
-@pytest.mark.parametrize("name", map(parameter, STYLES))
+@pytest.mark.parametrize("name", list(map(parameter, STYLES)))
 def test_a_style_is_served_the_same_and_counted(
     name: str, outcomes: dict[str, Future[Outcome]], request: pytest.FixtureRequest
 ) -> None:
