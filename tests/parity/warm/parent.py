@@ -7,6 +7,7 @@ streams as file descriptors. The answer is the worker's exit status. Whoever clo
 from __future__ import annotations
 
 import contextlib
+import ctypes
 import importlib
 import json
 import logging
@@ -24,6 +25,7 @@ IMPORTED = (
     "ts.model_loader", "ts.service", "ts.async_service", "ts.arg_parser", "ts.torch_handler.base_handler",
 )  # fmt: skip
 LARGEST = 1 << 20
+PR_SET_PDEATHSIG = 1
 
 
 @dataclass
@@ -41,26 +43,26 @@ def main(path: str) -> None:
         importlib.import_module(module)
     listener.listen(64)
     print("ready", flush=True)
+    workers: dict[int, Worker] = {}
     selector = selectors.DefaultSelector()
     selector.register(sys.stdin, selectors.EVENT_READ)
     selector.register(listener, selectors.EVENT_READ)
     while True:
         for key, _ in selector.select():
             if key.fileobj is sys.stdin:
-                for worker in {
-                    id(key.data): key.data for key in selector.get_map().values() if key.data
-                }.values():
+                for worker in workers.values():
                     end(worker)
                 return
             if key.fileobj is listener:
                 worker = start(listener)
+                workers[worker.pid] = worker
                 selector.register(worker.connection, selectors.EVENT_READ, worker)
                 selector.register(worker.ended, selectors.EVENT_READ, worker)
-                continue
-            worker = key.data
-            selector.unregister(worker.connection)
-            selector.unregister(worker.ended)
-            end(worker)
+            # Both may come at once: that it ended, and that nobody wants it any more.
+            elif workers.pop(key.data.pid, None):
+                selector.unregister(key.data.connection)
+                selector.unregister(key.data.ended)
+                end(key.data)
 
 
 def start(listener: socket.socket) -> Worker:
@@ -72,6 +74,7 @@ def start(listener: socket.socket) -> Worker:
     request = json.loads(text)
     pid = os.fork()
     if pid == 0:
+        ctypes.CDLL(None).prctl(PR_SET_PDEATHSIG, signal.SIGKILL)
         listener.close()
         connection.close()
         run(request, streams)
