@@ -35,6 +35,12 @@ class Shadow(functools.partial):  # type: ignore[type-arg]
             own[name] = getattr(original, name, None)
         return shadow
 
+    def stands_on(self, owner: Any, name: str) -> Shadow:
+        """Say of which object's method it stands in the place, and return it."""
+        if getattr(self.__wrapped__, "__self__", None) is owner and hasattr(type(owner), name):
+            vars(self)["place"] = (owner, name)
+        return self
+
     def __getattr__(self, name: str) -> Any:
         """Return an attribute of the original."""
         if name.startswith("__"):
@@ -50,8 +56,12 @@ class Shadow(functools.partial):  # type: ignore[type-arg]
         delattr(self.__wrapped__, name)
 
     def __reduce__(self) -> Any:
-        """Be pickled and copied as the original."""
-        return _itself, (self.__wrapped__,)
+        """Be pickled and copied as the original.
+
+        A method is found by where it is: what a decorator made of it may have another name.
+        """
+        place = vars(self).get("place")
+        return (_itself, (self.__wrapped__,)) if place is None else (_method, place)
 
 
 def switchable(function: Function) -> Shadow:
@@ -80,3 +90,7 @@ def switchable(function: Function) -> Shadow:
 
 def _itself(original: Any) -> Any:
     return original
+
+
+def _method(owner: Any, name: str) -> Any:
+    return getattr(type(owner), name).__get__(owner)

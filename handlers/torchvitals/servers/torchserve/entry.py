@@ -18,6 +18,7 @@ class Entry:
 
     def __init__(self) -> None:
         self.monitor: Optional[Monitor] = None
+        self.loading = False
         self._shadow: Optional[Shadow] = None
 
     def shadow(self, handle: Handle) -> Shadow:

@@ -81,19 +81,22 @@ def _shadow_entry_points(handler: Any) -> None:
     entry = _entry(handler)
     handle = handler.handle
     if not isinstance(handle, Shadow):
-        handler.handle = entry.shadow(handle)
+        handler.handle = entry.shadow(handle).stands_on(handler, "handle")
     initialize = handler.initialize
     if not isinstance(initialize, Shadow):
-        handler.initialize = Shadow(functools.partial(_initialize, handler, entry, initialize), initialize)
+        shadow = Shadow(functools.partial(_initialize, handler, entry, initialize), initialize)
+        handler.initialize = shadow.stands_on(handler, "initialize")
 
 
 def _initialize(handler: Any, entry: Entry, initialize: Any, context: Any) -> None:
     """Load and start to watch; what a user can fix is in the log before TorchServe hears of the failure."""
-    if entry.monitor is not None:
-        # A handler that initialises itself anew.
+    if entry.loading or entry.monitor is not None:
+        # It is part of another `initialize`, or the handler initialises itself anew.
         initialize(context)
-        instrument_stages(handler, entry.monitor.recorder, entry.monitor.clock)
+        if entry.monitor is not None:
+            instrument_stages(handler, entry.monitor.recorder, entry.monitor.clock)
         return
+    entry.loading = True
     try:
         handle, monitor, requests = load(handler, initialize, context)
     except TorchVitalsError as error:
@@ -102,4 +105,6 @@ def _initialize(handler: Any, entry: Entry, initialize: Any, context: Any) -> No
         # has not read by then, at times its own "Failed to load model" too, reaches no log.
         time.sleep(HEARD_SECONDS)
         raise
+    finally:
+        entry.loading = False
     entry.watch(monitor, requests, handle)
