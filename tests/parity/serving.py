@@ -31,34 +31,73 @@ Labels = frozenset[tuple[str, str]]
 Page = dict[tuple[str, Labels], float]
 
 
-class Server:
-    """TorchServe alone, with a model store that styles are packed into."""
+class Warm:
+    """The process that workers are forked from; see warm/."""
 
-    def __init__(self, folder: Path) -> None:
-        self.store = folder / "store"
-        self.store.mkdir()
-        self.parent: subprocess.Popen[bytes] | None = None
+    def __init__(self) -> None:
         self.socket = tempfile.mktemp(prefix="parity-")
+        self._process: subprocess.Popen[bytes] | None = None
+
+    @property
+    def environment(self) -> dict[str, str]:
+        """What TorchServe and its workers need to know."""
         beside_python = str(Path(sys.executable).parent)
-        self.environment = {
+        return {
             "PYTHONPATH": os.pathsep.join([str(FOLDER / "standins" / "site"), str(ROOT / "handlers")]),
+            "PYTHONUNBUFFERED": "1",
             "PATH": os.pathsep.join([beside_python, os.environ["PATH"]]),
             "TORCHSERVE": str(FOLDER / "warm" / "torchserve.py"),
             "PARITY_PARENT": self.socket,
             "PARITY_PYTHON": sys.executable,
         }
+
+    def __enter__(self) -> Warm:
+        self._process = subprocess.Popen(
+            [sys.executable, str(FOLDER / "warm" / "parent.py"), self.socket],
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            env={**os.environ, **self.environment},
+        )
+        return self
+
+    def wait_ready(self) -> None:
+        """Wait until it has imported what workers need."""
+        assert self._process is not None
+        assert self._process.stdout is not None
+        if not self._process.stdout.readline():
+            raise RuntimeError(
+                "the process that workers are forked from has ended; it says why on standard error"
+            )
+
+    def __exit__(self, *exception: Any) -> None:
+        assert self._process is not None
+        self._process.communicate()
+        Path(self.socket).unlink(missing_ok=True)
+
+
+class Server:
+    """TorchServe alone, with a model store that styles are packed into.
+
+    envelope: of all its models, for TorchServe knows no other.
+    """
+
+    def __init__(self, folder: Path, store: Path, warm: Warm, envelope: str | None) -> None:
+        self.store = store
+        settings = {
+            "workflow_store": str(store),
+            "model_metrics_auto_detect": "true",
+            "default_response_timeout": "300",
+            "max_response_size": "20000000",
+        }
+        if envelope is not None:
+            settings["service_envelope"] = envelope
         self.stack = Stack(
-            folder / "run",
-            model_store=self.store,
+            folder / f"run-{envelope or 'plain'}",
+            model_store=store,
             models={},
             alone=True,
-            settings={
-                "workflow_store": str(self.store),
-                "model_metrics_auto_detect": "true",
-                "default_response_timeout": "300",
-                "max_response_size": "20000000",
-            },
-            environment=self.environment,
+            settings=settings,
+            environment=warm.environment,
         )
         self.http = httpx.Client(
             trust_env=False, timeout=PATIENCE_SECONDS, limits=httpx.Limits(max_connections=None)
@@ -67,14 +106,6 @@ class Server:
     def __enter__(self) -> Server:
         self.stack.__enter__()
         try:
-            self.parent = subprocess.Popen(
-                [sys.executable, str(FOLDER / "warm" / "parent.py"), self.socket],
-                stdin=subprocess.PIPE,
-                stdout=subprocess.PIPE,
-                env={**os.environ, **self.environment, "PYTHONUNBUFFERED": "1"},
-            )
-            assert self.parent.stdout is not None
-            self.parent.stdout.readline()
             self.stack.wait_ready(PATIENCE_SECONDS)
         except BaseException:
             self.__exit__(None, None, None)
@@ -84,9 +115,6 @@ class Server:
     def __exit__(self, *exception: Any) -> None:
         self.http.close()
         self.stack.stop()
-        if self.parent is not None:
-            self.parent.communicate()
-        Path(self.socket).unlink(missing_ok=True)
 
     def page(self, *metrics: str) -> str:
         """Return the metrics page, or of it the lines of some metrics."""
@@ -136,11 +164,8 @@ class Model:
 
     def serve(self, archive: str, name: str) -> None:
         """Register an archive under a name, with the workers of its own model-config.yaml."""
-        params = {"url": archive, "model_name": name, "synchronous": "true"}
-        if self.style.envelope is not None:
-            params["envelope"] = self.style.envelope
         self._registered.append(f"/models/{name}")
-        self.manage("POST", "/models", **params)
+        self.manage("POST", "/models", url=archive, model_name=name, synchronous="true")
 
     def registered(self, path: str) -> None:
         """Remember what is to be unregistered."""

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
+from contextlib import ExitStack
 from pathlib import Path
 
 import pytest
@@ -11,7 +12,7 @@ import pytest
 from . import judging
 from .judging import Outcome
 from .packing import write_baselines
-from .serving import Server
+from .serving import Server, Warm
 from .style import Style
 from .styles import STYLES
 from .table import PROPERTY
@@ -29,12 +30,21 @@ def outcomes(
     wanted = {item.callspec.params.get("name") for item in request.session.items if hasattr(item, "callspec")}
     styles = [style for style in STYLES if style.name in wanted]
     folder = Path(tmp_path_factory.mktemp("parity"))
-    server = Server(folder)
-    write_baselines(styles, server.store)
-    with server, ThreadPoolExecutor(AT_A_TIME) as threads:
-        futures = {style.name: threads.submit(judging.serve, server, style) for style in styles}
+    store = folder / "store"
+    store.mkdir()
+    with ExitStack() as opened:
+        warm = opened.enter_context(Warm())
+        envelopes = dict.fromkeys(style.envelope for style in styles)
+        servers = {
+            envelope: opened.enter_context(Server(folder, store, warm, envelope)) for envelope in envelopes
+        }
+        write_baselines(styles, store)
+        warm.wait_ready()
+        threads = opened.enter_context(ThreadPoolExecutor(AT_A_TIME))
         try:
-            yield futures
+            yield {
+                style.name: threads.submit(judging.serve, servers[style.envelope], style) for style in styles
+            }
         finally:
             threads.shutdown(cancel_futures=True)
 

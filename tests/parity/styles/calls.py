@@ -88,7 +88,8 @@ dag:
     workflow = {"workflowName": model.name, "specFile": "workflow.yaml", "handler": "functions.py"}
     with zipfile.ZipFile(model.server.store / war, "w") as packed:
         packed.writestr(
-            "WAR-INF/MANIFEST.json", json.dumps({"workflow": workflow, "archiverVersion": "0.2.15"})
+            "WAR-INF/MANIFEST.json",
+            json.dumps({"createdOn": "", "workflow": workflow, "archiverVersion": "0.2.15"}),
         )
         packed.writestr("workflow.yaml", specification)
         packed.writestr("functions.py", "")
@@ -158,13 +159,13 @@ class Handler(Numbers):
         "torchrun-of-one",
         PLAIN_HANDLER,
         each(*ROWS[:5]),
-        config={"parallelType": "tp", "torchrun": {"nproc-per-node": 1, "OMP_NUMBER_THREADS": 1}},
+        config={"parallelType": "tp", "torchrun": {"nproc-per-node": 1, "rdzv-endpoint": "localhost:0"}},
     ),
     Style(
         "torchrun-of-two",
         PLAIN_HANDLER,
         each(*ROWS[:5]),
-        config={"parallelType": "tp", "torchrun": {"nproc-per-node": 2, "OMP_NUMBER_THREADS": 1}},
+        config={"parallelType": "tp", "torchrun": {"nproc-per-node": 2, "rdzv-endpoint": "localhost:0"}},
         sees=Seen(workers=2),
     ),
 )

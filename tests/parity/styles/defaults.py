@@ -6,7 +6,6 @@ import base64
 import functools
 import io
 from pathlib import Path
-from urllib.parse import quote
 
 import numpy as np
 import torch
@@ -45,7 +44,6 @@ def vocabulary(folder: Path) -> Path:
 
 IMAGES = tuple(picture(seed, kind) for seed in range(3) for kind in ("JPEG", "PNG"))
 MULTIPART = {"Content-Type": "multipart/form-data; boundary=parity"}
-FORM = {"Content-Type": "application/x-www-form-urlencoded"}
 CLASSIFIER = {"handler": existing("image_classifier"), "model": "squeezenet.py", "baseline": images}
 
 STYLES = (
@@ -57,7 +55,7 @@ STYLES = (
     ),
     Style(
         "image-classifier-base64",
-        send=each(*(b"data=" + quote(base64.b64encode(body)).encode() for body in IMAGES[:3]), headers=FORM),
+        send=each(*(base64.b64encode(body).decode() for body in IMAGES[:3])),
         **CLASSIFIER,
     ),
     Style(

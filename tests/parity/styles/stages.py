@@ -182,14 +182,22 @@ class Handler(Numbers):
         "stage-replaced-while-serving",
         own("""
 class Handler(Numbers):
-    def preprocess(self, data):
-        self.inference = self.other_inference
-        return super().preprocess(data)
+    def postprocess(self, data):
+        if not hasattr(self, "replaced"):
+            self.inference, self.replaced = self.other_inference, True
+        return super().postprocess(data)
 
     def other_inference(self, rows):
         return self.model(rows) + 1
 """),
         each(*ROWS),
+        # The first call without its stage is when it is missed; the model is watched from then on.
+        sees=Seen(
+            stages={"preprocess": 12, "inference": 11, "postprocess": 12},
+            inputs=11,
+            outputs=11,
+            unseen=dict.fromkeys(("stage", "inputs", "outputs"), 1),
+        ),
     ),
     Style(
         "threads-hold-the-stages",
