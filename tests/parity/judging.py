@@ -13,7 +13,8 @@ from .packing import MONITORED, PLAIN
 from .serving import Model, Page, Server, by_label, served_name, total
 from .style import Reply, Seen, Style
 
-SHOWN_BYTES = 300
+SHOWN_BYTES = 200
+BEFORE_BYTES = 40
 
 
 @dataclass
@@ -90,14 +91,25 @@ def _primed(model: Model) -> Page:
 
 
 def _compare(plain: list[Reply], watched: list[Reply], outcome: Outcome) -> None:
-    outcome.sent, outcome.compared = len(watched), min(len(plain), len(watched))
+    outcome.compared = min(len(plain), len(watched))
     if len(plain) != len(watched):
         outcome.problems.append(f"{len(watched)} replies, {len(plain)} from the plain handler")
     for place, (expected, reply) in enumerate(zip(plain, watched)):
-        if _named(reply, outcome.style) != _named(expected, outcome.style):
+        ours, theirs = _named(reply, outcome.style), _named(expected, outcome.style)
+        if ours != theirs:
             outcome.problems.append(
-                f"reply {place}: {_shown(reply)}; the plain handler's: {_shown(expected)}"
+                f"reply {place} differs: {reply.status}, plain {expected.status}; {_differing(ours[1], theirs[1])}; "
+                f"headers {set(reply.headers) ^ set(expected.headers) or 'the same'}"
             )
+
+
+def _differing(ours: bytes, theirs: bytes) -> str:
+    """Say where two bodies begin to differ."""
+    place = next((place for place, pair in enumerate(zip(ours, theirs)) if pair[0] != pair[1]), None)
+    if place is None:
+        return f"{len(ours)} bytes, plain {len(theirs)}"
+    shown = slice(max(place - BEFORE_BYTES, 0), place + SHOWN_BYTES)
+    return f"from byte {place} on: {ours[shown]!r}, plain {theirs[shown]!r}"
 
 
 def _named(reply: Reply, style: Style) -> tuple[Any, ...]:
@@ -162,6 +174,7 @@ def _judge(page: Page, seen: Seen, replies: list[Reply], suffix: str, outcome: O
     expect("dropped", {k: int(v) for k, v in dropped.items()}, dict(seen.dropped))
     expect("faults of the monitor", by_label(page, m.MONITOR_ERRORS.name, "phase", version), {})
     expect("calls out of memory", count(m.OUT_OF_MEMORY), seen.out_of_memory)
+    outcome.sent += sent
     outcome.counted += count(m.REQUESTS)
     outcome.stages = " ".join(f"{stage} {int(number)}" for stage, number in sorted(stages.items()))
     outcome.inputs += sum(inputs)

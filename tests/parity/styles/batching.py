@@ -110,7 +110,14 @@ class Handler(Numbers):
         own(ROW_ITSELF),
         several(each({"instances": ROWS[:5]}), each({"instances": [[1, 2]]})),
         envelope="json",
-        sees=Seen(errors=1, inputs=6, outputs=5, stages={"preprocess": 2, "inference": 2, "postprocess": 1}),
+        # A row of another width is what fails.
+        sees=Seen(
+            errors=1,
+            inputs=5,
+            outputs=5,
+            stages={"preprocess": 2, "inference": 2, "postprocess": 1},
+            unseen={"uncomparable": 1},
+        ),
     ),
     Style(
         "json-envelope-refusing",
