@@ -44,7 +44,13 @@ CAUSES = {
         "ModelDegraded",
     },
     "retrain": {"ModelRetrainNeeded"},
-    "monitor": {"ModelMonitorStalled", "ModelMonitorErrors", "ModelBaselineMissing", "ModelBaselineOld"},
+    "monitor": {
+        "ModelMonitorStalled",
+        "ModelMonitorErrors",
+        "ModelMonitorBlind",
+        "ModelBaselineMissing",
+        "ModelBaselineOld",
+    },
     "watchdog": {"Watchdog"},
     "notifications": {"AlertmanagerNotificationsFailing"},
 }

@@ -40,6 +40,8 @@ class CallRecord(msgspec.Struct, gc=False, eq=False):
     # 0 until the call has ended.
     handle_ns: int = 0
     requests: int = 0
+    # Items that the handler was given, where an envelope makes several of a request; 0 for one a request.
+    instances: int = 0
     failed: int = 0
     compiled: int = 0
     warmup: bool = False

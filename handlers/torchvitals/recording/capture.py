@@ -107,9 +107,18 @@ def _are_rows(values: list[Any]) -> bool:
 
 
 def packed_row(tensor: torch.Tensor) -> Optional[bytes]:
-    """Return the one row of few values that a tensor of the host holds, as doubles; None for any other tensor."""
+    """Return the one row of few numbers that a tensor of the host holds, as doubles; None for any other tensor.
+
+    Whole numbers are left alone: that they are some says whether they can be ids.
+    """
     shape = tensor.shape
-    if len(shape) == 2 and shape[0] == 1 and shape[1] <= FEW_VALUES and tensor.is_cpu:
+    if (
+        len(shape) == 2
+        and shape[0] == 1
+        and shape[1] <= FEW_VALUES
+        and tensor.is_cpu
+        and tensor.is_floating_point()
+    ):
         return PACK[shape[1]](*tensor.tolist()[0])
     return None
 

@@ -41,6 +41,17 @@ def by_shape(copies: Iterable[Optional[Captured]], *, flat: bool = False) -> lis
     return [np.concatenate(arrays) for arrays in shapes.values()]
 
 
+def as_row(copy: Optional[Captured]) -> Optional[Captured]:
+    """Return the copy of one request's values as a row, (1, d), where it has no dimension of rows."""
+    if copy is None or isinstance(copy, bytes):
+        return copy
+    if isinstance(copy, DeviceCopy):
+        if copy.host.ndim == 1:
+            copy.host = copy.host[None]
+        return copy
+    return copy[None] if copy.ndim == 1 else copy
+
+
 def _array(copy: Captured) -> NDArray[Any]:
     if isinstance(copy, DeviceCopy):
         return copy.array()

@@ -17,7 +17,7 @@ from ..recording.capture import Captured
 from ..recording.clocks import EventClock, StageClock
 from ..recording.devices import device_name
 from ..recording.recorder import Recorder
-from ..recording.rows import by_shape, joined
+from ..recording.rows import as_row, by_shape, joined
 from ..telemetry import catalogue as m
 from ..telemetry.calls import CallTelemetry
 from ..telemetry.drift import DriftTelemetry
@@ -301,7 +301,9 @@ class Pipeline:
 def _copies(calls: list[CallRecord], which: str) -> Iterator[Optional[Captured]]:
     """Yield what was copied of the calls' `inputs` or `outputs`."""
     for call in calls:
-        if call.more is None:
-            yield getattr(call, which)
-        else:
+        if call.more is not None:
             yield from call.copies(which)
+        elif (call.instances or call.requests) == 1:
+            yield as_row(getattr(call, which))
+        else:
+            yield getattr(call, which)

@@ -12,8 +12,6 @@ from ...recording.recorder import Recorder
 from .steps import Steps
 
 ERROR_STATUS = 400
-# What TorchServe's front end adds to the headers of a request for something else than a prediction.
-SPECIAL = ("explain", "describe")
 # The first four bytes of a reply, as ts/protocol/otf_message_handler.py packs 200.
 OK = (200).to_bytes(4, "big")
 # Calls after whose end something that was not seen is looked for; then one in so many.
@@ -41,7 +39,7 @@ class Requests:
         processors = getattr(context, "request_processor", None)
         if not isinstance(processors, list):
             return  # no context of TorchServe's
-        # With an envelope, `data` are instances.
+        call.instances = call.requests
         call.requests = len(processors) or call.requests
         failed, starts = 0, None
         for request in processors:
@@ -51,7 +49,7 @@ class Requests:
             start = properties.get(HEADER) or properties.get(LOWER_HEADER)
             if start:
                 starts = f"{start}" if starts is None else f"{starts}\n{start}"
-            if "explain" in properties or "describe" in properties:
+            if properties.get("explain") == "True" or properties.get("describe") == "True":
                 call.special = True
         call.failed = failed
         if starts is not None:
