@@ -26,7 +26,7 @@ from .style import FOLDER, Reply, Style
 # Of the request itself, or of the moment.
 VOLATILE = {"x-request-id", "date"}
 # How long a style that does not hold yet may keep the others waiting.
-SHORT_PATIENCE_SECONDS = 20.0
+SHORT_PATIENCE_SECONDS = 30.0
 Labels = frozenset[tuple[str, str]]
 Page = dict[tuple[str, Labels], float]
 
@@ -163,9 +163,13 @@ class Model:
             self.serve(archive, self.name)
 
     def serve(self, archive: str, name: str) -> None:
-        """Register an archive under a name, with the workers of its own model-config.yaml."""
+        """Register an archive under a name, with the workers of its own model-config.yaml.
+
+        Not `synchronous`: that keeps one of TorchServe's few event loops waiting, and with it the replies to others.
+        """
         self._registered.append(f"/models/{name}")
-        self.manage("POST", "/models", url=archive, model_name=name, synchronous="true")
+        self.manage("POST", "/models", url=archive, model_name=name)
+        self.wait_ready(name)
 
     def registered(self, path: str) -> None:
         """Remember what is to be unregistered."""
@@ -227,15 +231,21 @@ class Model:
         described = self.manage("GET", f"/models/{name or self.name}/all").json()
         return [worker for version in described for worker in version["workers"]]
 
+    def wait_ready(self, name: str | None = None, workers: int | None = None) -> None:
+        """Wait until its workers are ready, so many of them where a number is given."""
+
+        def ready() -> bool:
+            states = [worker["status"] for worker in self.workers(name)]
+            return bool(states) and states == ["READY"] * (workers or len(states))
+
+        what = f"the workers of {name or self.name}"
+        eventually(ready, lambda: f"{what}: {self.workers(name)}", seconds=self.patience)
+
     def scale(self, workers: int) -> None:
         """Ask for so many workers, and wait until they are ready."""
         size = str(workers)
-        self.manage("PUT", "/models/{name}", min_worker=size, max_worker=size, synchronous="true")
-        eventually(
-            lambda: [worker["status"] for worker in self.workers()] == ["READY"] * workers,
-            lambda: f"{workers} workers of {self.name}; {self.workers()}",
-            seconds=self.patience,
-        )
+        self.manage("PUT", "/models/{name}", min_worker=size, max_worker=size)
+        self.wait_ready(workers=workers)
 
     def kill_worker(self) -> None:
         """Kill its one worker, and wait for the next."""

@@ -174,6 +174,7 @@ class Handler(Numbers):
     Style(
         "continuous-batching",
         own("continuous.py"),
+        # TorchServe never ends the reply to a request of one step.
         together(*({"prompt": prompt, "steps": steps} for prompt, steps in (("a", 3), ("b", 5), ("c", 1)))),
         config={"batchSize": 4, "maxBatchDelay": 500, "continuousBatching": True},
         batched=True,

@@ -95,6 +95,8 @@ dag:
         packed.writestr("functions.py", "")
     model.registered(f"/workflows/{model.name}")
     model.manage("POST", "/workflows", url=war, workflow_name=model.name)
+    for node in ("first", "second"):
+        model.wait_ready(f"{model.name}__{node}")
 
 
 STYLES = (
