@@ -34,6 +34,13 @@ def images() -> Baseline:
 
 
 @functools.cache
+def images_only() -> Baseline:
+    """Such images, without what a model makes of them."""
+    pictures = np.random.default_rng(5).normal(size=(64, 3, 224, 224)).astype(np.float32)
+    return Baseline.fit(pictures, name="images")
+
+
+@functools.cache
 def tokens() -> Baseline:
     """Token ids, and scores of four classes."""
     rng = np.random.default_rng(7)

@@ -103,16 +103,12 @@ class Server:
             trust_env=False, timeout=PATIENCE_SECONDS, limits=httpx.Limits(max_connections=None)
         )
 
-    def __enter__(self) -> Server:
-        self.stack.__enter__()
-        try:
-            self.stack.wait_ready(PATIENCE_SECONDS)
-        except BaseException:
-            self.__exit__(None, None, None)
-            raise
-        return self
+    def start(self) -> None:
+        """Start it; `stack.wait_ready` waits until it answers."""
+        self.stack.start()
 
-    def __exit__(self, *exception: Any) -> None:
+    def stop(self) -> None:
+        """End it and its workers."""
         self.http.close()
         self.stack.stop()
 

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import ExitStack
 from pathlib import Path
 
 import pytest
+
+from stack.waiting import PATIENCE_SECONDS
 
 from . import judging
 from .judging import Outcome
@@ -34,12 +36,14 @@ def outcomes(
     store.mkdir()
     with ExitStack() as opened:
         warm = opened.enter_context(Warm())
-        envelopes = dict.fromkeys(style.envelope for style in styles)
-        servers = {
-            envelope: opened.enter_context(Server(folder, store, warm, envelope)) for envelope in envelopes
-        }
+        envelopes = list(dict.fromkeys(style.envelope for style in styles))
+        servers = {envelope: Server(folder, store, warm, envelope) for envelope in envelopes}
+        opened.callback(beside_each_other, [server.stop for server in servers.values()])
+        beside_each_other([server.start for server in servers.values()])
         write_baselines(styles, store)
         warm.wait_ready()
+        for server in servers.values():
+            server.stack.wait_ready(PATIENCE_SECONDS)
         threads = opened.enter_context(ThreadPoolExecutor(AT_A_TIME))
         try:
             yield {
@@ -47,6 +51,13 @@ def outcomes(
             }
         finally:
             threads.shutdown(cancel_futures=True)
+
+
+def beside_each_other(calls: list[Callable[[], object]]) -> None:
+    """Make calls, each in a thread of its own."""
+    with ThreadPoolExecutor(max(len(calls), 1)) as threads:
+        for future in [threads.submit(call) for call in calls]:
+            future.result()
 
 
 def parameter(style: Style) -> object:

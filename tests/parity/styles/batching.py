@@ -175,10 +175,9 @@ class Handler(Numbers):
         "continuous-batching",
         own("continuous.py"),
         # TorchServe never ends the reply to a request of one step.
-        together(*({"prompt": prompt, "steps": steps} for prompt, steps in (("a", 3), ("b", 5), ("c", 1)))),
-        config={"batchSize": 4, "maxBatchDelay": 500, "continuousBatching": True},
-        batched=True,
-        sees=Seen(steps=9),
+        together(*({"prompt": prompt, "steps": steps} for prompt, steps in (("a", 3), ("b", 5), ("c", 2)))),
+        config={"batchSize": 3, "maxBatchDelay": 60_000, "continuousBatching": True},
+        sees=Seen(calls=5, steps=10),
         model=None,
         baseline=None,
     ),

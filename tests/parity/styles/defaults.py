@@ -11,7 +11,7 @@ import numpy as np
 import torch
 from PIL import Image
 
-from ..baselines import images, tokens
+from ..baselines import images, images_only, tokens
 from ..sending import each, together
 from ..style import Seen, Style, existing
 from .batching import multipart
@@ -84,7 +84,7 @@ STYLES = (
         existing("image_segmenter"),
         each(*IMAGES[:2]),
         model="lraspp.py",
-        baseline=images,
+        baseline=images_only,
         sees=Seen(outputs=0),
     ),
     Style(
@@ -92,8 +92,16 @@ STYLES = (
         existing("object_detector"),
         each(*IMAGES[:2]),
         model="faster_rcnn.py",
-        baseline=images,
+        baseline=images_only,
         sees=Seen(outputs=0),
+    ),
+    Style(
+        "object-detector-with-a-baseline-of-scores",
+        existing("object_detector"),
+        each(*IMAGES[:2]),
+        model="faster_rcnn.py",
+        baseline=images,
+        sees=Seen(outputs=0, unseen={"outputs": 2}),
     ),
     Style(
         "text-classifier",
