@@ -255,6 +255,34 @@ DASHBOARD = dashboard(
                     sort_by=("Series",),
                     height=6,
                 ),
+                table(
+                    "Baselines learned from traffic",
+                    "Workers that learn a baseline from the rows they serve (`learn`), by state: `collecting` rows; "
+                    "`shared` with the other workers; `unshared` where its file cannot be written, so that each "
+                    "worker has its own; `failed` where none can be learned of such rows.",
+                    (
+                        Column("model_name", "Model"),
+                        Column("model_version", "Version"),
+                        Column("state", "State"),
+                    ),
+                    (
+                        measure(
+                            f"sum by ({MODEL}, state) {S.fresh(metrics.BASELINE_LEARNING)} > 0",
+                            "Workers",
+                            "none",
+                            0,
+                        ),
+                        measure(
+                            f"min by ({MODEL}) {S.fresh(metrics.BASELINE_LEARNED_ROWS)}",
+                            "Rows of the slowest",
+                            "short",
+                            0,
+                        ),
+                    ),
+                    sort_by=("Model",),
+                    no_value="No model learns",
+                    height=5,
+                ),
                 Graph(
                     "Age of the baseline",
                     "Time since the baseline was built, the oldest first. Above the dashed line, 30 days, look "

@@ -83,6 +83,7 @@ VALUES = {
     "precision": ("fp32",),
     "torch_version": ("2.4.1",),
     "compiled": ("false",),
+    "state": ("collecting",),
     "kind": (
         "allocated",
         "reserved",
@@ -262,6 +263,8 @@ SAME = {
     metrics.DRIFTED_RATIO.name: len(DRIFTED) / len(FEATURES),
     metrics.feature_gauge("missing_ratio").name: 0.0,
     metrics.BASELINE_SAMPLES.name: 1000.0,
+    metrics.BASELINE_LEARNED_ROWS.name: 400.0,
+    metrics.BASELINE_LEARNING.name: 1.0,
     metrics.WINDOW_SAMPLES.name: 1000.0,
     metrics.INFLIGHT.name: 0.02,
     metrics.ESTIMATED_ACCURACY.name: 0.88,

@@ -8,15 +8,19 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import httpx
+import numpy as np
 import pytest
 import yaml
 
+from examples.flight_delay.data import CLASSES
 from stack import Stack
-from stack.metrics_page import Series, settled
+from stack.metrics_page import Series, settled, total
 from stack.programs import ROOT
 from stack.waiting import eventually
 from tests.conftest import READY_SECONDS, Flights
 from tests.integration.user_metrics_handler import SIZES
+from torchvitals import Baseline
+from torchvitals.publishers.torchserve import safe_label
 
 pytestmark = pytest.mark.server
 
@@ -37,6 +41,7 @@ DECLARED = {
         "own_tenths_total": ["model"],
         "own_words_total": ["model", "kind", "language"],
         "declared_total": ["model", "side"],
+        "forked_total": ["model"],
     },
     "gauge": {
         "wait": DEFAULTS,
@@ -48,6 +53,13 @@ DECLARED = {
     },
     "histogram": {"latency": DEFAULTS, "own_sizes": ["model", "kind"]},
 }
+# Names of ten columns that the front end reads as others, or as none, where they stand in a line as they are.
+AWKWARD = [
+    "a_b", "a,b", "a:b", "a|b", "a\nb", "a\x85b", "a\u2028b", "[METRICS]forged.count:1|#a:b|#hostname:h,1",
+    "long " * 60, "long " * 61,
+]  # fmt: skip
+# Features that are no column's.
+OURS = {"row_distance", "predicted_class", "confidence", "entropy", "margin"}
 # A series of the user's own, without the name of the model.
 Own = dict[tuple[str, frozenset[tuple[str, str]]], float]
 
@@ -79,6 +91,17 @@ def stack(flights: Flights, tmp_path_factory: pytest.TempPathFactory) -> Iterato
         name: flights.package(store, name, {"flush_interval": 0.2, "coalesce": coalesce}, handler=HANDLER)
         for name, coalesce in COALESCE.items()
     }
+    named = store / "named-1.0.json"
+    rng = np.random.default_rng(1)
+    Baseline.fit(
+        rng.normal(size=(1000, len(AWKWARD))),
+        feature_names=AWKWARD,
+        outputs=rng.normal(size=(1000, len(CLASSES))),
+        class_names=AWKWARD[: len(CLASSES)],
+    ).save(named)
+    archives["named"] = flights.package(
+        store, "named", {"flush_interval": 0.2, "baseline": named.name}, handler=HANDLER, baseline=named
+    )
     run_dir = tmp_path_factory.mktemp("stack")
     with OwnMetrics(run_dir, model_store=store, models=archives, scrape_interval="1s") as running:
         running.wait_ready(READY_SECONDS)
@@ -121,6 +144,8 @@ def expected() -> Own:
             put("own_level", n if kind == "in" else 1000 - n, kind=kind)
             observe("own_sizes", SIZES[n % 3], kind=kind)
         add("declared_total", n, **side)
+        if n % 50 == 0:
+            add("forked_total", n)
     return {**sums, **last}
 
 
@@ -201,3 +226,30 @@ def test_what_torchserve_refuses_it_refuses_in_its_own_words_both_ways(
         lambda: refusals(stack, words) == dict.fromkeys(COALESCE, REQUESTS),
         lambda: f"every refusal; there are {refusals(stack, words)}",
     )
+
+
+def test_each_name_has_series_of_its_own(stack: Stack) -> None:
+    with httpx.Client(base_url=stack.inference_url) as client:
+        for n in range(10):
+            client.post("/predictions/named", json={"n": n}).raise_for_status()
+    page = settled(
+        stack, lambda series: total(series, "model_requests_total", model_name="named", outcome="ok") == 10
+    )
+    for metric, label, names in (
+        ("model_baseline_bin_ratio", "feature", AWKWARD),
+        ("model_feature_observations_total", "feature", AWKWARD),
+        ("model_feature_psi", "feature", AWKWARD),
+        ("model_predictions_total", "class", AWKWARD[: len(CLASSES)]),
+    ):
+        found = {
+            dict(labels)[label]
+            for name, labels in page
+            if name == metric and ("model_name", "named") in labels
+        }
+        assert found - OURS == set(map(safe_label, names))
+    for name in AWKWARD:
+        assert (
+            total(page, "model_feature_observations_total", model_name="named", feature=safe_label(name))
+            == 10
+        )
+    assert not [name for name, _ in page if "forged" in name]

@@ -104,7 +104,8 @@ def test_the_front_end_passes_requests_on_by_a_pool(warm, flights):
 
 def test_every_metric_of_a_cpu_model_reaches_the_page(warm):
     shown = {name for name, _ in scrape(warm)}
-    assert {metric.name for metric in m.flat()} - shown == {m.ALLOCATION_RETRIES.name}
+    learning = {m.BASELINE_LEARNED_ROWS.name, m.BASELINE_LEARNING.name}
+    assert {metric.name for metric in m.flat()} - shown == {m.ALLOCATION_RETRIES.name, *learning}
 
 
 def test_the_wait_behind_a_proxy_reaches_the_page(warm, flights):

@@ -1,6 +1,7 @@
 """A handler with metrics of its own, by each way that TorchServe's API offers. Packed by test_coalescing.py."""
 
 import json
+import os
 
 import torch
 from ts.metrics.dimension import Dimension
@@ -24,6 +25,7 @@ class UserMetricsHandler(MonitoredHandler):
         self.level = metrics.add_metric_to_cache("own_level", "count", ["model", "kind"], MetricTypes.GAUGE)
         self.sizes = metrics.add_metric_to_cache("own_sizes", "s", ["model", "kind"], MetricTypes.HISTOGRAM)
         self.declared = metrics.get_metric("declared_total", MetricTypes.COUNTER)
+        self.forked = metrics.get_metric("forked_total", MetricTypes.COUNTER)
 
     def preprocess(self, data):
         for row in data:
@@ -55,6 +57,16 @@ class UserMetricsHandler(MonitoredHandler):
             self.level.add_or_update(n if kind == "in" else 1000 - n, [self.name, kind])
             self.sizes.add_or_update(SIZES[n % 3], [self.name, kind])
         self.declared.add_or_update(n, [self.name, side])
+        if n % 50 == 0:
+            self.emit_from_a_child(n)
         # TorchServe refuses a counter's decrease, and loses what it cannot parse; the rest must not suffer.
         metrics.add_counter("calls_total", -5)
         self.words.add_or_update(1, [self.name])
+
+    def emit_from_a_child(self, n):
+        """Emit in a forked process, which ends as those of multiprocessing do."""
+        child = os.fork()
+        if not child:
+            self.forked.add_or_update(n, [self.name])
+            os._exit(0)
+        os.waitpid(child, 0)

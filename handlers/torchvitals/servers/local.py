@@ -2,11 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+import contextlib
+import inspect
+import threading
+import weakref
+from collections.abc import Callable, Mapping
 from typing import Any, Optional
 
 import numpy as np
 import torch
+from torch import Tensor
 
 from ..config import MonitoringConfig
 from ..publishers.memory import MemoryPublisher
@@ -19,12 +24,23 @@ from ..telemetry.runtime import Runtime
 from ..training.baseline import Baseline
 from ..worker.monitor import Monitor
 
+# Stands for no first argument, as None may be one.
+NOT_GIVEN: Any = object()
+
 
 class MonitoredModel:
     """Run a model and watch it.
 
     Results are published to `publisher` (for example PrometheusPublisher) each `flush_interval`, or kept
-    here for `summary` and `check_anomalies`. Thread-safe as far as the model is.
+    here for `summary` and `check_anomalies`. Thread-safe as far as the model is. Close it, or use it in a `with`
+    statement; one that nobody refers to any more closes by itself.
+
+    Args:
+        model: a torch.nn.Module of any kind, or any function; one that is `async def` makes `predict` awaitable.
+        baseline: what its inputs and outputs are compared with; without one, drift is not watched.
+        config: how it is monitored; the defaults of model-config.yaml.
+        publisher: where values go. Two models that are open at the same time under one name and version are its two
+            workers: counts add up, and gauges have their own label `worker`.
     """
 
     def __init__(
@@ -37,38 +53,74 @@ class MonitoredModel:
     ) -> None:
         self.model = model
         self.config = config or MonitoringConfig()
+        publisher = publisher or MemoryPublisher()
         device = _device_of(model)
         faults = Faults()
-        runtime = Runtime(model, device, faults)
+        runtime = _runtime_of(model, device, faults)
+        enter = getattr(publisher, "enter", None)
+        worker = enter() if enter is not None else "0"
         self.monitor = Monitor(
             self.config,
-            publisher or MemoryPublisher(),
+            publisher,
             baseline=baseline,
             device=device,
+            worker=worker,
             runtime=runtime,
             faults=faults,
         )
+        if _is_async(model):
+            self.inference = self._inference_async  # type: ignore[method-assign]
         recorder = self.monitor.recorder
         instrument_stages(self, recorder, self.monitor.clock)
-        self._predict = recorded(self._run, recorder, _describe)
+        # With one argument, as most calls have, it takes less time.
+        self._predict_one = recorded(self._run_one, recorder, _describe)
+        self._predict_any = recorded(self._run_any, recorder, _describe)
         runtime.watch(self)
+        self._closed = False
         self.monitor.start()
+        # At exit the monitor stops by itself.
+        self._unclosed = weakref.finalize(self, _close_later, self.monitor)
+        self._unclosed.atexit = False
 
-    def inference(self, inputs: Any) -> Any:
-        """Run the model in inference mode."""
+    def __enter__(self) -> MonitoredModel:
+        return self
+
+    def __exit__(self, *exception: object) -> None:
+        self.close()
+
+    def inference(self, inputs: Any = NOT_GIVEN, *more: Any, **named: Any) -> Any:
+        """Run the model in inference mode, with the arguments of `predict`."""
         with torch.inference_mode():
+            if more or named or inputs is NOT_GIVEN:
+                return self.model(*_together(inputs, more), **named)
             return self.model(inputs)
 
-    def predict(self, inputs: Any) -> Any:
-        """Return what the model gives for a batch of inputs, (n, ...); its errors pass unchanged."""
-        return self._predict(inputs)
+    async def _inference_async(self, inputs: Any = NOT_GIVEN, *more: Any, **named: Any) -> Any:
+        # Inference mode is the thread's, which other coroutines have too while this one waits.
+        return await self.model(*_together(inputs, more), **named)
 
-    def _run(self, inputs: Any) -> Any:
+    def predict(self, inputs: Any = NOT_GIVEN, *more: Any, **named: Any) -> Any:
+        """Return what the model gives for a batch of inputs, (n, ...); its errors pass unchanged.
+
+        Args:
+            inputs: the model's first argument. Its rows are counted and compared with the baseline; of a mapping, those
+                of its first value, and where there are only named arguments, those of the first.
+            more: further positional arguments of the model.
+            named: further named ones.
+        """
+        if more or named or inputs is NOT_GIVEN:
+            return self._predict_any(*_together(inputs, more), **named)
+        return self._predict_one(inputs)
+
+    def _run_one(self, inputs: Any) -> Any:
         return self.inference(inputs)
+
+    def _run_any(self, *inputs: Any, **named: Any) -> Any:
+        return self.inference(*inputs, **named)
 
     def check_anomalies(self) -> list[str]:
         """Return what is out of bounds now, a sentence each; an empty list when all is well."""
-        self.monitor.flush()
+        self._flush()
         limits, found = self.config.thresholds, []
         latencies = self.monitor.calls.recent_seconds()
         if limits.latency_p95_seconds is not None and len(latencies):
@@ -100,7 +152,7 @@ class MonitoredModel:
 
     def summary(self) -> dict[str, Any]:
         """Return latency (seconds), confidence, memory (bytes) and drift over the last `window` calls or rows."""
-        self.monitor.flush()
+        self._flush()
         latencies = self.monitor.calls.recent_seconds()
         confidence = self.monitor.predictions.recent_confidence()
         report = self.monitor.drift.report if self.monitor.drift else None
@@ -120,19 +172,73 @@ class MonitoredModel:
         }
 
     def close(self) -> None:
-        """Stop the flush thread after a last flush."""
+        """Stop the flush thread after a last flush, and take back the gauges; `predict` only runs the model then."""
+        if self._closed:
+            return
+        self._closed = True
+        self._unclosed.detach()
+        # Nobody would take what is written down.
+        self._predict_one, self._predict_any = self._run_one, self._run_any
         self.monitor.stop()
+
+    def _flush(self) -> None:
+        if not self._closed:
+            self.monitor.flush()
+
+
+def _together(first: Any, more: tuple[Any, ...]) -> tuple[Any, ...]:
+    return more if first is NOT_GIVEN else (first, *more)
+
+
+def _close_later(monitor: Monitor) -> None:
+    """Stop a monitor whose model is gone, in a thread: the garbage collector runs anywhere, and must not wait."""
+    with contextlib.suppress(RuntimeError):  # at the interpreter's end, when the monitor stops by itself
+        threading.Thread(target=monitor.stop, name="torchvitals-close", daemon=True).start()
 
 
 def _describe(call: CallRecord, args: tuple[Any, ...], kwargs: dict[str, Any]) -> None:
     """Each row of a batch counts as a request."""
-    (inputs,) = args
+    inputs = args[0] if args else next(iter(kwargs.values()), None)
+    # What most are; the questions of `rows_of` take longer.
+    call.requests = len(inputs) if type(inputs) is Tensor and inputs.ndim else rows_of(inputs)
+
+
+def rows_of(inputs: Any) -> int:
+    """Return the number of rows of what a model is given; 1 where it does not say.
+
+    >>> rows_of(torch.zeros(3, 4)), rows_of({"ids": torch.zeros(2, 9), "mask": torch.zeros(2, 9)}), rows_of("text")
+    (3, 2, 1)
+    """
+    if isinstance(inputs, Mapping):
+        return rows_of(next(iter(inputs.values()), None))
+    if isinstance(inputs, tuple) and inputs and hasattr(inputs[0], "shape"):
+        return rows_of(inputs[0])
+    if isinstance(inputs, (str, bytes)):
+        return 1
     try:
-        call.requests = len(inputs)
-    except TypeError:  # one value, such as a tensor of no dimensions
-        call.requests = 1
+        return len(inputs)
+    except Exception:  # a tensor without dimensions, a nested one, an object of the user's
+        return 1
+
+
+def _is_async(model: Any) -> bool:
+    called = [model, getattr(model, "forward", None), vars(type(model)).get("__call__")]
+    return any(inspect.iscoroutinefunction(one) for one in called)
 
 
 def _device_of(model: Any) -> Any:
-    parameters = model.parameters() if isinstance(model, torch.nn.Module) else iter(())
-    return next((parameter.device for parameter in parameters), None)
+    """Return the device of a module's first parameter; None where it has none, or does not tell."""
+    if not isinstance(model, torch.nn.Module):
+        return None
+    try:
+        return next((parameter.device for parameter in model.parameters()), None)
+    except Exception:
+        return None
+
+
+def _runtime_of(model: Any, device: Any, faults: Faults) -> Runtime:
+    try:
+        return Runtime(model, device, faults)
+    except Exception as fault:  # parameters that cannot be listed: less is known of the model
+        faults.count("begin", fault)
+        return Runtime(None, device, faults)

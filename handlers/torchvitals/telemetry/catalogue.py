@@ -171,6 +171,19 @@ BASELINE_BIN_RATIO = gauge(
 BASELINE_ACCURACY = gauge(
     "model_baseline_accuracy_ratio", "ratio", "Accuracy on the labelled rows of the baseline."
 )
+BASELINE_LEARNED_ROWS = gauge(
+    "model_baseline_learned_rows",
+    "count",
+    "Rows served that a worker has for the baseline that it learns (`learn`); those it was learned from in the end.",
+    ("worker",),
+)
+BASELINE_LEARNING = gauge(
+    "model_baseline_learning",
+    "0 or 1",
+    "1 for the state of what a worker learns: `collecting` rows; learned, and `shared` with the other workers by a "
+    "file, or `unshared` where it cannot be written; `failed` where no baseline can be learned of such rows.",
+    ("state", "worker"),
+)
 THRESHOLD = gauge("model_threshold", "value", "The model's alert threshold for a signal.", ("signal",))
 RUNTIME_INFO = gauge(
     "model_runtime_info",

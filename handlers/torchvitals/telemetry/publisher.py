@@ -17,7 +17,8 @@ class Publisher(Protocol):
     """What a monitor asks of a metrics system. Label values follow the metric's own labels, in order.
 
     A publisher may also have `forked()`, which is called in a forked process before anything is published there: what
-    was held back for its parent is to be forgotten.
+    was held back for its parent is to be forgotten; and `close(worker)`, which is called when the monitor that
+    published with this value of the label `worker` has stopped.
     """
 
     def increase(self, metric: Metric, labels: tuple[str, ...], amount: float) -> None:
@@ -95,3 +96,9 @@ class OwnSeries:
         forked = getattr(self._publisher, "forked", None)
         if forked is not None:
             forked()
+
+    def close(self, worker: str) -> None:
+        """Say that the monitor has stopped."""
+        close = getattr(self._publisher, "close", None)
+        if close is not None:
+            close(worker)

@@ -77,6 +77,7 @@ class Monitor:
             sampler=LargeInputSampler(config.overhead_budget),
         )
         self._publisher = publisher = publisher if counts else OwnSeries(publisher)
+        self._worker = worker
         self._learner = learner
         self._new_pipeline: Callable[[], Pipeline] = functools.partial(
             Pipeline,
@@ -132,6 +133,7 @@ class Monitor:
             self._loop.stop()
         elif not self.recorder.fresh:
             self.flush()
+        self._close_publisher()
 
     def flush(self, rests: float = RESTS_PER_SLICE, *, until: float = math.inf) -> float:
         """Take in all finished calls, judge the windows, and publish; return CPU seconds of the latter two.
@@ -170,6 +172,18 @@ class Monitor:
             self._loop = self._new_loop()
         except BaseException as fault:
             self.faults.count("loop", fault)
+
+    def _close_publisher(self) -> None:
+        close = getattr(self._publisher, "close", None)
+        # Where a flush is stuck in the publisher, this would be too.
+        if close is None or not self._flushing.acquire(blocking=False):
+            return
+        try:
+            close(self._worker)
+        except BaseException as fault:
+            self.faults.count("publish", fault)
+        finally:
+            self._flushing.release()
 
     def _begin(self) -> None:
         self._started = True

@@ -78,7 +78,7 @@ class Pipeline:
         )
         self.visibility = Visibility()
         self.drift = self._drift_from(baseline) if baseline is not None else None
-        self._learner = learner if baseline is None else None
+        self._learner = self._learning = learner if baseline is None else None
         self.memory: Optional[MemorySample] = None
         self._sampler = MemorySampler(device)
         self._runtime = runtime
@@ -127,6 +127,7 @@ class Pipeline:
             self.calls.publish,
             self.predictions.publish,
             self._publish_drift,
+            self._publish_learning,
             self.visibility.publish,
             self._publish_memory,
             self._publish_runtime,
@@ -230,6 +231,7 @@ class Pipeline:
         self.visibility.start(publisher)
         if self.drift is not None:
             self.drift.start(publisher)
+        self._publish_learning(publisher)
         publisher.increase(m.ANOMALIES, ("high_memory",), 0)
         publisher.increase(m.OUT_OF_MEMORY, (self._device,), 0)
         for phase in PHASES:
@@ -250,6 +252,10 @@ class Pipeline:
     def _publish_drift(self, publisher: Publisher) -> None:
         if self.drift is not None:
             self.drift.publish(publisher)
+
+    def _publish_learning(self, publisher: Publisher) -> None:
+        if self._learning is not None:
+            self._learning.publish(publisher, self._worker)
 
     def _publish_memory(self, publisher: Publisher) -> None:
         if self.memory is not None:

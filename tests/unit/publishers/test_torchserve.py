@@ -2,18 +2,14 @@
 
 import re
 
-import numpy as np
 import pytest
-import torch
 import yaml
 from ts.metrics.caching_metric import CachingMetric
-from ts.metrics.dimension import Dimension
 from ts.metrics.metric_cache_yaml_impl import MetricsCacheYamlImpl
 from ts.metrics.metric_type_enum import MetricTypes
 
 from torchvitals.publishers.torchserve import (
     WHOLE_WRITE_BYTES,
-    CoalescingMetrics,
     TorchServePublisher,
     safe_label,
     safe_number,
@@ -24,15 +20,6 @@ from torchvitals.telemetry import catalogue as m
 LINE = re.compile(
     r"\s*([\w\s]+)\.([\w\s]+):([0-9\-,.e]+)\|#([^|]*)(\|#type:([^|,]+))?\|#hostname:([^,]+),([^,]+)(,(.*))?"
 )
-
-
-@pytest.fixture
-def cache():
-    cache = MetricsCacheYamlImpl("metrics.yaml")
-    cache.initialize_cache()
-    cache.model_name = "fraud"
-    cache.request_ids = {0: "request-1"}
-    return cache
 
 
 @pytest.fixture
@@ -178,118 +165,3 @@ def test_a_metrics_yaml_without_ours_is_said(caplog, tmp_path):
     cache.initialize_cache()
     publisher_of(cache)
     assert f"lacks {len(m.flat())} metrics of TorchVitals (model_requests_total" in caplog.text
-
-
-def test_coalesced_gauges_keep_the_last_value_and_counters_the_sum(cache, lines):
-    metrics = CoalescingMetrics(cache)
-    for value in (1.0, 2.0, 3.0):
-        metrics.add_time("HandlerTime", value, None, "ms")
-        metrics.add_time("PredictionTime", value)
-        metrics.add_counter("Calls", 2)
-        metrics.add_size("Payload", value, dimensions=[Dimension("Side", "in")])
-    assert lines() == []
-    metrics.flush()
-    found = {name: (value, labels, kind) for name, value, labels, kind in lines()}
-    own = {"ModelName": "fraud", "Level": "Model"}
-    assert found["HandlerTime"] == (3.0, own, "GAUGE")
-    assert found["PredictionTime"] == (3.0, own, "GAUGE")
-    assert found["Calls"] == (6.0, own, "COUNTER")
-    assert found["Payload"] == (3.0, {"Side": "in", **own}, "GAUGE")
-    metrics.flush()
-    assert lines() == []
-
-
-def test_metrics_that_a_user_made_are_coalesced_too(cache, lines):
-    metrics = CoalescingMetrics(cache)
-    made = metrics.add_metric_to_cache("Tokens", "count", ["kind"], MetricTypes.COUNTER)
-    made.add_or_update(3, ["in"])
-    made.add_or_update(4, ["in"])
-    made.add_or_update(5, ["out"])
-    metrics.get_metric("Tokens", MetricTypes.COUNTER).add_or_update(1, ["out"])
-    metrics.flush()
-    assert [(value, labels) for _, value, labels, _ in lines()] == [
-        (7.0, {"kind": "in"}),
-        (6.0, {"kind": "out"}),
-    ]
-
-
-@pytest.mark.parametrize(
-    ("values", "total"),
-    [
-        ([np.uint8(200)] * 2, 400),
-        ([np.float32(2**24), np.float32(1)], 2**24 + 1),
-        ([torch.tensor(200, dtype=torch.uint8)] * 2, 400),
-        ([9e15, 9e15], 18e15),
-        ([0.1] * 10, pytest.approx(1.0, rel=1e-15)),
-    ],
-    ids=["uint8", "float32", "tensor", "large", "tenths"],
-)
-def test_sums_are_exact_whatever_type_a_user_adds(cache, lines, values, total):
-    metrics = CoalescingMetrics(cache)
-    made = metrics.add_metric_to_cache("Pixels", "count", ["kind"], MetricTypes.COUNTER)
-    for value in values:
-        made.add_or_update(value, ["in"])
-    metrics.flush()
-    assert [value for _, value, *_ in lines()] == [total]
-
-
-@pytest.mark.parametrize("kind", [MetricTypes.COUNTER, MetricTypes.GAUGE])
-@pytest.mark.parametrize("lost", [float("nan"), float("inf"), "text", None])
-def test_a_value_that_torchserve_loses_is_lost_alone(cache, lines, caplog, kind, lost):
-    metrics = CoalescingMetrics(cache)
-    made = metrics.add_metric_to_cache("Level", "count", ["kind"], kind)
-    made.add_or_update(3, ["in"])
-    if kind is MetricTypes.COUNTER and not isinstance(lost, float):
-        with pytest.raises(TypeError):  # as without us
-            made.add_or_update(lost, ["in"])
-    else:
-        made.add_or_update(lost, ["in"])
-        assert f"Level.Count:{lost}|" in caplog.text
-    caplog.clear()
-    metrics.flush()
-    assert [value for _, value, *_ in lines()] == [3.0]
-
-
-def test_labels_that_cannot_be_held_go_to_torchserve_at_once(cache, caplog):
-    metrics = CoalescingMetrics(cache)
-    made = metrics.add_metric_to_cache("Tokens", "count", ["kind"], MetricTypes.COUNTER)
-    made.add_or_update(1, None)
-    assert "should correspond to Dimension names" in caplog.text
-    caplog.set_level("INFO")
-    made.add_or_update(1, [["in", "out"]])
-    assert "Tokens.Count:1|#kind:['in', 'out']|" in caplog.text
-
-
-def test_histogram_observations_pass_one_by_one(cache, lines):
-    metrics = CoalescingMetrics(cache)
-    made = metrics.add_metric_to_cache("Sizes", "B", ["kind"], MetricTypes.HISTOGRAM)
-    for value in (1, 2, 3):
-        made.add_or_update(value, ["in"])
-    assert [value for _, value, *_ in lines()] == [1, 2, 3]
-
-
-def test_what_torchserve_refuses_is_refused_with_its_own_words(cache, lines, caplog):
-    metrics = CoalescingMetrics(cache)
-    made = metrics.add_metric_to_cache("Tokens", "count", ["kind"], MetricTypes.COUNTER)
-    made.add_or_update(-1, ["in"])
-    assert "Counter metric update value cannot be negative" in caplog.text
-    made.add_or_update(1, ["in", "extra"])
-    assert "should correspond to Dimension names" in caplog.text
-    caplog.clear()
-    metrics.flush()
-    assert lines() == []
-
-
-def test_the_state_is_shared_with_what_torchserve_holds(cache):
-    metrics = CoalescingMetrics(cache)
-    metrics.request_ids = {0: "next"}
-    assert cache.request_ids == {0: "next"}
-    assert isinstance(metrics, MetricsCacheYamlImpl)
-
-
-def test_a_flush_of_the_publisher_sends_what_is_coalesced(cache, lines):
-    metrics = CoalescingMetrics(cache)
-    publisher = publisher_of(metrics)
-    metrics.add_time("HandlerTime", 4.0, None, "ms")
-    publisher.flush()
-    assert [name for name, *_ in lines()] == ["HandlerTime"]

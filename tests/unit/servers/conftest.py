@@ -12,6 +12,7 @@ from ts.model_loader import TsModelLoader
 
 from tests.unit.servers.serving import BASELINE, SUBCLASS, configure, monitor_of
 from torchvitals import Baseline
+from torchvitals.publishers.coalescing import CoalescingMetrics
 from torchvitals.publishers.memory import MemoryPublisher
 
 
@@ -47,9 +48,13 @@ def archive(tmp_path, baseline):
 def publisher(monkeypatch):
     """Series in memory instead of lines on stdout; the lines have tests of their own."""
     publisher = MemoryPublisher()
-    monkeypatch.setattr(
-        "torchvitals.servers.torchserve.loading.TorchServePublisher", lambda metrics, **names: publisher
-    )
+
+    def publisher_of(metrics, **names):
+        if isinstance(metrics, CoalescingMetrics):
+            metrics.begin()
+        return publisher
+
+    monkeypatch.setattr("torchvitals.servers.torchserve.loading.TorchServePublisher", publisher_of)
     return publisher
 
 

@@ -153,10 +153,10 @@ def test_a_wrong_base_handler_stops_the_load(load, archive, handler, base, compl
 
 
 def test_a_built_in_handler_of_torchserve_can_be_the_base(load, archive):
-    """`image_classifier` needs torchvision, which is not installed here, and the message says so."""
+    """`trt_llm_handler` needs tensorrt_llm, which is not installed here, and the message says so."""
     shutil.copy(HANDLERS / "monitored_handler.py", archive)
-    configure(archive, "base_handler: image_classifier")
-    with pytest.raises(ConfigurationError, match="No module named 'torchvision'"):
+    configure(archive, "base_handler: trt_llm_handler")
+    with pytest.raises(ConfigurationError, match="No module named 'tensorrt_llm'"):
         load(archive, "monitored_handler")
 
 

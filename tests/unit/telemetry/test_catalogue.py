@@ -7,8 +7,10 @@ from pathlib import Path
 import pytest
 
 from torchvitals.drift.statistics import STATISTICS
+from torchvitals.publishers.labels import LONGEST
+from torchvitals.publishers.torchserve import safe_label
 from torchvitals.telemetry import catalogue as m
-from torchvitals.telemetry.generate import metrics_markdown, metrics_yaml
+from torchvitals.telemetry.generate import LABEL_VALUES, metrics_markdown, metrics_yaml
 from torchvitals.telemetry.metric import Catalogue, Histogram, Metric
 
 ROOT = Path(__file__).parents[3]
@@ -24,7 +26,7 @@ def test_a_declaration_is_all_that_a_metric_needs():
             in metrics_yaml().split("  counter:\n")[-1]
         )
         assert metrics_markdown().endswith(
-            "| `model_coffee_total` | counter | cups | `bean` | Coffee that was drunk. |\n"
+            "| `model_coffee_total` | counter | cups | `bean` | Coffee that was drunk. |\n" + LABEL_VALUES
         )
     assert "coffee" not in metrics_yaml()
     assert metrics_markdown() == (ROOT / "docs" / "metrics.md").read_text(encoding="utf-8")
@@ -40,8 +42,14 @@ def test_a_histogram_is_three_counters_in_the_file_and_one_row_in_the_docs():
             f'    - {{name: model_cup_bytes_count, unit: "count", dimensions: [{common}]}}\n'
         )
         assert metrics_markdown().endswith(
-            "| `model_cup_bytes` | histogram | B | `bean` | Size of a cup. |\n"
+            "| `model_cup_bytes` | histogram | B | `bean` | Size of a cup. |\n" + LABEL_VALUES
         )
+
+
+def test_the_docs_say_what_label_values_are():
+    for name in ("a_b", "a,b", "a:b"):
+        assert f"| `{name}` | `{safe_label(name)}` |\n" in LABEL_VALUES
+    assert f"more than {LONGEST} characters" in LABEL_VALUES
 
 
 @pytest.mark.parametrize(

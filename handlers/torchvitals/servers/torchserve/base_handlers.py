@@ -9,7 +9,7 @@ from typing import Any
 
 from ts.utils.util import list_classes_from_module
 
-from ...errors import ConfigurationError
+from ...errors import ConfigurationError, one_line
 from ...recording.stages import shadow_stages
 
 logger = logging.getLogger(__name__)
@@ -85,7 +85,8 @@ def _made(cls: Any) -> Any:
             shadow_stages(made)
         except Exception as error:
             # It has no place for attributes, for example; the models are watched all the same.
-            logger.warning("%s: the stages of %s cannot be measured: %s", WHERE, cls.__name__, error)
+            why = one_line(str(error))
+            logger.warning("%s: the stages of %s cannot be measured: %s", WHERE, cls.__name__, why)
         cls.__init__(made)
     return made
 

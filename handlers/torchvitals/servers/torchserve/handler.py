@@ -100,7 +100,8 @@ def _initialize(handler: Any, entry: Entry, initialize: Any, context: Any) -> No
     try:
         handle, monitor, requests = load(handler, initialize, context)
     except TorchVitalsError as error:
-        logger.error("%s", error)
+        # What a line begins with is ours: the front end reads one with [METRICS] as a metric.
+        logger.error("cannot load the model: %s", error)
         # TorchServe kills the worker once the load is answered (frontend: wlm/WorkerLifeCycle.java, exit), and what it
         # has not read by then, at times its own "Failed to load model" too, reaches no log.
         time.sleep(HEARD_SECONDS)

@@ -49,12 +49,11 @@ class Requests:
             start = properties.get(HEADER) or properties.get(LOWER_HEADER)
             if start:
                 starts = f"{start}" if starts is None else f"{starts}\n{start}"
-            if properties.get("explain") == "True" or properties.get("describe") == "True":
-                call.special = True
         call.failed = failed
         if starts is not None:
             call.starts, call.ended = starts, time.time()
-        if not call.inference_ns and self._look is not None:
+        if not call.inference_ns:
+            call.special = any(map(_is_special, processors))
             self._look_again(call)
 
     def answered(self, call: Optional[CallRecord], reply: Optional[bytes], count: int, context: Any) -> None:
@@ -84,3 +83,9 @@ class Requests:
         self._unseen += 1
         if self._unseen <= EARLY_CALLS or self._unseen % ONE_IN == 0:
             self._look()
+
+
+def _is_special(request: Any) -> bool:
+    """Tell a request for an explanation or a description, which the front end marks so."""
+    properties = request.get_request_properties()
+    return "True" in (properties.get("explain"), properties.get("describe"))
