@@ -109,6 +109,7 @@ RULES_GROUPS = 8
 FIRST = (
     *ON_THE_SERVER,
     "e2e/test_retraining.py",
+    "parity/test_parity.py",
     "integration/test_stack.py",
     "unit/training/test_streaming.py",
     "rules/test_rules.py",

@@ -76,6 +76,7 @@ models:
     max-workers: 1
     batch-size: 1
     max-batch-delay: 50
+    timeout-ms: 300000
     first:
         url: {archive}
     second:
