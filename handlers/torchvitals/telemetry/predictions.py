@@ -90,9 +90,8 @@ class PredictionTelemetry:
             return False
         if scores.shape[1] in (1, self._known_classes):
             return True
-        if (scores == np.floor(scores)).all():
-            return False  # counts, or one-hot rows, perhaps
-        if are_probabilities(scores):
+        # Whole numbers may be one-hot rows.
+        if are_probabilities(scores) and not (scores == np.floor(scores)).all():
             return True
         lengths = np.square(scores, dtype=np.float64).sum(axis=1)
         return scores.shape[1] % EMBEDDING_STEP != 0 and not np.allclose(lengths, 1.0, atol=1e-3)
