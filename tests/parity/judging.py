@@ -167,7 +167,8 @@ def _judge(page: Page, seen: Seen, replies: list[Reply], suffix: str, outcome: O
         expect("rows of inputs", inputs, [answered if seen.inputs is None else seen.inputs])
         wanted_outputs = answered if seen.outputs is None else seen.outputs
         expect("rows of outputs", outputs, [wanted_outputs])
-        expect("predictions of classes", count(m.PREDICTIONS), wanted_outputs)
+        wanted_predictions = wanted_outputs if seen.predictions is None else seen.predictions
+        expect("predictions of classes", count(m.PREDICTIONS), wanted_predictions)
     unseen = by_label(page, m.MONITOR_UNSEEN.name, "reason", version)
     expect("unseen", {k: int(v) for k, v in unseen.items()}, dict(seen.unseen))
     dropped = by_label(page, m.MONITOR_DROPPED.name, "reason", version)

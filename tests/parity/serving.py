@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import shutil
 import subprocess
 import sys
 import tempfile
@@ -35,7 +36,9 @@ class Warm:
     """The process that workers are forked from; see warm/."""
 
     def __init__(self) -> None:
-        self.socket = tempfile.mktemp(prefix="parity-")
+        # A socket's path is short.
+        self._folder = tempfile.mkdtemp(prefix="parity-")
+        self.socket = os.path.join(self._folder, "parent")
         self._process: subprocess.Popen[bytes] | None = None
 
     @property
@@ -72,7 +75,7 @@ class Warm:
     def __exit__(self, *exception: Any) -> None:
         assert self._process is not None
         self._process.communicate()
-        Path(self.socket).unlink(missing_ok=True)
+        shutil.rmtree(self._folder, ignore_errors=True)
 
 
 class Server:

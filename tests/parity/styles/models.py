@@ -46,7 +46,10 @@ class Handler(Numbers):
     return Style(name, own(source), each(*ROWS[:4]), sees=sees, baseline=inputs_only)
 
 
+# Nothing that the baseline describes.
 NO_OUTPUTS = Seen(outputs=0)
+# Scores that can be told, though no baseline describes them.
+LOGITS = Seen(outputs=0, predictions=4)
 
 STYLES = (
     Style("torchscript", PLAIN_HANDLER, each(*ROWS), model=scripted),
@@ -87,9 +90,9 @@ class Handler(Numbers):
     giving(
         "gives-loss-and-logits",
         '        return {"loss": torch.tensor(0.5), "logits": self.model(data)}',
-        NO_OUTPUTS,
+        LOGITS,
     ),
-    giving("gives-a-tuple", "        return self.model(data), torch.ones(1, 7)", NO_OUTPUTS),
+    giving("gives-a-tuple", "        return self.model(data), torch.ones(1, 7)", LOGITS),
     giving("gives-vocabulary-logits", "        return torch.ones(1, 5, 50) * data.sum()", NO_OUTPUTS),
     giving(
         "gives-generated-ids",

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from ..sending import ROWS, each, several, together
+from ..sending import ROWS, each, together
 from ..style import Seen, Style, own
 
 STYLES = (
@@ -317,7 +317,7 @@ class Handler(Numbers):
     Style(
         "profiled-stages",
         own("class Handler(Numbers):\n    pass\n"),
-        several(each(*ROWS[:6])),
+        each(*ROWS[:6]),
         config={"handler": {"profile": True}},
     ),
 )
