@@ -188,6 +188,9 @@ def reducer(featurizer: Featurizer) -> Callable[[Any], Any]:
 
     def reduce(value: Any) -> Any:
         batch = first_of(value)
+        if not accepts(batch) and isinstance(batch, (torch.Tensor, np.ndarray)) and accepts(batch[None]):
+            # One item, without a dimension of rows.
+            batch = batch[None]
         if not accepts(batch):
             return None if batch is None else np.full((len(batch), too_wide), np.nan)
         if isinstance(batch, np.ndarray) and batch.dtype.kind not in "OU":

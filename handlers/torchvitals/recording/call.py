@@ -48,7 +48,9 @@ class CallRecord(msgspec.Struct, gc=False, eq=False):
     # False where a clock of ours failed: the call counts, its durations do not.
     timed: bool = True
     out_of_memory: bool = False
+    # Whether a row of inputs, or of outputs, has more values than are worth copying.
     too_large: bool = False
+    outputs_too_large: bool = False
     # Whether copies were left out because too many bytes were waiting.
     crowded_out: bool = False
     # Whether the overhead budget was spent when inputs came.

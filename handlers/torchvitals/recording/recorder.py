@@ -122,23 +122,34 @@ class Recorder:
                 if packed is not None:
                     call.copied_bytes += len(packed)
                     return
-            call.outputs = self._captured(call, value)
+            call.outputs = self._output(call, value)
         elif _lacks_rows(call, "outputs"):
-            copy = self._captured(call, value)
+            copy = self._output(call, value)
             if copy is not None:
                 call.more = More(None, copy, call.more)
 
     def _input(self, call: CallRecord, value: Any) -> Optional[Captured]:
         """Copy inputs that are not one row of few values, or describe them."""
-        if self.reduce_inputs is None and isinstance(value, Tensor) and _small_rows(value):
-            return self._captured(call, value)
-        if not self.sampler.admits():
-            call.sampled_out = True
+        try:
+            if self.reduce_inputs is None and isinstance(value, Tensor) and _small_rows(value):
+                return self._captured(call, value)
+            if not self.sampler.admits():
+                call.sampled_out = True
+                return None
+            began = self.sampler.clock()
+            copy = self._captured(call, value, self.reduce_inputs)
+            self.sampler.spent(began)
+            return copy
+        except TooLargeError:
+            call.too_large = True
             return None
-        began = self.sampler.clock()
-        copy = self._captured(call, value, self.reduce_inputs)
-        self.sampler.spent(began)
-        return copy
+
+    def _output(self, call: CallRecord, value: Any) -> Optional[Captured]:
+        try:
+            return self._captured(call, value)
+        except TooLargeError:
+            call.outputs_too_large = True
+            return None
 
     def finish(self, call: CallRecord, *, requests: int, failed: int) -> None:
         """End a call that returned; `failed` of its requests were answered with an error."""
@@ -267,8 +278,7 @@ class Recorder:
         try:
             copy = capture(value if reduce is None else reduce(value))
         except TooLargeError:
-            call.too_large = True
-            return None
+            raise
         except BaseException as fault:
             self.faults.note("capture", fault)
             return None

@@ -54,10 +54,10 @@ class Visibility:
                 continue
             if not call.inference_ns:
                 self._count("stage", seen)
-            dropped = call.too_large or call.crowded_out
-            if inputs and call.inputs is None and not (dropped or call.sampled_out):
+            dropped = call.crowded_out
+            if inputs and call.inputs is None and not (dropped or call.too_large or call.sampled_out):
                 self._count("inputs", seen)
-            if outputs and call.outputs is None and not dropped:
+            if outputs and call.outputs is None and not (dropped or call.outputs_too_large):
                 self._count("outputs", seen)
 
     def cannot_compare(self, what: str, rows: int, reason: str) -> None:

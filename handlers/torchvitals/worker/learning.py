@@ -17,7 +17,6 @@ from typing import Any, Optional
 
 import msgspec
 import numpy as np
-import torch
 from numpy.typing import NDArray
 
 from ..baseline.selection import Features
@@ -48,7 +47,6 @@ ATTEMPTS = 3
 LONGEST_NAME = 200
 # Of the names of files, on any system.
 UNFIT = re.compile(r'[\x00-\x1f\x7f<>:"/\\|?*\ud800-\udfff]')
-WHOLE_NUMBERS = frozenset({torch.int64, torch.int32, torch.int16, torch.int8, torch.uint8})
 # Padded token ids that are learned from at once.
 BATCH_VALUES = 2**20
 
@@ -117,11 +115,10 @@ class BaselineLearner:
             return value
         kind = INPUTS.named(self.features.inputs or detect(batch))
         if kind.learns:
-            if isinstance(batch, torch.Tensor):
-                # A single row is copied as floats, which token ids are not.
-                return batch.numpy() if batch.dtype in WHOLE_NUMBERS and batch.is_cpu else value
             kept = kind.kept(batch)
             return value if kept is batch else kept
+        if self._rows.inputs.bytes:
+            return None  # one call of another kind than those so far
         try:
             featurizer = kind.of(to_array(batch[:1]))
         except BaselineError:
@@ -168,13 +165,13 @@ class BaselineLearner:
 
         Raises what goes wrong in learning, at most ATTEMPTS times; each attempt is of new rows.
         """
-        if self._state == FAILED:
-            return None
         known = self.known()
         if known is not None:
             self._learned_rows = known.samples
             self._rows = _Rows(self.rows)
             return known
+        if self._state == FAILED:
+            return None
         if self._fitted is None:
             if not self._rows.enough(self._fits):
                 return None

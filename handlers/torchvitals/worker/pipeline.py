@@ -35,7 +35,7 @@ PHASES = (
     "begin", "capture", "timing", "requests", "end", "coalesce",
     "loop", "calls", "inputs", "outputs", "drift", "memory", "publish",
 )  # fmt: skip
-DROPS = ("queue_full", "memory_full", "input_too_large", "not_finite")
+DROPS = ("queue_full", "memory_full", "input_too_large", "output_too_large", "not_finite")
 
 
 class Pipeline:
@@ -159,6 +159,8 @@ class Pipeline:
         self._guarded("calls", self.calls.add, calls)
         self._guarded("calls", self._see, calls)
         self._dropped["input_too_large"] += sum(call.too_large for call in calls)
+        if self.drift is not None and self.drift.judges("output"):
+            self._dropped["output_too_large"] += sum(call.outputs_too_large for call in calls)
         self._dropped["memory_full"] += sum(call.crowded_out for call in calls)
         self._out_of_memory += sum(call.out_of_memory for call in calls)
         pause()

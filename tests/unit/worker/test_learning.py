@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 import torch
 
-from torchvitals import Baseline, Features, Monitor, MonitoringConfig
+from torchvitals import Baseline, BaselineError, Features, Monitor, MonitoringConfig
 from torchvitals.publishers.memory import MemoryPublisher
 from torchvitals.telemetry import catalogue as m
 from torchvitals.worker import learning
@@ -256,6 +256,17 @@ def test_a_first_image_of_another_kind_is_not_the_rule(tmp_path):
     learned = Baseline.load(tmp_path / "logs" / "fraud-2.0-learned.json")
     assert learned.inputs.channels == 3
     assert all(feature.missing == 0 for feature in learned.column_features)
+
+
+def test_an_image_among_rows_is_left_out(tmp_path):
+    publisher = MemoryPublisher()
+    monitor = worker(tmp_path, publisher)
+    calls = [torch.randn(1, 4) for _ in range(320)]
+    for place in (150, 160, 250):
+        calls[place] = torch.rand(1, 3, 20, 20)
+    serve_one_by_one(monitor, calls)
+    learned = Baseline.load(tmp_path / "logs" / "fraud-2.0-learned.json")
+    assert (learned.input_kind, learned.samples, len(learned.column_features)) == ("columns", 300, 4)
 
 
 # Memory
@@ -534,6 +545,16 @@ def test_what_cannot_be_learned_is_tried_a_few_times_and_then_left(tmp_path, cap
         if "no baseline can be learned" in record.getMessage()
     )
     assert "100 embeddings are too few" in line
+
+
+def test_what_another_worker_learned_after_all_is_used(tmp_path):
+    failed = filled(tmp_path, features=Features(inputs="tokens"))
+    for _ in range(learning.ATTEMPTS):
+        failed.add([rng.normal(size=(300, 2))], [])
+        with pytest.raises(BaselineError, match="token ids have shape"):
+            failed.learned()
+    assert failed.learned() is None
+    assert filled(tmp_path).learned() == failed.learned()
 
 
 def test_a_fork_learns_of_its_own_rows(tmp_path):
