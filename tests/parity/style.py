@@ -73,9 +73,10 @@ class Seen:
     requests: how many were sent to it; all by default. errors: those of them that users saw fail. lost: those that no
     handler answered: they never reached one, or their worker was gone before it could say. stages: those that are timed
     in every call, or how often. inputs, outputs: rows that are compared with the baseline; one for each request that
-    was answered by default. predictions: rows that are taken for scores of classes; those of outputs by default. unseen, dropped: by reason. calls: of the handler; one for
-    each request by default. untimed: calls that no handler was reached by. steps: of
-    continuous batching, those that its requests took together; 0 elsewhere. workers: that say that they live.
+    was answered by default. predictions: rows that are taken for scores of classes; those of outputs by default.
+    unseen, dropped: by reason. out_of_memory: calls. calls: of the handler; one for each request by default. untimed:
+    calls that reached no handler. steps: of continuous batching, those that its requests took together; 0 elsewhere.
+    workers: that say that they live.
     """
 
     requests: int | None = None
