@@ -23,11 +23,18 @@ MILLISECONDS = {"ms": 1, "s": 1000, "m": 60_000, "h": 3_600_000}
 
 
 def config_properties(
-    ports: Ports, *, model_store: Path, models: Mapping[str, str], workers: int, source: Path | None = None
+    ports: Ports,
+    *,
+    model_store: Path,
+    models: Mapping[str, str],
+    workers: int,
+    added: Mapping[str, str] | None = None,
+    source: Path | None = None,
 ) -> str:
     """Return TorchServe's settings; raise StackError where the production file lacks one that a run changes.
 
-    models: archive in the model store, by the name under which it is served. workers: of each model.
+    models: archive in the model store, by the name under which it is served. workers: of each model. added: further
+    settings.
     """
     source = source or ROOT / "config.properties"
     changes = {
@@ -52,6 +59,7 @@ def config_properties(
         lines.append(line if change is None else f"{key}={change}")
     if changes:
         raise StackError(f"{source} lacks the settings {', '.join(changes)}; a run has to change them")
+    lines += [f"{key}={value}" for key, value in (added or {}).items()]
     return "\n".join(lines) + "\n"
 
 

@@ -56,6 +56,8 @@ class Stack:
     workers: of each model, whatever its model-config.yaml says. scrape_interval: how often Prometheus scrapes and
     evaluates, such as "1s"; None: as in production. ports: free ones, unless given. retraining: a retraining service
     that Alertmanager sends to; the stack does not start it. alerts: a file in the place of prometheus/alerts.yml.
+    alone: TorchServe runs without the others. settings: what config.properties lacks. environment: of TorchServe and
+    its workers, besides this process's.
 
         with Stack(run_dir, model_store=store, models={"flight_delay": "flight_delay.mar"}, workers=2) as stack:
             stack.wait_ready(60)
@@ -76,6 +78,9 @@ class Stack:
         ports: Ports | None = None,
         retraining: render.Retraining | None = None,
         alerts: Path | None = None,
+        alone: bool = False,
+        settings: Mapping[str, str] | None = None,
+        environment: Mapping[str, str] | None = None,
     ) -> None:
         self.run_dir = Path(run_dir).resolve()
         self.model_store = Path(model_store).resolve()
@@ -85,6 +90,9 @@ class Stack:
         self.ports = ports or Ports.free()
         self.retraining = retraining
         self.alerts = alerts
+        self.alone = alone
+        self.settings = dict(settings or {})
+        self.environment = dict(environment or {})
         self.notices: list[str] = []
         self._grafana = False
         self._process: subprocess.Popen[bytes] | None = None
@@ -214,26 +222,29 @@ class Stack:
             raise StackError(crash)
 
     def wait_ready(self, timeout_seconds: float = 120) -> None:
-        """Wait until every part answers, every model has its workers, and Prometheus has scraped TorchServe.
+        """Wait until every part answers, every model has its workers, and a Prometheus has scraped TorchServe.
 
         Raises StackError when a part ends, or when the time is over, with what is missing.
         """
         deadline = time.monotonic() + timeout_seconds
-        steps: list[tuple[str, Callable[[], bool]]] = [
-            ("the receiver does not answer", lambda: answers(f"{self.receiver_url}/health")),
-            ("Alertmanager is not ready", lambda: answers(f"{self.alertmanager_url}/-/ready")),
-            ("Prometheus is not ready", lambda: answers(f"{self.prometheus_url}/-/ready")),
+        steps: list[tuple[str, Callable[[], bool]]] = []
+        if not self.alone:
+            steps += [
+                ("the receiver does not answer", lambda: answers(f"{self.receiver_url}/health")),
+                ("Alertmanager is not ready", lambda: answers(f"{self.alertmanager_url}/-/ready")),
+                ("Prometheus is not ready", lambda: answers(f"{self.prometheus_url}/-/ready")),
+            ]
+        steps.append(
             (
                 "TorchServe's management port does not answer",
                 lambda: answers(f"{self.management_url}/models"),
-            ),
-        ]
+            )
+        )
         for model in self.models:
             steps.append((f"the model '{model}' does not have {self.workers} workers", self._scaler(model)))
-        steps += [
-            ("TorchServe is not healthy", lambda: answers(f"{self.inference_url}/ping")),
-            ("Prometheus has not scraped TorchServe", self._scraped),
-        ]
+        steps.append(("TorchServe is not healthy", lambda: answers(f"{self.inference_url}/ping")))
+        if not self.alone:
+            steps.append(("Prometheus has not scraped TorchServe", self._scraped))
         if self.grafana_url:
             steps.append(("Grafana is not ready", lambda: answers(f"{self.grafana_url}/api/health")))
         for problem, done in steps:
@@ -280,7 +291,11 @@ class Stack:
         run, ports = self.run_dir, self.ports
         files = {
             "config.properties": render.config_properties(
-                ports, model_store=self.model_store, models=self.models, workers=self.workers
+                ports,
+                model_store=self.model_store,
+                models=self.models,
+                workers=self.workers,
+                added=self.settings,
             ),
             "prometheus.yml": render.prometheus_yml(ports, interval=self.scrape_interval, alerts=self.alerts),
             "addresses.tmpl": render.addresses_tmpl(url(ports.grafana)),
@@ -310,14 +325,17 @@ class Stack:
             "RECEIVER_PORT": str(ports.receiver),
             "NOTIFICATIONS": str(run / "notifications.jsonl"),
         }
-        parts = ["torchserve", "prometheus", "alertmanager", "receiver"]
+        environment |= self.environment
+        parts = ["torchserve"]
         self.notices = [TOKENS_OFF]
-        if programs.grafana is None:
-            self.notices.append(NO_GRAFANA)
-        else:
-            self._grafana = True
-            parts.append("grafana")
-            environment |= self._grafana_environment(programs.grafana)
+        if not self.alone:
+            parts += ["prometheus", "alertmanager", "receiver"]
+            if programs.grafana is None:
+                self.notices.append(NO_GRAFANA)
+            else:
+                self._grafana = True
+                parts.append("grafana")
+                environment |= self._grafana_environment(programs.grafana)
         plan = {"root": str(ROOT), "parts": parts, "environment": environment, "temporary": temporary}
         (run / "plan.json").write_text(json.dumps(plan, indent=2))
 

@@ -28,6 +28,7 @@ from examples.flight_delay.data import CLASSES, COLUMNS, LABEL
 from examples.flight_delay.model import FlightDelayNet
 from examples.flight_delay.packaging import WINDOWS
 from stack import Stack, programs
+from tests.parity.table import pytest_terminal_summary  # noqa: F401 - a hook
 from torchvitals import Baseline
 
 ROOT = Path(__file__).parents[1]
@@ -108,6 +109,7 @@ RULES_GROUPS = 8
 FIRST = (
     *ON_THE_SERVER,
     "e2e/test_retraining.py",
+    "parity/test_parity.py",
     "integration/test_stack.py",
     "unit/training/test_streaming.py",
     "rules/test_rules.py",

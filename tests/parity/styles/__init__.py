@@ -1,0 +1,16 @@
+"""The table: one entry a style."""
+
+from __future__ import annotations
+
+from . import asynchronous, batching, calls, defaults, failures, functions, models, stages
+
+STYLES = (
+    *stages.STYLES,
+    *functions.STYLES,
+    *models.STYLES,
+    *defaults.STYLES,
+    *batching.STYLES,
+    *failures.STYLES,
+    *calls.STYLES,
+    *asynchronous.STYLES,
+)
