@@ -76,7 +76,8 @@ def capture(value: Any) -> Optional[Captured]:
     Raises TooLargeError over MAX_ROW_VALUES values a row. Nothing waits for the device.
     """
     if isinstance(value, torch.Tensor):
-        return packed_row(value) or _capture_tensor(value)
+        # Rows of a nested tensor differ in length, so they have nothing to compare.
+        return None if value.is_nested else packed_row(value) or _capture_tensor(value)
     if isinstance(value, np.ndarray):
         if value.ndim and value.size > MAX_ROW_VALUES * len(value):
             raise TooLargeError(value.shape)
@@ -111,7 +112,10 @@ def packed_row(tensor: torch.Tensor) -> Optional[bytes]:
 
     Whole numbers are left alone: that they are some says whether they can be ids.
     """
-    shape = tensor.shape
+    try:
+        shape = tensor.shape
+    except RuntimeError:  # a nested tensor has none
+        return None
     if len(shape) == 2 and shape[0] == 1 and shape[1] <= FEW_VALUES and tensor.is_cpu:
         row = tensor.tolist()[0]
         # Quicker than to ask the tensor for its type.

@@ -131,7 +131,7 @@ class Recorder:
     def _input(self, call: CallRecord, value: Any) -> Optional[Captured]:
         """Copy inputs that are not one row of few values, or describe them."""
         try:
-            if self.reduce_inputs is None and isinstance(value, Tensor) and _small_rows(value):
+            if self.reduce_inputs is None and isinstance(value, Tensor) and _has_small_rows(value):
                 return self._captured(call, value)
             if not self.sampler.admits():
                 call.sampled_out = True
@@ -299,5 +299,7 @@ def _lacks_rows(call: CallRecord, which: str) -> bool:
     return expected > 1 and sum(map(rows_in, call.copies(which))) < expected
 
 
-def _small_rows(tensor: Tensor) -> bool:
+def _has_small_rows(tensor: Tensor) -> bool:
+    if tensor.is_nested:
+        return False
     return tensor.numel() <= SMALL_ROW_VALUES or (tensor.ndim == 2 and tensor.shape[1] <= SMALL_ROW_VALUES)
