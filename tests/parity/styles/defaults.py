@@ -86,7 +86,6 @@ STYLES = (
         model="lraspp.py",
         baseline=images_only,
         sees=Seen(outputs=0),
-        lacks="outputs that are too large to copy are counted as inputs that are",
     ),
     Style(
         "object-detector",
@@ -111,7 +110,6 @@ STYLES = (
         model="bag_of_words.py",
         extra=(vocabulary,),
         baseline=tokens,
-        lacks="token ids of one dimension are taken for a row each",
     ),
     Style(
         "text-classifier-explanations",
