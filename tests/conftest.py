@@ -114,6 +114,7 @@ FIRST = (
     "unit/training/test_streaming.py",
     "rules/test_rules.py",
     "integration/test_coalescing.py",
+    "servers/test_live.py",
     "dashboards/test_live.py",
     "report/test_report.py",
     "retraining/test_kill.py",

@@ -93,6 +93,7 @@ def _by(title: str, description: str, series: str, label: str) -> Graph:
         ranked(rate(series, label), total(series, label), f"{{{{{label}}}}}"),
         unit="cps",
         minimum=0,
+        width=8,
     )
 
 
@@ -213,6 +214,13 @@ DASHBOARD = dashboard(
                     "Dropped rows by reason",
                     "Rows or values in a second that the monitor could not take; the drift statistics lack them.",
                     DROPPED,
+                    "reason",
+                ),
+                _by(
+                    "Unseen requests by reason",
+                    "Requests in a second that were answered without the monitor seeing all of them: no inference "
+                    "(stage), no inputs or outputs that the baseline describes, or some that cannot be compared.",
+                    S.select(metrics.MONITOR_UNSEEN),
                     "reason",
                 ),
             ),

@@ -189,7 +189,27 @@ DASHBOARD = dashboard(
                     _percentiles(S.stage_buckets("inference", "device")),
                     unit="s",
                     minimum=0,
-                    width=24,
+                    height=7,
+                ),
+                Graph(
+                    "Steps of continuous batching",
+                    "From the begin of a request's first step to the reply of the first and of the last one: the mean, "
+                    "and what 95 of 100 requests do not exceed. Empty without continuous batching.",
+                    lines(
+                        *(
+                            line
+                            for name, steps in (
+                                ("first step", metrics.FIRST_STEP_DURATION),
+                                ("last step", metrics.LAST_STEP_DURATION),
+                            )
+                            for line in (
+                                (f"{name}, mean", S.mean(steps)),
+                                (f"{name}, p95", quantile(0.95, S.select(steps.bucket))),
+                            )
+                        )
+                    ),
+                    unit="s",
+                    minimum=0,
                     height=7,
                 ),
             ),

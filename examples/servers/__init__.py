@@ -1,0 +1,1 @@
+"""The flight delay model under other servers than TorchServe."""
