@@ -84,7 +84,7 @@ def _replies(model: Model) -> tuple[list[Reply], Page]:
     """Send what there is to send; return the replies, and the counters as they were before."""
     try:
         model.register()
-        before = _primed(model) if model.style.config.get("asyncCommunication") else {}
+        before = _primed(model) if model.style.asynchronous else {}
         return model.style.send(model), before
     except Exception as error:
         raise RuntimeError(f"{model.name}: {type(error).__name__}: {error}") from error

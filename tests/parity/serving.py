@@ -102,9 +102,7 @@ class Server:
             settings=settings,
             environment=warm.environment,
         )
-        self.http = httpx.Client(
-            trust_env=False, timeout=PATIENCE_SECONDS, limits=httpx.Limits(max_connections=None)
-        )
+        self.http = _client()
 
     def start(self) -> None:
         """Start it; `stack.wait_ready` waits until it answers."""
@@ -147,6 +145,10 @@ class Model:
         self.archives = [pack(style, side, server.store, version=version) for version in style.versions]
         self.patience = SHORT_PATIENCE_SECONDS if style.lacks else PATIENCE_SECONDS
         self._registered: list[str] = []
+        # Connections of its own: where an asynchronous worker's reply is an error, TorchServe sends it to all earlier
+        # requests too, answered or not, on whatever their connections are used for by then
+        # (frontend: wlm/AsyncBatchAggregator.java, sendResponse).
+        self._http = _client()
 
     @property
     def monitored(self) -> bool:
@@ -176,6 +178,7 @@ class Model:
 
     def unregister(self) -> None:
         """End its workers."""
+        self._http.close()
         for path in dict.fromkeys(self._registered):
             versions = self.style.versions if len(self.style.versions) > 1 else ("",)
             # The default version is the first that was registered, and goes last.
@@ -202,7 +205,7 @@ class Model:
         data: Any = None,
     ) -> Reply:
         """Send a request to the inference API; return the reply."""
-        answer = self.server.http.request(
+        answer = self._http.request(
             method,
             f"{self.server.stack.inference_url}{path.format(name=self.name)}",
             content=content,
@@ -285,6 +288,10 @@ class Model:
             poll_seconds=0.15,
         )
         return self.server.series(name)
+
+
+def _client() -> httpx.Client:
+    return httpx.Client(trust_env=False, timeout=PATIENCE_SECONDS, limits=httpx.Limits(max_connections=None))
 
 
 def served_name(name: str, suffix: str) -> tuple[str, str | None]:

@@ -128,6 +128,11 @@ class Style:
     lacks: str = ""
 
     @property
+    def asynchronous(self) -> bool:
+        """Whether its workers are asynchronous ones."""
+        return bool(self.config.get("asyncCommunication"))
+
+    @property
     def by_suffix(self) -> Mapping[str, Seen]:
         """What must be counted of each model that it serves."""
         return {"": self.sees} if isinstance(self.sees, Seen) else self.sees

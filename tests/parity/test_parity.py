@@ -44,12 +44,17 @@ def outcomes(
         warm.wait_ready()
         for server in servers.values():
             server.stack.wait_ready(PATIENCE_SECONDS)
-        threads = opened.enter_context(ThreadPoolExecutor(AT_A_TIME))
+        # TorchServe interrupts a thread that it has given to another asynchronous worker by then when it ends one.
+        alone, threads = (opened.enter_context(ThreadPoolExecutor(size)) for size in (1, AT_A_TIME))
         try:
             yield {
-                style.name: threads.submit(judging.serve, servers[style.envelope], style) for style in styles
+                style.name: (alone if style.asynchronous else threads).submit(
+                    judging.serve, servers[style.envelope], style
+                )
+                for style in styles
             }
         finally:
+            alone.shutdown(cancel_futures=True)
             threads.shutdown(cancel_futures=True)
 
 
