@@ -10,11 +10,13 @@ import httpx
 import numpy as np
 import psutil
 import pytest
+import yaml
 
 from benchmarks.server import front_end
 from examples.flight_delay.replay import bodies, replay
 from stack.metrics_page import flushed, scrape, settled, total
 from stack.waiting import PATIENCE_SECONDS, eventually
+from tests.conftest import ROOT
 from torchvitals import Baseline
 from torchvitals.telemetry import catalogue as m
 
@@ -236,3 +238,43 @@ def test_drift_of_july_is_seen_in_prometheus(warm, flights):
     send(warm, flights.frame("heldout"), 2600)
     still = 'max by (feature) (model_feature_drifted{feature=~"temp|dewp"}) == 1'
     eventually(lambda: query(warm, still) == [], lambda: f"the end of the drift; {query(warm, still)}")
+
+
+def test_two_registrations_of_an_archive_are_two_models_which_torchserves_own_series_join(warm, flights):
+    """By the alert that joins them: it sees both, and that both are watched."""
+    options = {"url": "flight_delay.mar", "model_name": "second", "initial_workers": "1"}
+    models = f"{warm.management_url}/models"
+    answer = httpx.post(models, params={**options, "synchronous": "true"}, timeout=PATIENCE_SECONDS)
+    assert answer.status_code == 200, answer.text
+    rules = yaml.safe_load((ROOT / "prometheus" / "alerts.yml").read_text())
+    (stalled,) = (
+        rule["expr"]
+        for group in rules["groups"]
+        for rule in group["rules"]
+        if rule.get("alert") == "ModelMonitorStalled"
+    )
+    asked, unless, _ = stalled.partition(" unless ")
+    assert unless
+
+    rows, sent = bodies(flights.frame("heldout"))[:5], []
+
+    def both_are_asked():
+        for name in ("flight_delay", "second"):
+            for row in rows:
+                address = f"{warm.inference_url}/predictions/{name}"
+                httpx.post(address, content=row).raise_for_status()
+        sent.extend(rows)
+        return {"flight_delay", "second"} <= {labels["model_name"] for labels, _ in query(warm, asked)}
+
+    try:
+        eventually(both_are_asked, lambda: f"both models in {query(warm, asked)}", poll_seconds=0.5)
+        series = settled(warm, lambda s: total(s, m.REQUESTS.name, model_name="second") >= len(sent))
+        assert total(series, m.REQUESTS.name, model_name="second") == len(sent)
+        eventually(
+            lambda: (
+                not {"flight_delay", "second"} & {labels["model_name"] for labels, _ in query(warm, stalled)}
+            ),
+            lambda: f"both models watched; {query(warm, stalled)}",
+        )
+    finally:
+        httpx.delete(f"{models}/second", timeout=PATIENCE_SECONDS)
