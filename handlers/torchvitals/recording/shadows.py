@@ -8,6 +8,7 @@ from collections.abc import Callable
 from typing import Any, Optional
 
 Function = Callable[..., Any]
+OF_A_METHOD = ("__self__", "__func__")
 NAMES = ("__module__", "__name__", "__qualname__", "__doc__")
 
 
@@ -43,7 +44,7 @@ class Shadow(functools.partial):  # type: ignore[type-arg]
 
     def __getattr__(self, name: str) -> Any:
         """Return an attribute of the original."""
-        if name.startswith("__"):
+        if name.startswith("__") and name not in OF_A_METHOD:
             raise AttributeError(name)
         return getattr(self.__wrapped__, name)
 
@@ -62,6 +63,14 @@ class Shadow(functools.partial):  # type: ignore[type-arg]
         """
         place = vars(self).get("place")
         return (_itself, (self.__wrapped__,)) if place is None else (_method, place)
+
+
+def put(owner: Any, name: str, shadow: Shadow) -> None:
+    """Put a shadow on an object, past a `__setattr__` of its own, which may not expect one."""
+    try:
+        vars(owner)[name] = shadow
+    except TypeError:  # an object without a dictionary
+        setattr(owner, name, shadow)
 
 
 def switchable(function: Function) -> Shadow:

@@ -12,7 +12,7 @@ import msgspec
 from .call import MEASURED, STAGE_FIELDS, CallRecord
 from .clocks import Event, Span, StageClock
 from .recorder import Recorder
-from .shadows import Function, Shadow, switchable
+from .shadows import Function, Shadow, put, switchable
 
 INFERENCE = MEASURED.index("inference")
 
@@ -26,7 +26,7 @@ def shadow_stages(handler: Any) -> None:
     for stage in MEASURED:
         method = getattr(handler, stage, None)
         if callable(method):
-            setattr(handler, stage, switchable(method).stands_on(handler, stage))
+            put(handler, stage, switchable(method).stands_on(handler, stage))
 
 
 def instrument_stages(handler: Any, recorder: Recorder, clock: StageClock) -> None:
@@ -44,7 +44,7 @@ def instrument_stages(handler: Any, recorder: Recorder, clock: StageClock) -> No
             if not callable(original) or isinstance(original, Shadow):
                 continue
             measured = _measured(original, index, recorder, clock)
-            setattr(handler, stage, _Measured(measured, original, recorder).stands_on(handler, stage))
+            put(handler, stage, _Measured(measured, original, recorder).stands_on(handler, stage))
             if isinstance(method, Shadow) and method.become is not None:
                 method.become(measured)
         except BaseException as fault:

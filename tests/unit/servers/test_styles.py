@@ -141,6 +141,18 @@ STYLES = {
                 self.initialize(self.context)
             return super().preprocess([row["body"] for row in data])
     """,
+    "attributes_of_its_own_kind": """
+        def __setattr__(self, name, value):
+            if name != "kept":
+                self.kept.add(name)  # made in __init__
+            super().__setattr__(name, value)
+        def __init__(self):
+            self.kept = set()
+            super().__init__()
+        def inference(self, data):
+            assert self.preprocess.__self__ is self
+            return super().inference(data)
+    """,
     "two_models_of_which_one_prepares": """
         def initialize(self, context):
             super().initialize(context)

@@ -11,7 +11,7 @@ from typing import Any, Optional
 from ts.torch_handler.base_handler import BaseHandler
 
 from ...errors import TorchVitalsError
-from ...recording.shadows import Shadow
+from ...recording.shadows import Shadow, put
 from ...recording.stages import instrument_stages, shadow_stages
 from ...worker.monitor import Monitor
 from .entry import Entry
@@ -36,8 +36,8 @@ class MonitoredHandler(BaseHandler):  # type: ignore[misc]
     def __new__(cls, *args: Any, **kwargs: Any) -> Any:
         """Shadow the stages, which threads that `__init__` starts may take, and what TorchServe takes after it."""
         handler = super().__new__(cls)
+        vars(handler)[ENTRY] = Entry()
         shadow_stages(handler)
-        setattr(handler, ENTRY, Entry())
         _shadow_entry_points(handler)
         return handler
 
@@ -81,11 +81,11 @@ def _shadow_entry_points(handler: Any) -> None:
     entry = _entry(handler)
     handle = handler.handle
     if not isinstance(handle, Shadow):
-        handler.handle = entry.shadow(handle).stands_on(handler, "handle")
+        put(handler, "handle", entry.shadow(handle).stands_on(handler, "handle"))
     initialize = handler.initialize
     if not isinstance(initialize, Shadow):
         shadow = Shadow(functools.partial(_initialize, handler, entry, initialize), initialize)
-        handler.initialize = shadow.stands_on(handler, "initialize")
+        put(handler, "initialize", shadow.stands_on(handler, "initialize"))
 
 
 def _initialize(handler: Any, entry: Entry, initialize: Any, context: Any) -> None:

@@ -5,10 +5,15 @@ from __future__ import annotations
 import weakref
 from typing import Any, Optional
 
-from ts import async_service, service
+from ts import service
 
 from ...recording.recorder import Recorder
 from .requests import Requests
+
+try:
+    from ts import async_service
+except ImportError:  # TorchServe before 0.12
+    async_service = None
 
 # By the identity of a worker's context: TorchServe makes a service of it once the model is loaded.
 _watched: dict[int, tuple[Any, Requests, Recorder]] = {}
@@ -25,7 +30,7 @@ def watch_replies(context: Any, requests: Requests, recorder: Recorder) -> None:
     if not hasattr(service.Service.predict, "__wrapped__"):
         service.Service.predict = _synchronous(service.Service.predict)
     # An asynchronous worker puts this function in the place of the method when its service is made.
-    if not hasattr(async_service.predict, "__wrapped__"):
+    if async_service is not None and not hasattr(async_service.predict, "__wrapped__"):
         async_service.predict = _asynchronous(async_service.predict)
 
 
