@@ -441,7 +441,7 @@ OUTPUTS = {
     "flat_masks": "torch.zeros(len(data), 64, dtype=torch.uint8)",
     "embeddings": "torch.ones(len(data), 64)",
     "unit_embeddings": "torch.nn.functional.normalize(torch.ones(len(data), 30))",
-    "a_nested_tensor": "torch.nested.nested_tensor([torch.ones(2), torch.ones(3)])",
+    "a_nested_tensor": "torch.nested.nested_tensor([torch.ones(2), torch.ones(3)], layout=torch.jagged)",
     "texts": "['a text'] * len(data)",
     "nothing": "None",
     "an_object": "object()",
