@@ -34,7 +34,7 @@ test: setup
 
 run-tests:
 	scripts/side_by_side.sh '$(PYTEST) $(STACKS)' \
-	    '$(PYTEST) -n $(PROCESSES) --benchmark-disable $(STACKS:%=--ignore=%)'
+	    '$(PYTEST) -n $(PROCESSES) --benchmark-disable --durations 25 $(STACKS:%=--ignore=%)'
 
 # The same beside eight processes that leave no core idle: tests wait for events, and never for seconds.
 test-busy: setup
