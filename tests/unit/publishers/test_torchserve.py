@@ -8,6 +8,7 @@ from ts.metrics.caching_metric import CachingMetric
 from ts.metrics.metric_cache_yaml_impl import MetricsCacheYamlImpl
 from ts.metrics.metric_type_enum import MetricTypes
 
+from torchvitals.publishers.labels import LONGEST
 from torchvitals.publishers.torchserve import (
     WHOLE_WRITE_BYTES,
     TorchServePublisher,
@@ -15,6 +16,7 @@ from torchvitals.publishers.torchserve import (
     safe_number,
 )
 from torchvitals.telemetry import catalogue as m
+from torchvitals.telemetry.generate import LABEL_VALUES
 
 # frontend: metrics/Metric.java
 LINE = re.compile(
@@ -165,3 +167,9 @@ def test_a_metrics_yaml_without_ours_is_said(caplog, tmp_path):
     cache.initialize_cache()
     publisher_of(cache)
     assert f"lacks {len(m.flat())} metrics of TorchVitals (model_requests_total" in caplog.text
+
+
+def test_the_docs_say_what_label_values_are():
+    for name in ("a_b", "a,b", "a:b"):
+        assert f"| `{name}` | `{safe_label(name)}` |\n" in LABEL_VALUES
+    assert f"more than {LONGEST} characters" in LABEL_VALUES
