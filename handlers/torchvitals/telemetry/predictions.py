@@ -16,6 +16,8 @@ from .histograms import HistogramCounter
 from .publisher import Publisher
 
 MAX_CLASSES = 50
+# The label of all further classes.
+OTHER = "other"
 # A share of fewer predictions than this says little.
 MIN_PREDICTIONS = 100
 # Dimensions of scores: rows and classes.
@@ -44,6 +46,8 @@ class PredictionTelemetry:
     ) -> None:
         self._outputs = outputs
         self._known_classes = classes
+        # The labels of its classes, once they are known.
+        self._names: list[str] = []
         self._thresholds = thresholds
         self._confidence = HistogramCounter(m.CONFIDENCE)
         self._classes: Counter[str] = Counter()
@@ -80,7 +84,8 @@ class PredictionTelemetry:
 
     def follow(self, outputs: Optional[Outputs]) -> None:
         """Take outputs for what a baseline that was learned meanwhile says they are."""
-        self._outputs = outputs or self._outputs
+        if outputs is not None:
+            self._outputs, self._names = outputs, []
 
     def describes(self, scores: NDArray[Any]) -> bool:
         """Tell whether it is known, or leaves no doubt, of which kind outputs (n, ...) are."""
@@ -135,8 +140,9 @@ class PredictionTelemetry:
         self._new = True
 
     def _class_name(self, index: int) -> str:
-        assert self._outputs is not None  # noqa: S101 - set before any class is named
-        return self._outputs.classes[index] if index < MAX_CLASSES else "other"
+        if not self._names and self._outputs is not None:
+            self._names = class_labels(self._outputs.classes)
+        return self._names[index]
 
     def _start_classes(self, publisher: Publisher) -> None:
         if self._started or self._outputs is None or self._outputs.kind != "classification":
@@ -145,3 +151,18 @@ class PredictionTelemetry:
             publisher.increase(m.PREDICTIONS, (name,), 0)
         self._confidence.publish(publisher, create=True)
         self._started = True
+
+
+def class_labels(classes: list[str]) -> list[str]:
+    """Return a label for each class; those beyond MAX_CLASSES share one, and no others do.
+
+    >>> class_labels(["crane", "owl", "crane", "other"])
+    ['crane 0', 'owl', 'crane 2', 'other 3']
+    """
+    times, labels = Counter(classes), [OTHER]
+    for index, name in enumerate(classes):
+        label = name if times[name] == 1 else f"{name} {index}"
+        while label in labels:
+            label = f"{label} {index}"
+        labels.append(label)
+    return [*labels[1 : MAX_CLASSES + 1], *[OTHER] * (len(classes) - MAX_CLASSES)]

@@ -367,3 +367,21 @@ def test_features_beyond_the_budget_count_in_the_ratio_alone(publisher):
     }
     assert shown == {"f0", "f1", "row_distance"}
     assert publisher.value(m.DRIFTED_RATIO, "1000", "9000") == pytest.approx(2 / 6)
+
+
+def test_classes_of_one_name_and_one_that_is_called_other_have_series_of_their_own(publisher):
+    names = ["crane", "owl", "crane", "other", "crane 0", *map(str, range(60))]
+    one_hot = np.eye(len(names)) * 9 + 0.1
+    baseline = Baseline.fit(
+        np.zeros((len(names) * 3, 2)), outputs=np.tile(one_hot, (3, 1)), class_names=names
+    )
+    monitor = monitor_of(publisher, baseline)
+    serve(monitor, torch.zeros(len(names), 2), torch.tensor(one_hot))
+    monitor.flush()
+    series = {
+        labels[0]: value for (name, labels), value in publisher.series.items() if name == m.PREDICTIONS.name
+    }
+    assert len(series) == 51
+    assert series.pop("other") == len(names) - 50
+    assert set(series.values()) == {1}
+    assert {"crane 0", "owl", "crane 2", "other 3", "crane 0 4"} <= set(series)
