@@ -44,7 +44,7 @@ def instrument_stages(handler: Any, recorder: Recorder, clock: StageClock) -> No
             if not callable(original) or isinstance(original, Shadow):
                 continue
             measured = _measured(original, index, recorder, clock)
-            put(handler, stage, _Measured(measured, original, recorder).stands_on(handler, stage))
+            setattr(handler, stage, _Measured(measured, original, recorder).stands_on(handler, stage))
             if isinstance(method, Shadow) and method.become is not None:
                 method.become(measured)
         except BaseException as fault:

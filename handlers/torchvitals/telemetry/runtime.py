@@ -10,7 +10,7 @@ import torch
 
 from ..recording.devices import device_name
 from ..recording.faults import Faults
-from ..recording.shadows import Shadow, put
+from ..recording.shadows import Shadow
 
 # The first run is left alone: a compiler that works during it would be slowed down. The next few tell.
 FIRST_WATCHED, LAST_WATCHED = 2, 4
@@ -75,7 +75,7 @@ class AutocastWatch:
             try:
                 self._runs += 1
                 if self._runs >= LAST_WATCHED and vars(handler).get("inference") is shadow:
-                    put(handler, "inference", inference)
+                    handler.inference = inference
                 watching = self._runs >= FIRST_WATCHED and self._begin()
             except BaseException as fault:
                 self._faults.note("timing", fault)
@@ -90,7 +90,7 @@ class AutocastWatch:
                     self._faults.note("timing", fault)
 
         shadow = Shadow(watched, inference)
-        put(handler, "inference", shadow)
+        handler.inference = shadow
 
     def _begin(self) -> bool:
         """Begin to look; False where somebody else profiles this thread."""

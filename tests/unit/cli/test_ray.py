@@ -53,7 +53,7 @@ def build(folder, output, *options):
     environment = {**os.environ, **quiet}
     environment.pop("RAY_ADDRESS", None)
     return subprocess.run(
-        command, cwd=folder, env=environment, capture_output=True, text=True, timeout=200, check=False
+        command, cwd=folder, env=environment, capture_output=True, text=True, timeout=1200, check=False
     )
 
 
