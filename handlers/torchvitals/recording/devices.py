@@ -33,6 +33,15 @@ def as_device(value: Any) -> Optional[torch.device]:
         return None
 
 
+def device_of(model: Any) -> Optional[torch.device]:
+    """Return the device of a model's first parameter; None where it has none, or does not tell."""
+    try:
+        device: torch.device = next(iter(model.parameters())).device
+        return device
+    except Exception:
+        return None
+
+
 def _named(value: Any) -> Optional[torch.device]:
     try:
         if isinstance(value, str):

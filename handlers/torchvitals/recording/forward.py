@@ -39,15 +39,13 @@ class ModelWatch:
         # Watched models; kept, so that no other object takes the identity of one.
         self._watched: dict[int, Any] = {}
 
-    def look(self, owner: Any) -> int:
-        """Watch the models among an object's attributes, or a module's variables; return how many are new."""
-        new = 0
+    def look(self, owner: Any) -> None:
+        """Watch the models among an object's attributes, or a module's variables, that are not watched yet."""
         for name, value in _models(owner):
             if id(value) not in self._watched and len(self._watched) < MOST_MODELS:
-                new += self._watch(owner, name, value)
-        return new
+                self._watch(owner, name, value)
 
-    def _watch(self, owner: Any, name: str, model: Any) -> bool:
+    def _watch(self, owner: Any, name: str, model: Any) -> None:
         if isinstance(model, torch.nn.Module):
             compiled = vars(model).get(COMPILED_IN_PLACE)
             if compiled is not None:
@@ -64,7 +62,6 @@ class ModelWatch:
             setattr(owner, name, shadow)
             self._watched[id(shadow)] = shadow
         self._watched[id(model)] = model
-        return True
 
     def _measured(self, function: Function, *, feeds: bool = False) -> Function:
         """Return a function that is measured; `feeds` for one that is given names of outputs and then its inputs."""

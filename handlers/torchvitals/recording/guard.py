@@ -10,8 +10,8 @@ from typing import Any, Optional
 
 from .call import CallRecord
 from .recorder import Recorder, is_out_of_memory
+from .shadows import Function
 
-Function = Callable[..., Any]
 Arguments = tuple[Any, ...]
 # Fills in what a server knows of a call that has ended: requests, failed, starts. Is given the record, and the
 # positional and keyword arguments of the call.

@@ -82,11 +82,10 @@ def given(args: tuple[Any, ...], kwargs: dict[str, Any], first: Optional[str]) -
 
 def _measured(method: Function, index: int, recorder: Recorder, clock: StageClock) -> Function:
     """Return `method` with its duration added to the call in progress; inference with what goes in and comes out."""
-    observed = MEASURED[index] == "inference"
     if inspect.iscoroutinefunction(method):
-        return _of_coroutine(method, index, recorder, clock, observed=observed)
+        return _of_coroutine(method, index, recorder, clock)
     if not clock.host_only:
-        return _by_device(method, index, recorder, clock, observed=observed)
+        return _by_device(method, index, recorder, clock)
     return BY_HOST[index](method, recorder)
 
 
@@ -185,10 +184,8 @@ def _postprocess(method: Function, recorder: Recorder) -> Function:
 BY_HOST = (_preprocess, _inference, _postprocess)
 
 
-def _by_device(
-    method: Function, index: int, recorder: Recorder, clock: StageClock, *, observed: bool
-) -> Function:
-    stopwatch = Stopwatch(index, recorder, clock, first=first_argument(method) if observed else None)
+def _by_device(method: Function, index: int, recorder: Recorder, clock: StageClock) -> Function:
+    stopwatch = Stopwatch(index, recorder, clock, first=first_argument(method))
     note = recorder.faults.note
 
     @functools.wraps(method)
@@ -214,10 +211,8 @@ def _by_device(
     return stage
 
 
-def _of_coroutine(
-    method: Function, index: int, recorder: Recorder, clock: StageClock, *, observed: bool
-) -> Function:
-    stopwatch = Stopwatch(index, recorder, clock, first=first_argument(method) if observed else None)
+def _of_coroutine(method: Function, index: int, recorder: Recorder, clock: StageClock) -> Function:
+    stopwatch = Stopwatch(index, recorder, clock, first=first_argument(method))
     note = recorder.faults.note
 
     @functools.wraps(method)

@@ -16,6 +16,7 @@ from torch import Tensor
 from ..config import MonitoringConfig
 from ..publishers.memory import MemoryPublisher
 from ..recording.call import CallRecord
+from ..recording.devices import device_of
 from ..recording.faults import Faults
 from ..recording.guard import recorded
 from ..recording.stages import instrument_stages
@@ -54,7 +55,7 @@ class MonitoredModel:
         self.model = model
         self.config = config or MonitoringConfig()
         publisher = publisher or MemoryPublisher()
-        device = _device_of(model)
+        device = device_of(model) if isinstance(model, torch.nn.Module) else None
         faults = Faults()
         runtime = _runtime_of(model, device, faults)
         enter = getattr(publisher, "enter", None)
@@ -224,16 +225,6 @@ def rows_of(inputs: Any) -> int:
 def _is_async(model: Any) -> bool:
     called = [model, getattr(model, "forward", None), vars(type(model)).get("__call__")]
     return any(inspect.iscoroutinefunction(one) for one in called)
-
-
-def _device_of(model: Any) -> Any:
-    """Return the device of a module's first parameter; None where it has none, or does not tell."""
-    if not isinstance(model, torch.nn.Module):
-        return None
-    try:
-        return next((parameter.device for parameter in model.parameters()), None)
-    except Exception:
-        return None
 
 
 def _runtime_of(model: Any, device: Any, faults: Faults) -> Runtime:

@@ -10,12 +10,11 @@ import torch
 
 from ..recording.devices import device_name
 from ..recording.faults import Faults
+from ..recording.forward import COMPILED_IN_PLACE
 from ..recording.shadows import Shadow
 
 # The first run is left alone: a compiler that works during it would be slowed down. The next few tell.
 FIRST_WATCHED, LAST_WATCHED = 2, 4
-# What `Module.compile()` sets, and `Module.__call__` then runs in the place of all else (torch/nn/modules/module.py).
-COMPILED_IN_PLACE = "_compiled_call_impl"
 ENTER_AUTOCAST = torch.autocast.__enter__.__code__
 
 # Device, precision, version of PyTorch, whether compiled.

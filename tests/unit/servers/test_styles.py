@@ -4,16 +4,22 @@ import json
 import pickle
 import shutil
 import struct
+import sys
 import textwrap
 
 import pytest
+from ts.metrics.metric_cache_yaml_impl import MetricsCacheYamlImpl
+from ts.model_loader import TsModelLoader
 
 from tests.unit.servers.serving import BASELINE, HANDLERS, configure, predict
+from torchvitals.publishers.memory import MemoryPublisher
 from torchvitals.recording.shadows import Shadow
-from torchvitals.servers.torchserve import replies
 from torchvitals.telemetry import catalogue as m
+from torchvitals.worker.monitor import Monitor
 
 ROW = [0.1, 0.2, 0.3, 0.4]
+# How a reply begins.
+OK = struct.pack("!i", 200)
 STYLES = {
     "handle_calls_the_model": """
         def handle(self, data, context):
@@ -180,11 +186,6 @@ def write(folder, name, module, base, code):
     (folder / f"{name}.py").write_text(HANDLER.format(module=module, base=base, code=body))
 
 
-def monitor(service):
-    entry = replies._watched[id(service.context)]
-    return entry[1], entry[2]
-
-
 @pytest.fixture
 def serve(load, archive, publisher):
     """Serve a style plain and monitored, by calls of some rows each; return both services' replies."""
@@ -211,8 +212,6 @@ def serve(load, archive, publisher):
 @pytest.fixture(autouse=True)
 def monitors(monkeypatch):
     """The monitors that were started, so that they end."""
-    from torchvitals.worker.monitor import Monitor
-
     found, start = [], Monitor.start
     monkeypatch.setattr(Monitor, "start", lambda self: (found.append(self), start(self)))
     yield found
@@ -340,11 +339,8 @@ def test_a_result_that_torchserve_refuses_counts_as_an_error(serve, publisher, m
 def test_with_an_envelope_requests_count_and_those_that_it_refuses_are_errors(
     archive, publisher, monitors, monkeypatch
 ):
-    from ts.metrics.metric_cache_yaml_impl import MetricsCacheYamlImpl
-    from ts.model_loader import TsModelLoader
-
     monkeypatch.syspath_prepend(archive)
-    monkeypatch.delitem(__import__("sys").modules, "my_handler", raising=False)
+    monkeypatch.delitem(sys.modules, "my_handler", raising=False)
     write(
         archive,
         "my_handler",
@@ -360,24 +356,18 @@ def test_with_an_envelope_requests_count_and_those_that_it_refuses_are_errors(
     )
     service.set_cl_socket(None)
     three = {"instances": [ROW, ROW, ROW]}
-    assert predict(service, three, three)[:4] == replies_ok()
-    assert predict(service, {"wrong": 1})[:4] != replies_ok()
-    assert predict(service, {"instances": [ROW, [1.0]]})[:4] != replies_ok()
+    assert predict(service, three, three)[:4] == OK
+    assert predict(service, {"wrong": 1})[:4] != OK
+    assert predict(service, {"instances": [ROW, [1.0]]})[:4] != OK
     monitors[0].stop()
     assert (publisher.value(m.REQUESTS, "ok"), publisher.value(m.REQUESTS, "error")) == (2, 2)
     assert publisher.value(m.WINDOW_SAMPLES, "1000", "0") == 6
-
-
-def replies_ok():
-    return struct.pack("!i", 200)
 
 
 def test_series_have_the_name_that_the_model_is_served_under(load, archive, monkeypatch, monitors):
     names = []
 
     def publisher_of(metrics, **labels):
-        from torchvitals.publishers.memory import MemoryPublisher
-
         names.append(labels)
         return MemoryPublisher()
 
@@ -504,7 +494,7 @@ def test_continuous_batching_counts_a_request_once_and_times_its_first_and_last_
 
     # r1 ends with its first step, r3 with its third; r9 is given up after its second.
     for ids in (["r1", "r3"], ["r3", "r9"], ["r3", "r9"], ["r2"], ["r2"]):
-        assert step(*ids)[:4] == replies_ok()
+        assert step(*ids)[:4] == OK
     monitors[0].stop()
     assert publisher.value(m.REQUESTS, "ok") == 4
     assert publisher.value(m.REQUESTS, "error") == 0

@@ -15,9 +15,9 @@ from torch._dynamo.utils import counters
 from torchvitals import Monitor, MonitoredModel, MonitoringConfig
 from torchvitals.publishers.memory import MemoryPublisher
 from torchvitals.recording.faults import Faults
+from torchvitals.recording.forward import COMPILED_IN_PLACE
 from torchvitals.telemetry import catalogue as m
 from torchvitals.telemetry.runtime import (
-    COMPILED_IN_PLACE,
     FIRST_WATCHED,
     LAST_WATCHED,
     AutocastWatch,

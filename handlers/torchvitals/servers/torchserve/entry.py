@@ -2,15 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from typing import Any, Optional
 
 from ...recording.guard import recorded
-from ...recording.shadows import Shadow, switchable
+from ...recording.shadows import Function, Shadow, switchable
 from ...worker.monitor import Monitor
 from .requests import Requests
-
-Handle = Callable[..., Any]
 
 
 class Entry:
@@ -21,12 +18,12 @@ class Entry:
         self.loading = False
         self._shadow: Optional[Shadow] = None
 
-    def shadow(self, handle: Handle) -> Shadow:
+    def shadow(self, handle: Function) -> Shadow:
         """Return what stands in the place of `handle` from now on."""
         self._shadow = switchable(handle)
         return self._shadow
 
-    def watch(self, monitor: Monitor, requests: Requests, handle: Optional[Handle] = None) -> None:
+    def watch(self, monitor: Monitor, requests: Requests, handle: Optional[Function] = None) -> None:
         """Write calls down from now on; `handle` answers them, by default what answered them so far."""
         self.monitor = monitor
         if self._shadow is not None and self._shadow.become is not None:

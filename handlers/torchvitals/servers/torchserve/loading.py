@@ -13,7 +13,7 @@ from typing import Any, Optional
 from ...config import MonitoringConfig, read_config
 from ...errors import BaselineError
 from ...publishers.torchserve import CoalescingMetrics, TorchServePublisher
-from ...recording.devices import as_device
+from ...recording.devices import as_device, device_of
 from ...recording.faults import Faults
 from ...recording.forward import ModelWatch
 from ...telemetry.runtime import Runtime
@@ -70,7 +70,7 @@ def load(
     else:
         initialize(context)
     model, named = _attribute(served, "model"), _attribute(served, "device")
-    device = as_device(named) or _device_of(model)
+    device = as_device(named) or as_device(device_of(model))
     runtime = Runtime(model, device or named, faults)
     monitor = Monitor(
         config,
@@ -128,14 +128,6 @@ def _classes_of(handler: Any) -> Optional[int]:
     """Return how many classes index_to_name.json names, which BaseHandler reads into `mapping`; None without it."""
     mapping = _attribute(handler, "mapping")
     return len(mapping) if isinstance(mapping, dict) and len(mapping) > 1 else None
-
-
-def _device_of(model: Any) -> Any:
-    """Return the device of a model's first parameter, or None."""
-    try:
-        return as_device(next(iter(model.parameters())).device)
-    except Exception:
-        return None
 
 
 def worker_identity(arguments: list[str], rank: int = 0) -> str:

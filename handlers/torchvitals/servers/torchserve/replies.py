@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import weakref
 from typing import Any, Optional
 
@@ -40,6 +41,7 @@ def _watch_of(context: Any) -> Optional[tuple[Requests, Recorder]]:
 
 
 def _synchronous(predict: Any) -> Any:
+    @functools.wraps(predict)
     def predict_and_record(self: Any, batch: Any) -> Any:
         reply: Optional[bytes] = b""
         try:
@@ -51,11 +53,11 @@ def _synchronous(predict: Any) -> Any:
             except BaseException as fault:
                 _incomplete(self.context, fault)
 
-    predict_and_record.__wrapped__ = predict  # type: ignore[attr-defined]
     return predict_and_record
 
 
 def _asynchronous(predict: Any) -> Any:
+    @functools.wraps(predict)
     async def predict_and_record(self: Any, batch: Any) -> Any:
         reply: Optional[bytes] = b""
         try:
@@ -67,7 +69,6 @@ def _asynchronous(predict: Any) -> Any:
             except BaseException as fault:
                 _incomplete(self.context, fault)
 
-    predict_and_record.__wrapped__ = predict  # type: ignore[attr-defined]
     return predict_and_record
 
 

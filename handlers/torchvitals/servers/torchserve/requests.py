@@ -9,9 +9,8 @@ from typing import Any, Optional
 from ...recording.call import CallRecord
 from ...recording.queue_time import HEADER, LOWER_HEADER
 from ...recording.recorder import Recorder
-from .steps import Steps
+from .steps import ERROR_STATUS, Steps
 
-ERROR_STATUS = 400
 # The first four bytes of a reply, as ts/protocol/otf_message_handler.py packs 200.
 OK = (200).to_bytes(4, "big")
 # Calls after whose end something that was not seen is looked for; then one in so many.

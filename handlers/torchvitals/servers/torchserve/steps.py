@@ -8,6 +8,7 @@ from typing import Any
 
 from ...recording.call import CallRecord
 
+ERROR_STATUS = 400
 # What TorchServe says in the reply to a request that goes on (ts/protocol/otf_message_handler.py).
 GOES_ON = "ts_stream_next"
 
@@ -34,7 +35,7 @@ class Steps:
         ended, failed = set(self.known) - set(ids.values()), 0
         for place, request in ids.items():
             goes_on = context.get_response_headers(place).get(GOES_ON) == "true"
-            refused = all_failed or context.get_response_status(place)[0] >= 400
+            refused = all_failed or context.get_response_status(place)[0] >= ERROR_STATUS
             if refused or not goes_on:
                 ended.add(request)
                 failed += refused
