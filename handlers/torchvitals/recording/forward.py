@@ -146,20 +146,19 @@ def _models(owner: Any) -> Iterator[tuple[str, Any]]:
         main = attributes.get(MODEL, getattr(owner, MODEL, None))
     except Exception:
         main = None
-    if main is not None:
+    inner = _model_in(main)
+    if inner is not None:
+        found[MODEL] = inner
+    elif MODEL in attributes and _is_function(main):
         found[MODEL] = main
     for name, value in attributes.items():
-        inner = value if _is_model(value) else _inside(value)
+        inner = _model_in(value)
         if inner is not None:
             found.setdefault(name, inner)
-    parts = {
-        id(part) for value in found.values() if isinstance(value, torch.nn.Module) for part in _parts(value)
-    }
+    modules = [value for value in found.values() if isinstance(value, torch.nn.Module)]
+    parts = {id(part) for module in modules for part in _parts(module)}
     for name, value in found.items():
-        value = value if _is_model(value) else _inside(value) or value
-        if id(value) in parts:
-            continue
-        if _is_model(value) or (name == MODEL and name in attributes and _is_function(value)):
+        if id(value) not in parts:
             yield name, value
 
 
@@ -173,8 +172,10 @@ def _is_model(value: Any) -> bool:
     return isinstance(value, torch.nn.Module) or _is_session(value)
 
 
-def _inside(value: Any) -> Any:
-    """Return the model that a pipeline, or whatever else wraps one, keeps; None without one."""
+def _model_in(value: Any) -> Any:
+    """Return a model, or the one that a pipeline, or whatever else wraps one, keeps; None without one."""
+    if _is_model(value):
+        return value
     if isinstance(value, (type, types.ModuleType)) or not hasattr(value, "__dict__"):
         return None
     inner = vars(value).get(MODEL)
