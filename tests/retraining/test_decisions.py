@@ -146,8 +146,9 @@ def test_a_program_that_fails_is_tried_again_and_then_no_more(tmp_path: Path) ->
             time_of(later["began_at"]) - time_of(earlier["ended_at"])
             for earlier, later in zip(ended["tries"], ended["tries"][1:])
         ]
-        assert waits[0] >= 0.2
-        assert waits[1] >= 0.4
+        # The service waits by the monotonic clock and records by the wall clock, which may be slewed meanwhile.
+        assert waits[0] >= 0.2 * 0.98
+        assert waits[1] >= 0.4 * 0.98
         assert service.metric('retraining_tries_total{model_name="flights",state="failed"}') == 3
         assert service.metric('retraining_actions_total{model_name="flights",state="failed"}') == 1
     assert (tmp_path / "tries").read_text() == "123"
