@@ -3,23 +3,21 @@
 from __future__ import annotations
 
 from collections import Counter, deque
+from collections.abc import Sequence
 from typing import Any, Optional
 
 import numpy as np
 from numpy.typing import NDArray
 
+from ..baseline.schema import Feature
 from ..config import Thresholds
 from ..errors import BaselineError
 from ..featurizers.outputs import Outputs, are_probabilities, output_signals, outputs_of
 from . import catalogue as m
+from .classes import ClassCounts
 from .histograms import HistogramCounter
 from .publisher import Publisher
 
-MAX_CLASSES = 50
-# The label of all further classes.
-OTHER = "other"
-# A share of fewer predictions than this says little.
-MIN_PREDICTIONS = 100
 # Dimensions of scores: rows and classes.
 SCORES = 2
 # Embeddings have a multiple of so many dimensions, for the hardware's sake; classes seldom do.
@@ -33,7 +31,8 @@ class PredictionTelemetry:
     value a row, probabilities, or as many scores as the model has classes. Other scores are taken for logits unless
     their number or their length says that they are embeddings. Generated ids, masks and the like are left alone.
 
-    classes: how many classes the model is known to tell apart.
+    classes: how many classes the model is known to tell apart. baseline: the features of outputs that the baseline
+    describes.
     """
 
     def __init__(
@@ -43,15 +42,18 @@ class PredictionTelemetry:
         *,
         window: int,
         classes: Optional[int] = None,
+        baseline: Sequence[Feature] = (),
     ) -> None:
         self._outputs = outputs
         self._known_classes = classes
-        # The labels of its classes, once they are known.
-        self._names: list[str] = []
+        self._baseline = baseline
         self._thresholds = thresholds
+        self._window = window
         self._confidence = HistogramCounter(m.CONFIDENCE)
-        self._classes: Counter[str] = Counter()
-        self._recent: deque[str] = deque(maxlen=window)
+        # Once the classes are known.
+        self._classes: Optional[ClassCounts] = None
+        # What was counted before a learned baseline said which classes there are.
+        self._counted_before: Optional[ClassCounts] = None
         self._recent_confidence: deque[float] = deque(maxlen=window)
         self._anomalies: Counter[str] = Counter()
         self._new = False
@@ -82,10 +84,11 @@ class PredictionTelemetry:
             self._add_classes(signals["predicted_class"], signals["confidence"])
         return signals
 
-    def follow(self, outputs: Optional[Outputs]) -> None:
+    def follow(self, outputs: Optional[Outputs], baseline: Sequence[Feature] = ()) -> None:
         """Take outputs for what a baseline that was learned meanwhile says they are."""
         if outputs is not None:
-            self._outputs, self._names = outputs, []
+            self._outputs, self._baseline = outputs, baseline
+            self._counted_before, self._classes, self._started = self._classes, None, False
 
     def describes(self, scores: NDArray[Any]) -> bool:
         """Tell whether it is known, or leaves no doubt, of which kind outputs (n, ...) are."""
@@ -103,10 +106,12 @@ class PredictionTelemetry:
 
     @property
     def largest_class_share(self) -> float:
-        """Share of the most frequent class among the last predictions; 0 while they are too few."""
-        if len(self._recent) < MIN_PREDICTIONS:
-            return 0.0
-        return Counter(self._recent).most_common(1)[0][1] / len(self._recent)
+        """Share of the most frequent class among the last predictions; 0 while they are too few.
+
+        A class that is as frequent in the baseline as the threshold forbids is left out.
+        """
+        limit = self._thresholds.class_share
+        return 0.0 if self._classes is None else self._classes.largest_share(1.0 if limit is None else limit)
 
     def recent_confidence(self) -> NDArray[np.float64]:
         """Return the confidence of the last predictions, (n,)."""
@@ -120,9 +125,10 @@ class PredictionTelemetry:
             self._anomalies["imbalanced_output"] += 1
         self._new = False
         self._confidence.publish(publisher)
-        classes, self._classes = self._classes, Counter()
-        for name, amount in classes.items():
-            publisher.increase(m.PREDICTIONS, (name,), amount)
+        counted = [one for one in (self._counted_before, self._classes) if one is not None]
+        self._counted_before = None
+        for classes in counted:
+            classes.publish(publisher)
         anomalies, self._anomalies = self._anomalies, Counter()
         for kind, amount in anomalies.items():
             if amount:
@@ -134,35 +140,20 @@ class PredictionTelemetry:
         self._recent_confidence.extend(known.tolist())
         if self._thresholds.confidence is not None:
             self._anomalies["low_confidence"] += int((known < self._thresholds.confidence).sum())
-        names = [self._class_name(int(index)) for index in predicted[~np.isnan(predicted)].tolist()]
-        self._classes.update(names)
-        self._recent.extend(names)
+        self._counts_of_classes().add(predicted[~np.isnan(predicted)])
         self._new = True
 
-    def _class_name(self, index: int) -> str:
-        if not self._names and self._outputs is not None:
-            self._names = class_labels(self._outputs.classes)
-        return self._names[index]
+    def _counts_of_classes(self) -> ClassCounts:
+        if self._classes is None:
+            names = [] if self._outputs is None else self._outputs.classes
+            # A feature's last two bins are no classes.
+            counts = next((f.counts[:-2] for f in self._baseline if f.name == "predicted_class"), [])
+            self._classes = ClassCounts(names, baseline=counts, window=self._window)
+        return self._classes
 
     def _start_classes(self, publisher: Publisher) -> None:
         if self._started or self._outputs is None or self._outputs.kind != "classification":
             return
-        for name in dict.fromkeys(self._class_name(index) for index in range(len(self._outputs.classes))):
-            publisher.increase(m.PREDICTIONS, (name,), 0)
+        self._counts_of_classes().start(publisher)
         self._confidence.publish(publisher, create=True)
         self._started = True
-
-
-def class_labels(classes: list[str]) -> list[str]:
-    """Return a label for each class; those beyond MAX_CLASSES share one, and no others do.
-
-    >>> class_labels(["crane", "owl", "crane", "other"])
-    ['crane 0', 'owl', 'crane 2', 'other 3']
-    """
-    times, labels = Counter(classes), [OTHER]
-    for index, name in enumerate(classes):
-        label = name if times[name] == 1 else f"{name} {index}"
-        while label in labels:
-            label = f"{label} {index}"
-        labels.append(label)
-    return [*labels[1 : MAX_CLASSES + 1], *[OTHER] * (len(classes) - MAX_CLASSES)]

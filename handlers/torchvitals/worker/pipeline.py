@@ -75,6 +75,7 @@ class Pipeline:
             config.thresholds,
             window=config.windows[0],
             classes=classes,
+            baseline=baseline.of_source("output") if baseline else (),
         )
         self.visibility = Visibility()
         self.drift = self._drift_from(baseline) if baseline is not None else None
@@ -209,7 +210,7 @@ class Pipeline:
         if baseline is not None:
             drift = self._drift_from(baseline)
             drift.start(GuardedPublisher(self._publisher, self._faults.note))
-            self.predictions.follow(baseline.outputs)
+            self.predictions.follow(baseline.outputs, baseline.of_source("output"))
             self._recorder.reduce_inputs = reducer_of(baseline, None)
             self.drift, self._learner = drift, None
 
