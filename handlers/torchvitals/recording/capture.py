@@ -64,6 +64,13 @@ def rows_in(copy: Captured) -> int:
     return int(shape[0]) if shape else 1
 
 
+def dimensions_of(copy: Captured) -> int:
+    """Return the number of dimensions of a copy."""
+    if isinstance(copy, bytes):
+        return 2
+    return copy.host.ndim if isinstance(copy, DeviceCopy) else copy.ndim
+
+
 class TooLargeError(ValueError):
     """A row has more values than are worth copying on the request path."""
 

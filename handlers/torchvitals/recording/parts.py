@@ -30,6 +30,18 @@ def array_in(value: Any) -> Any:
     return None
 
 
+def are_boxes(value: Any) -> bool:
+    """Tell whether a model's answer is boxes, whose corners and scores are no scores of classes."""
+    if isinstance(value, Mapping):
+        return "boxes" in value
+    if isinstance(value, list) and value and isinstance(value[0], Mapping):
+        return "boxes" in value[0]
+    if not isinstance(value, tuple) or len(value) != 3 or not all(isinstance(one, ARRAY) for one in value):
+        return False
+    corners = value[0].shape
+    return len(corners) > 1 and corners[-1] == 4 and all(one.shape == corners[:-1] for one in value[1:])
+
+
 def _first(values: Any) -> Any:
     """Return the first tensor or array, single numbers such as a loss left out where there is more."""
     found = [value for value in values if isinstance(value, ARRAY)]

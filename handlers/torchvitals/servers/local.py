@@ -131,8 +131,9 @@ class MonitoredModel:
                     f"high latency: p95 is {p95 * 1e3:.1f} ms, limit {limits.latency_p95_seconds * 1e3:.0f} ms"
                 )
         confidence = self.monitor.predictions.recent_confidence()
-        if limits.confidence is not None and len(confidence) and confidence.mean() < limits.confidence:
-            found.append(f"low confidence: mean is {confidence.mean():.2f}, limit {limits.confidence:.2f}")
+        least = self.monitor.predictions.least_confidence
+        if least is not None and len(confidence) and confidence.mean() < least:
+            found.append(f"low confidence: mean is {confidence.mean():.2f}, limit {least:.2f}")
         share = self.monitor.predictions.largest_class_share
         if limits.class_share is not None and share > limits.class_share:
             found.append(

@@ -14,8 +14,10 @@ from ..errors import BaselineError
 from ..featurizers import Learner
 from ..featurizers.columns import as_float32
 from ..featurizers.outputs import (
+    Described,
     Outputs,
     Sequences,
+    Signals,
     TokenOutputs,
     are_probabilities,
     chosen_signals,
@@ -77,12 +79,17 @@ class OutputColumns:
 
     def read(self, outputs: Any) -> Any:
         """Return a batch, with as many rows as it has, of what a model gave. Raises BaselineError."""
+        if isinstance(outputs, Described):
+            return outputs
         if self._reader is None:
             self._reader = reader_of(outputs, self._said)
         return self._reader.read(outputs)
 
     def update(self, batch: Any) -> None:
         """Add outputs that `read` returned. Raises BaselineError where they are not those of the first batches."""
+        if isinstance(batch, Described):
+            self._add_described(batch)
+            return
         if self._spec is None and self._learner is None:
             self._wait(batch)
             return
@@ -208,7 +215,15 @@ class OutputColumns:
     def _describe(self, batch: Any) -> None:
         assert self._spec is not None  # noqa: S101 - for the type checker: it is settled
         spec = self._spec = self._spec.grown(batch)
-        signals = spec.signals(batch)
+        self._count(spec, spec.signals(batch))
+
+    def _add_described(self, batch: Described) -> None:
+        """Add outputs that are features already, all of one kind."""
+        spec = self._spec = (self._spec or batch.spec).grown_by_features(batch.rows)
+        self._reader, self._scores_known = type(spec), True
+        self._count(spec, spec.of_features(batch.rows))
+
+    def _count(self, spec: Outputs, signals: Signals) -> None:
         for name in chosen_signals(spec, self._wanted):
             column, values = self._column(name), signals[name]
             if isinstance(column, Column):

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from .accuracy import labelled_accuracy
 from .binary import Binary, within_unit
-from .choosing import chosen_signals, output_signals
+from .choosing import Described, chosen_signals, configured, output_signals
 from .classification import (
     BLOCK_VALUES,
+    TWO_CLASSES,
     WIDE_CLASSES,
     WIDE_SCORES,
     Classification,
@@ -22,18 +23,22 @@ from .none import NoOutputs
 from .options import OutputOptions
 from .output import Outputs, Signals
 from .recognising import outputs_of, reader_of, recognised
+from .reducing import EMBEDDING_STEP, classes_of_probe, output_reducer, probe, signals_of_probe
 from .registry import OUTPUTS
 from .sequences import Sequences
 from .values import Regression, Values
 
 __all__ = [
     "BLOCK_VALUES",
+    "EMBEDDING_STEP",
     "OUTPUTS",
+    "TWO_CLASSES",
     "WIDE_CLASSES",
     "WIDE_SCORES",
     "Binary",
     "Classification",
     "Decided",
+    "Described",
     "Detections",
     "EmbeddingOutputs",
     "Masks",
@@ -48,11 +53,16 @@ __all__ = [
     "Values",
     "are_probabilities",
     "chosen_signals",
+    "classes_of_probe",
+    "configured",
     "labelled_accuracy",
+    "output_reducer",
     "output_signals",
     "outputs_of",
     "probabilities",
+    "probe",
     "reader_of",
     "recognised",
+    "signals_of_probe",
     "within_unit",
 ]

@@ -5,8 +5,35 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any, Optional
 
+import msgspec
+from numpy.typing import NDArray
+
 from ...errors import BaselineError
+from .options import OutputOptions
 from .output import Outputs, Signals
+
+
+class Described(msgspec.Struct, frozen=True):
+    """Outputs that are features already, (n, k), as `Outputs.transform` makes them."""
+
+    spec: Outputs
+    rows: NDArray[Any]
+
+    def __len__(self) -> int:
+        return len(self.rows)
+
+    def __getitem__(self, rows: slice) -> Described:
+        return Described(self.spec, self.rows[rows])
+
+
+def configured(kind: type[Outputs], batch: Any, options: OutputOptions) -> Outputs:
+    """Return what outputs are; a single row may lack the dimension of rows. Raises BaselineError."""
+    try:
+        return kind.configured(batch, options)
+    except BaselineError:
+        if not hasattr(batch, "ndim"):
+            raise
+        return kind.configured(batch[None], options)
 
 
 def output_signals(outputs: Any, spec: Outputs) -> Signals:

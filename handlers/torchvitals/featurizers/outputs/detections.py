@@ -56,6 +56,7 @@ class Detections(
     )  # fmt: skip
     by_class: ClassVar[tuple[str, ...]] = (TOP_CLASS,)
     grows: ClassVar[bool] = True
+    always_reduces: ClassVar[bool] = True
 
     @classmethod
     def of(cls, scores: Any, class_names: Optional[list[str]] = None) -> Detections:
@@ -100,11 +101,6 @@ class Detections(
         """What the outputs of two parts share."""
         return (self.kind, self.threshold, self.classes if self.named else None)
 
-    @property
-    def reduces(self) -> bool:
-        """Yes: a few numbers say it."""
-        return True
-
     def accepts(self, batch: Any) -> bool:
         """Tell whether a batch holds boxes."""
         return isinstance(batch, Boxes)
@@ -115,6 +111,13 @@ class Detections(
             return self
         real = batch.labels[batch.scores > self.threshold]
         return self._with(np.unique(real.cpu().numpy()).astype(np.int64))
+
+    def grown_by_features(self, rows: NDArray[Any]) -> Detections:
+        """Return these with the top classes of further features."""
+        if self.named:
+            return self
+        labels = rows[:, self.features.index(TOP_CLASS)]
+        return self._with(np.unique(labels[np.isfinite(labels)]).astype(np.int64))
 
     def joined(self, other: Detections) -> Detections:
         """Return these with the classes of another part."""
@@ -177,23 +180,22 @@ def boxes_in(value: Any) -> Optional[Boxes]:
             if BOXES not in value or SCORES not in value
             else _of_parts(value[BOXES], value[SCORES], value.get(LABELS))
         )
-    if isinstance(value, tuple) and len(value) in (2, 3):
+    if isinstance(value, tuple) and len(value) == 3:
         return _of_tuple(value)
     return None
 
 
 def _of_tuple(parts: tuple[Any, ...]) -> Optional[Boxes]:
     """Return boxes of a tuple: what has four corners, then scores and labels in any order, told by their type."""
-    tensors = [_tensor(part) for part in parts]
-    if any(tensor is None for tensor in tensors):
+    tensors = [tensor for tensor in map(_tensor, parts) if tensor is not None]
+    if len(tensors) != len(parts):
         return None
     boxes, *rest = tensors
     floats = [tensor for tensor in rest if tensor.is_floating_point()]
     whole = [tensor for tensor in rest if not tensor.is_floating_point()]
-    if not floats or len(floats) > 2 or len(whole) > 1:
+    if len(floats) != 1 or len(whole) != 1:
         return None
-    scores = floats[0]
-    labels = whole[0] if whole else (floats[1] if len(floats) > 1 else None)
+    scores, labels = floats[0], whole[0]
     if boxes.ndim not in (2, 3) or boxes.shape[-1] != CORNERS or boxes.shape[:-1] != scores.shape:
         return None
     return _of_parts(boxes, scores, labels)

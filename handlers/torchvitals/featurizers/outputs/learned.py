@@ -34,6 +34,7 @@ class EmbeddingOutputs(
         "norm", "centroid_distance", "projection0", "projection1", "projection2", "projection3",
     )  # fmt: skip
     learns: ClassVar[bool] = True
+    always_reduces: ClassVar[bool] = True
 
     @classmethod
     def learner(cls, options: OutputOptions) -> Learner:
@@ -44,11 +45,6 @@ class EmbeddingOutputs(
     def sentence(self) -> str:
         """What the outputs are, for people."""
         return f"embeddings of {len(self.embeddings.centre):,} numbers"
-
-    @property
-    def reduces(self) -> bool:
-        """Yes: a few numbers say it."""
-        return True
 
     @property
     def names(self) -> list[str]:
@@ -95,6 +91,7 @@ class TokenOutputs(
 
     features: ClassVar[tuple[str, ...]] = (*TOKEN_FEATURES, REPEATED)
     learns: ClassVar[bool] = True
+    always_reduces: ClassVar[bool] = True
 
     @classmethod
     def learner(cls, options: OutputOptions) -> Learner:
@@ -115,11 +112,6 @@ class TokenOutputs(
     def sentence(self) -> str:
         """What the outputs are, for people."""
         return "token ids"
-
-    @property
-    def reduces(self) -> bool:
-        """Yes: a few numbers say it."""
-        return True
 
     def accepts(self, batch: Any) -> bool:
         """Tell whether a batch holds token ids."""

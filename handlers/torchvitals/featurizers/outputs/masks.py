@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any, ClassVar, Optional
 
 import msgspec
@@ -40,6 +41,7 @@ class Masks(
 
     # Known once the classes are; see `names`.
     features: ClassVar[tuple[str, ...]] = ("mean_confidence", "mean_energy")
+    always_reduces: ClassVar[bool] = True
 
     @classmethod
     def of(cls, scores: NDArray[Any], class_names: Optional[list[str]] = None) -> Masks:
@@ -106,11 +108,6 @@ class Masks(
         return f"masks of {len(self.classes)} classes by {how}"
 
     @property
-    def reduces(self) -> bool:
-        """Yes: a few numbers say it."""
-        return True
-
-    @property
     def names(self) -> list[str]:
         """The share of each class, of the first MOST_SHARES; what the pixels' confidence is, unless they are ids."""
         shares = [f"share_{name}" for name in self.classes[:MOST_SHARES]]
@@ -120,7 +117,7 @@ class Masks(
 
     def accepts(self, batch: Any) -> bool:
         """Tell whether a batch holds such masks, of any size."""
-        shape = getattr(batch, "shape", ())
+        shape: Sequence[int] = getattr(batch, "shape", ())
         if 0 in shape[1:]:
             return False
         if len(shape) == ID_DIMENSIONS:

@@ -40,6 +40,8 @@ class Outputs:
     classifies: ClassVar[bool] = False
     # Whether `learner` makes it, of all training rows.
     learns: ClassVar[bool] = False
+    # Whether outputs of any size become features on the request path.
+    always_reduces: ClassVar[bool] = False
     # Whether later batches may bring classes that the first ones did not hold.
     grows: ClassVar[bool] = False
 
@@ -61,7 +63,7 @@ class Outputs:
     @property
     def reduces(self) -> bool:
         """Whether outputs become features on the request path, by `transform`."""
-        return False
+        return self.always_reduces
 
     @classmethod
     def recognises(cls, scores: NDArray[Any]) -> bool:
@@ -114,6 +116,10 @@ class Outputs:
 
     def grown(self: O, batch: Any) -> O:
         """Return what these outputs are, with the classes of a further batch."""
+        return self
+
+    def grown_by_features(self: O, rows: NDArray[Any]) -> O:
+        """Return what these outputs are, with the classes of further features, (n, k)."""
         return self
 
     def joined(self: O, other: O) -> O:

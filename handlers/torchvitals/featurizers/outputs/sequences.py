@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any, ClassVar, Optional
 
 import msgspec
@@ -29,6 +30,7 @@ class Sequences(
     classes: list[str] = []
 
     features: ClassVar[tuple[str, ...]] = ("length", "mean_confidence", "mean_entropy", "mean_energy")
+    always_reduces: ClassVar[bool] = True
 
     @classmethod
     def of(cls, scores: NDArray[Any], class_names: Optional[list[str]] = None) -> Sequences:
@@ -59,18 +61,13 @@ class Sequences(
         return (self.kind, self.count, self.padding)
 
     @property
-    def reduces(self) -> bool:
-        """Yes: a few numbers say it."""
-        return True
-
-    @property
     def names(self) -> list[str]:
         """The names of all its features."""
         return list(self.features if self.scores == "logits" else self.features[:3])
 
     def accepts(self, batch: Any) -> bool:
         """Tell whether a batch holds scores of as many classes, at places of which there is one."""
-        shape = getattr(batch, "shape", ())
+        shape: Sequence[int] = getattr(batch, "shape", ())
         return len(shape) == DIMENSIONS and shape[2] == self.count and shape[1] > 0
 
     def transform(self, batch: torch.Tensor) -> torch.Tensor:

@@ -161,7 +161,7 @@ class Values(
         """The values that have a feature of their own: all, or some that lie evenly apart."""
         if self.count <= MOST_VALUES:
             return list(range(self.count))
-        return np.linspace(0, self.count - 1, OWN_OF_WIDE).astype(int).tolist()
+        return [int(place) for place in np.linspace(0, self.count - 1, OWN_OF_WIDE)]
 
     @cached_property
     def _names(self) -> list[str]:
