@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from ...errors import BaselineError
 from .binary import one_value
 from .options import OutputOptions
-from .output import Outputs, Signals
+from .output import Outputs, Signals, number_of
 
 # More different numbers than this are likelier to be values.
 MOST_CLASSES = 10_000
@@ -61,7 +61,7 @@ class Decided(
     @property
     def sentence(self) -> str:
         """What the outputs are, for people."""
-        return f"{len(self.classes)} classes, decided"
+        return f"{number_of(len(self.classes), 'class', 'classes')}, decided"
 
     @property
     def model(self) -> tuple[Any, ...]:

@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 from ...errors import BaselineError
 from .decided import joined_ids, places_of
 from .options import OutputOptions
-from .output import Outputs, Signals
+from .output import Outputs, Signals, number_of
 
 BOXES, SCORES, LABELS = "boxes", "scores", "labels"
 CORNERS = 4
@@ -94,7 +94,7 @@ class Detections(
     @property
     def sentence(self) -> str:
         """What the outputs are, for people."""
-        return f"boxes of {len(self.classes)} classes"
+        return f"boxes of {number_of(len(self.classes), 'class', 'classes')}"
 
     @property
     def model(self) -> tuple[Any, ...]:

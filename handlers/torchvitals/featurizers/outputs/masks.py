@@ -14,7 +14,7 @@ from ...errors import BaselineError
 from .binary import HALF, ROUNDING, within_unit
 from .classification import SMALLEST_EXPONENT, are_probabilities
 from .options import OutputOptions
-from .output import Outputs
+from .output import Outputs, number_of
 
 # Pixels along a side that are looked at, evenly apart where an image has more.
 MOST_PIXELS = 64
@@ -105,7 +105,7 @@ class Masks(
     def sentence(self) -> str:
         """What the outputs are, for people."""
         how = "ids" if self.scores == "ids" else ("sigmoids" if self.sigmoid else self.scores)
-        return f"masks of {len(self.classes)} classes by {how}"
+        return f"masks of {number_of(len(self.classes), 'class', 'classes')} by {how}"
 
     @property
     def names(self) -> list[str]:

@@ -13,7 +13,7 @@ from ...errors import BaselineError
 from ...recording.capture import MAX_ROW_VALUES
 from .binary import HALF, positive_shares, within_unit
 from .options import OutputOptions
-from .output import Outputs, Signals, class_names_for
+from .output import Outputs, Signals, class_names_for, number_of
 
 # Labels with features of their own; the whole row's count all of them.
 MOST_LABELS = 20
@@ -44,6 +44,8 @@ class Multilabel(
         if batch.ndim != 2:
             raise BaselineError(f"outputs have shape {batch.shape}; labels are (rows, labels)")
         names = class_names_for(batch.shape[1], options, "labels")
+        if len(set(names)) < len(names):
+            raise BaselineError("two labels have one name; give each its own")
         found = "probabilities" if within_unit(batch) else "logits"
         return cls(scores=options.scores or found, classes=names, threshold=options.threshold or HALF)
 
@@ -55,7 +57,8 @@ class Multilabel(
     @property
     def sentence(self) -> str:
         """What the outputs are, for people."""
-        return f"{len(self.classes):,} labels by {'sigmoids' if self.scores == 'probabilities' else 'logits'}"
+        how = "sigmoids" if self.scores == "probabilities" else "logits"
+        return f"{number_of(len(self.classes), 'label', 'labels')} by {how}"
 
     @property
     def reduces(self) -> bool:

@@ -161,6 +161,15 @@ class Outputs:
         """Raise BaselineError that says what is wrong inside."""
 
 
+def number_of(count: int, one: str, many: str) -> str:
+    """Return a number with its noun.
+
+    >>> number_of(1, "class", "classes"), number_of(1200, "class", "classes")
+    ('1 class', '1,200 classes')
+    """
+    return f"{count:,} {one if count == 1 else many}"
+
+
 def class_names_for(count: int, options: OutputOptions, what: str = "classes") -> list[str]:
     """Return a name for each class; those without one are numbered. Raises BaselineError where they do not fit."""
     names = options.classes or [str(index) for index in range(count)]

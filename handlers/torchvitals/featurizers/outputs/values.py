@@ -15,7 +15,7 @@ from ...errors import BaselineError
 from ...recording.capture import MAX_ROW_VALUES
 from .binary import one_value
 from .options import OutputOptions
-from .output import Outputs, Signals
+from .output import Outputs, Signals, number_of
 
 # Rows of up to so many values have a feature each; of wider ones fewer have, and the row as a whole.
 MOST_VALUES = 32
@@ -111,7 +111,7 @@ class Values(
     @property
     def sentence(self) -> str:
         """What the outputs are, for people."""
-        return f"{self.count:,} values"
+        return number_of(self.count, "value", "values")
 
     @property
     def model(self) -> tuple[Any, ...]:
