@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections import Counter
 from collections.abc import Sequence
 
@@ -60,10 +61,15 @@ class ClassCounts:
     def largest_share(self, limit: float) -> float:
         """Return the share of the most frequent class among the last predictions; 0 while they are too few.
 
-        A class that has more than `limit` in the baseline too is left out.
+        It is 0 too for a class that is more frequent than `limit` in the baseline, unless it became yet more frequent
+        by far.
         """
         shares = self._recent_shares()
-        return float(np.max(shares, where=self._usual <= limit, initial=0.0))
+        largest = int(shares.argmax())
+        share, usual = float(shares[largest]), float(self._usual[largest])
+        noise = 4 * math.sqrt(usual * (1 - usual) / max(min(self._taken, len(self._recent)), 1))
+        as_usual = share <= max((1 + usual) / 2, usual + noise)
+        return 0.0 if usual > limit and as_usual else share
 
     def start(self, publisher: Publisher) -> None:
         """Make every series exist, and say what the baseline has in each."""

@@ -102,10 +102,12 @@ def test_the_largest_share_is_of_one_class_and_of_the_last_predictions():
 
 
 def test_a_class_that_was_as_large_in_the_baseline_is_no_news():
-    classes = ClassCounts(["no", "yes"], baseline=[95, 5], window=100)
-    classes.add(np.array([*[0.0] * 97, *[1.0] * 3]))
-    assert classes.largest_share(0.9) == 0.03
+    classes = ClassCounts(["no", "yes"], baseline=[95, 5], window=1000)
+    classes.add(np.array([*[0.0] * 970, *[1.0] * 30]))
+    assert classes.largest_share(0.9) == 0.0
     assert classes.largest_share(0.99) == 0.97
+    classes.add(np.zeros(1000))
+    assert classes.largest_share(0.9) == 1.0
 
 
 def test_labels_are_all_different():
