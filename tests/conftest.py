@@ -7,6 +7,8 @@ import os
 # Threads of a pool that has nothing to do sleep rather than spin: processes run beside each other here. Read when
 # torch is loaded, by what is started from here too; the number of threads, and so every result, stays.
 os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
+# TorchServe runs for a minute or less: the better compiler's work would never pay.
+os.environ.setdefault("JAVA_TOOL_OPTIONS", "-XX:TieredStopAtLevel=1 -XX:+UseSerialGC")
 
 import shutil
 import subprocess
