@@ -77,7 +77,7 @@ class Handler(Numbers):
         return data
 """),
         each(ROWS[0], [9, 9, 9, 9], ROWS[1]),
-        sees=Seen(errors=1, inputs=2, outputs=2),
+        sees=Seen(errors=1, inputs=2, outputs=2, untimed=1),
     ),
     Style(
         "reply-kinds",
