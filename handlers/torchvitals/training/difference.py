@@ -141,7 +141,12 @@ def _paired(a: BaselineData, b: BaselineData) -> list[tuple[Feature, Feature]]:
             raise BaselineError(
                 f"only the {has} baseline has: {alone}; compare baselines of the same features"
             )
-    if (a.outputs and a.outputs.classes) != (b.outputs and b.outputs.classes):
+    if a.outputs is not None and a.outputs.learns and a.outputs != b.outputs:
+        raise BaselineError(
+            f"the outputs of both baselines are {a.outputs.kind}, each by what it learned itself; compare rows with "
+            "Baseline.compare"
+        )
+    if (a.outputs and a.outputs.model) != (b.outputs and b.outputs.model):
         raise BaselineError("the two baselines have different classes; compare models of the same classes")
     for key, feature in left.items():
         kinds = {feature.kind, right[key].kind}

@@ -11,7 +11,7 @@ from ..baseline.schema import BaselineData, Feature
 from ..baseline.variation import STRIDES_PER_WINDOW, shortfall, summarise
 from ..drift.detector import DriftDetector
 from ..drift.statistics import STATISTICS
-from ..featurizers.batches import to_array
+from ..featurizers.outputs import output_signals
 
 B = TypeVar("B", bound=BaselineData)
 
@@ -31,7 +31,7 @@ def with_window_limits(
     """
     rows = baseline.encode(X)
     spec = baseline.outputs
-    signals = None if outputs is None or spec is None else spec.signals(to_array(outputs))
+    signals = None if outputs is None or spec is None else output_signals(outputs, spec)
     samples = len(rows)
     sizes = [size for size in windows if not shortfall(samples, size)]
     total = sum(_strides(samples, size) for size in sizes)
