@@ -12,6 +12,7 @@ from rich.box import SIMPLE_HEAD
 from rich.table import Table
 
 from ..baseline.describing import described
+from ..baseline.pooling import is_wide
 from ..baseline.schema import Feature
 from ..baseline.selection import Features
 from ..baseline.variation import shortfall
@@ -25,6 +26,7 @@ from .building.ray import build_on_ray
 from .building.recipe import Recipe, build_in_order, build_streaming, with_held_out
 from .building.tables import columns_in, files_of
 from .console import clear_errors, console
+from .wide import changes, summaries
 
 BARS = " ▁▂▃▄▅▆▇█"
 
@@ -195,6 +197,8 @@ def compare(
             style="bold" if row.psi >= PSI_FLOOR else None,
         )
     console.print(table)
+    for line in changes(first, second):
+        console.print(line, markup=False, highlight=False)
     differ = sum(row.psi >= PSI_FLOOR for row in found)
     console.print(f"{differ} of {len(found)} features have a PSI of {PSI_FLOOR} or more.")
 
@@ -225,14 +229,19 @@ def show(file: Path = typer.Argument(..., help="A baseline file.")) -> None:
         missing = f"{feature.missing / max(baseline.samples, 1):.1%}"
         table.add_row(feature.name, feature.source, feature.kind, bars(feature), *numbers, missing)
     console.print(table)
+    for line in summaries(baseline):
+        console.print(line, markup=False, highlight=False)
 
 
 def bars(feature: Feature, width: int = 24) -> str:
     """Return the distribution as a line of blocks: equal steps of value for numbers, a block a category.
 
-    A numeric feature's bins hold equal shares, so its shape is drawn from its quantiles.
+    A numeric feature's bins hold equal shares, so its shape is drawn from its quantiles. Of many categories the largest
+    are drawn, in their order.
     """
-    if feature.kind != "numeric":
+    if is_wide(feature):
+        heights = sorted(map(float, feature.counts[:-2]), reverse=True)[:width]
+    elif feature.kind != "numeric":
         heights = [float(count) for count in feature.counts[:-2]]
     else:
         low, high = (feature.quantiles[0], feature.quantiles[-1]) if feature.quantiles else (0.0, 0.0)

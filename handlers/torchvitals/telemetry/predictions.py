@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import logging
-import math
 from collections import Counter, deque
 from collections.abc import Sequence
 from typing import Any, Optional
@@ -30,14 +29,10 @@ from ..featurizers.outputs import (
     within_unit,
 )
 from . import catalogue as m
+from .classes import ClassCounts
 from .histograms import HistogramCounter
 from .publisher import Publisher
 
-MAX_CLASSES = 50
-# The label of all further classes.
-OTHER = "other"
-# A share of fewer predictions than this says little.
-MIN_PREDICTIONS = 100
 # Dimensions of scores: rows and classes.
 SCORES = 2
 # Rows within 0 to 1 that do not show whether they are probabilities or logits; from so many on they are the former.
@@ -73,15 +68,15 @@ class PredictionTelemetry:
         self._known_classes = classes
         self._said = said or OutputOptions()
         self._baseline = baseline
-        self._usual = usual_shares(baseline)
         # Rows that do not tell yet what they are.
         self._undecided: list[NDArray[Any]] = []
-        # The labels of its classes, once they are known.
-        self._names: list[str] = []
         self._thresholds = thresholds
+        self._window = window
         self._confidence = HistogramCounter(m.CONFIDENCE)
-        self._classes: Counter[str] = Counter()
-        self._recent: deque[str] = deque(maxlen=window)
+        # Once the classes are known.
+        self._classes: Optional[ClassCounts] = None
+        # What was counted before a learned baseline said which classes there are.
+        self._counted_before: Optional[ClassCounts] = None
         self._recent_confidence: deque[float] = deque(maxlen=window)
         self._anomalies: Counter[str] = Counter()
         self._new = False
@@ -129,8 +124,8 @@ class PredictionTelemetry:
     def follow(self, outputs: Optional[Outputs], baseline: Sequence[Feature] = ()) -> None:
         """Take outputs for what a baseline that was learned meanwhile says they are."""
         if outputs is not None:
-            self._outputs, self._names = outputs, []
-            self._baseline, self._usual = baseline, usual_shares(baseline)
+            self._outputs, self._baseline = outputs, baseline
+            self._counted_before, self._classes, self._started = self._classes, None, False
 
     def describes(self, scores: NDArray[Any]) -> bool:
         """Tell whether outputs (n, ...) may be described: their kind is known or said, or leaves no doubt."""
@@ -204,14 +199,8 @@ class PredictionTelemetry:
         A class that is more frequent in the baseline than the threshold allows is left out, unless it became yet more
         frequent by far.
         """
-        rows = len(self._recent)
-        if rows < MIN_PREDICTIONS:
-            return 0.0
-        name, count = Counter(self._recent).most_common(1)[0]
-        share, usual = count / rows, self._usual.get(name, 0.0)
-        noise = 4 * math.sqrt(usual * (1 - usual) / rows)
-        as_usual = share <= max((1 + usual) / 2, usual + noise)
-        return 0.0 if usual > (self._thresholds.class_share or 1.0) and as_usual else share
+        limit = self._thresholds.class_share
+        return 0.0 if self._classes is None else self._classes.largest_share(1.0 if limit is None else limit)
 
     def recent_confidence(self) -> NDArray[np.float64]:
         """Return the confidence of the last predictions, (n,)."""
@@ -225,9 +214,10 @@ class PredictionTelemetry:
             self._anomalies["imbalanced_output"] += 1
         self._new = False
         self._confidence.publish(publisher)
-        classes, self._classes = self._classes, Counter()
-        for name, amount in classes.items():
-            publisher.increase(m.PREDICTIONS, (name,), amount)
+        counted = [one for one in (self._counted_before, self._classes) if one is not None]
+        self._counted_before = None
+        for classes in counted:
+            classes.publish(publisher)
         anomalies, self._anomalies = self._anomalies, Counter()
         for kind, amount in anomalies.items():
             if amount:
@@ -242,49 +232,21 @@ class PredictionTelemetry:
             limit = self.least_confidence
             if limit is not None:
                 self._anomalies["low_confidence"] += int((known < limit).sum())
-        names = [self._class_name(int(index)) for index in predicted[~np.isnan(predicted)].tolist()]
-        self._classes.update(names)
-        self._recent.extend(names)
+        self._counts_of_classes().add(predicted[~np.isnan(predicted)])
         self._new = True
 
-    def _class_name(self, index: int) -> str:
-        if not self._names and self._outputs is not None:
-            self._names = class_labels(self._outputs.classes)
-        # A decided class that the baseline does not know.
-        return self._names[index] if index >= 0 else OTHER
+    def _counts_of_classes(self) -> ClassCounts:
+        if self._classes is None:
+            names = [] if self._outputs is None else self._outputs.classes
+            # A feature's last two bins are no classes.
+            counts = next((f.counts[:-2] for f in self._baseline if f.name == "predicted_class"), [])
+            self._classes = ClassCounts(names, baseline=counts, window=self._window)
+        return self._classes
 
     def _start_classes(self, publisher: Publisher) -> None:
         if self._started or self._outputs is None or not self._outputs.classifies:
             return
-        for name in dict.fromkeys(self._class_name(index) for index in range(len(self._outputs.classes))):
-            publisher.increase(m.PREDICTIONS, (name,), 0)
+        self._counts_of_classes().start(publisher)
         if "confidence" in self._outputs.names:
             self._confidence.publish(publisher, create=True)
         self._started = True
-
-
-def class_labels(classes: list[str]) -> list[str]:
-    """Return a label for each class; those beyond MAX_CLASSES share one, and no others do.
-
-    >>> class_labels(["crane", "owl", "crane", "other"])
-    ['crane 0', 'owl', 'crane 2', 'other 3']
-    """
-    times, labels = Counter(classes), [OTHER]
-    for index, name in enumerate(classes):
-        label = name if times[name] == 1 else f"{name} {index}"
-        while label in labels:
-            label = f"{label} {index}"
-        labels.append(label)
-    return [*labels[1 : MAX_CLASSES + 1], *[OTHER] * (len(classes) - MAX_CLASSES)]
-
-
-def usual_shares(features: Sequence[Feature]) -> dict[str, float]:
-    """Return the share of each class in the baseline, by its label; empty where it does not describe them."""
-    for feature in features:
-        if feature.name == "predicted_class":
-            labels = class_labels([str(name) for name in feature.categories])
-            counts: Counter[str] = Counter()
-            for label, count in zip(labels, feature.counts):
-                counts[label] += count
-            return {label: count / max(feature.count, 1) for label, count in counts.items()}
-    return {}

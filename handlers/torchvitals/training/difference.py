@@ -48,7 +48,7 @@ def differences(a: BaselineData, b: BaselineData) -> list[Difference]:
     binning = Binning(first)
     counts = np.zeros(binning.mask.shape)
     for row, (left, right) in enumerate(pairs):
-        counts[row, : left.bins] = rebinned(right, left)
+        counts[row, : binning.sizes[row]] = binning.rebinned(row, rebinned(right, left))
     shares_a = smoothed_shares(binning.baseline_counts(), binning.mask)
     shares_b = smoothed_shares(counts, binning.mask)
     kl = kl_divergence(shares_a, shares_b)

@@ -7,6 +7,7 @@ from typing import Any, TypeVar
 
 import msgspec
 
+from ..baseline.pooling import is_wide
 from ..baseline.schema import BaselineData, Feature
 from ..baseline.variation import STRIDES_PER_WINDOW, shortfall, summarise
 from ..drift.detector import DriftDetector
@@ -59,7 +60,9 @@ def with_window_limits(
 
 def _with(feature: Feature, size: int, evaluations: list[dict[str, float]]) -> Feature:
     known = [variation for variation in feature.variation if variation.window != size]
-    return msgspec.structs.replace(feature, variation=[*known, summarise(size, evaluations)])
+    return msgspec.structs.replace(
+        feature, variation=[*known, summarise(size, evaluations, pooled=is_wide(feature))]
+    )
 
 
 def _strides(samples: int, size: int) -> int:
