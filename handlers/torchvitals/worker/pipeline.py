@@ -8,6 +8,8 @@ from collections import Counter
 from collections.abc import Callable, Iterator
 from typing import Any, Optional
 
+from numpy.typing import NDArray
+
 from ..baseline.schema import BaselineData
 from ..config import MonitoringConfig
 from ..drift.detector import DriftDetector
@@ -175,21 +177,30 @@ class Pipeline:
         self, calls: list[CallRecord], drift: DriftTelemetry, pause: Callable[[], None]
     ) -> None:
         for rows in joined(_copies(calls, "inputs")):
-            try:
-                drift.add_inputs(rows, pause)
-            except BaselineError as error:
-                self.visibility.cannot_compare("inputs", len(rows), str(error))
+            # Rows of one shape that fail leave those of another.
+            self._guarded("inputs", self._compare_inputs, rows, drift, pause)
+
+    def _compare_inputs(self, rows: NDArray[Any], drift: DriftTelemetry, pause: Callable[[], None]) -> None:
+        try:
+            unread = drift.add_inputs(rows, pause)
+        except BaselineError as error:
+            unread = [(len(rows), str(error))]
+        for amount, reason in unread:
+            self.visibility.cannot_compare("inputs", amount, reason)
 
     def _take_in_outputs(self, calls: list[CallRecord]) -> None:
         for rows in by_shape(_copies(calls, "outputs")):
-            try:
-                signals = self.predictions.add(rows)
-            except BaselineError as error:
-                if self.drift is not None and self.drift.judges("output"):
-                    self.visibility.cannot_compare("outputs", len(rows), str(error))
-                continue
-            if self.drift is not None and signals:
-                self.drift.add_outputs(signals)
+            self._guarded("outputs", self._compare_outputs, rows)
+
+    def _compare_outputs(self, rows: NDArray[Any]) -> None:
+        try:
+            signals = self.predictions.add(rows)
+        except BaselineError as error:
+            if self.drift is not None and self.drift.judges("output"):
+                self.visibility.cannot_compare("outputs", len(rows), str(error))
+            return
+        if self.drift is not None and signals:
+            self.drift.add_outputs(signals)
 
     def _collect(self, calls: list[CallRecord], learner: BaselineLearner) -> None:
         outputs = [rows for rows in by_shape(_copies(calls, "outputs")) if self.predictions.describes(rows)]
@@ -215,6 +226,7 @@ class Pipeline:
 
     def _drift_from(self, baseline: BaselineData) -> DriftTelemetry:
         config = self._config
+        baseline = config.features.applied(baseline)
         detector = DriftDetector(
             baseline,
             window=config.windows,
