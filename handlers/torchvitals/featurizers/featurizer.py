@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 
 from ..errors import BaselineError
 from .batches import first_of, is_table, to_array
+from .codes import Codes, Said
 from .kinds import kind_of
 from .row_distance import RowDistance
 from .tables import Columns, only_column, stacked
@@ -22,11 +23,16 @@ F = TypeVar("F", bound="Featurizer")
 
 
 class Settings(msgspec.Struct, frozen=True, kw_only=True):
-    """What a learner may need to know. names: the columns that are wanted. padding: the token id that fills rows up."""
+    """What a learner may need to know.
+
+    names: the columns that are wanted. padding: the token id that fills rows up. categories: by column, what its codes
+    mean.
+    """
 
     names: Optional[list[str]] = None
     padding: int = 0
     row_distance: bool = True
+    categories: dict[str, Said] = {}
 
 
 class Learned(msgspec.Struct, frozen=True, kw_only=True):
@@ -34,11 +40,13 @@ class Learned(msgspec.Struct, frozen=True, kw_only=True):
 
     featurizer: what makes features of served inputs; None where they are columns already. columns: features that are
     known only now, (n,) values each. rows: how the columns go together; then the last column is the row's distance.
+    codes: by column of categories, what numbers stand for.
     """
 
     featurizer: Optional[Featurizer] = None
     columns: Columns = {}
     rows: Optional[RowDistance] = None
+    codes: dict[str, Codes] = {}
 
 
 class Learner:
