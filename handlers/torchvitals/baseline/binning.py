@@ -14,7 +14,8 @@ from .schema import Feature
 def assign(feature: Feature, values: NDArray[np.float64]) -> NDArray[np.intp]:
     """Return each value's bin index; the last bin is missing (NaN).
 
-    values: (n,), at model precision; texts as category indices. Infinite values fall in the outermost bins.
+    values: (n,), at model precision; texts as category indices, and whatever is none is as if never seen. Infinite
+    values fall in the outermost bins.
     """
     if feature.kind == "numeric":
         index = np.searchsorted(feature.edges, values, side="left")
@@ -25,7 +26,9 @@ def assign(feature: Feature, values: NDArray[np.float64]) -> NDArray[np.intp]:
             nearest = np.minimum(np.searchsorted(known, values), len(known) - 1)
             index = np.where(known[nearest] == values, nearest, len(known))
     else:
-        index = np.where(values >= 0, values, len(feature.categories)).astype(np.intp)
+        unseen = len(feature.categories)
+        seen = (values >= 0) & (values < unseen) & (values == np.floor(values))
+        index = np.where(seen, values, unseen).astype(np.intp)
     return np.where(np.isnan(values), feature.bins - 1, index)
 
 

@@ -14,7 +14,7 @@ MIN_WINDOWS = 20
 STRIDES_PER_WINDOW = 4
 
 
-class Variation(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
+class Variation(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True, forbid_unknown_fields=True):
     """One feature's statistics over the training data's own windows of one size.
 
     window: rows. windows: how many were evaluated, a quarter of a window apart. quantiles: by statistic, the

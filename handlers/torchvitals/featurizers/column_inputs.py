@@ -9,6 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ..errors import BaselineError
+from .codes import CodedColumns
 from .columns import as_float32, holds_texts
 from .featurizer import Featurizer, Learned, Learner, Settings
 from .row_distance import MAX_COLUMNS, NAME, ROWS_PER_COLUMN, RowDistance, learn_row_distance
@@ -33,22 +34,30 @@ class ColumnInputs(Featurizer, msgspec.Struct, frozen=True, tag="columns", tag_f
     @classmethod
     def learner(cls, settings: Settings) -> Learner:
         """Return an empty learner."""
-        return ColumnsLearner(settings.names, RowSample() if settings.row_distance else None)
+        sample = RowSample() if settings.row_distance else None
+        return ColumnsLearner(settings.names, sample, CodedColumns(settings.categories))
 
 
 class ColumnsLearner(Learner):
     """Takes tables apart into columns, and samples whole rows for the row distance.
 
-    names: the columns that are wanted; by default the first batch's. sample: None where rows are not compared.
+    names: the columns that are wanted; by default the first batch's. sample: None where rows are not compared. coded:
+    what is known of columns of codes.
     """
 
-    def __init__(self, names: Optional[list[str]] = None, sample: Optional[RowSample] = None) -> None:
+    def __init__(
+        self,
+        names: Optional[list[str]] = None,
+        sample: Optional[RowSample] = None,
+        coded: Optional[CodedColumns] = None,
+    ) -> None:
         self._names = names
         self._sample = sample
+        self._coded = coded or CodedColumns()
 
     def update(self, batch: Any) -> Columns:
         """Take in a table or (n, d) rows; return its columns. Later batches must have the columns of the first."""
-        columns = columns_of(batch, self._names)
+        columns = self._coded.decoded(columns_of(batch, self._names), batch)
         rows = len(next(iter(columns.values())))
         if rows:
             self._names = list(columns)
@@ -58,10 +67,12 @@ class ColumnsLearner(Learner):
 
     def empty(self) -> Learner:
         """Return a learner for any columns."""
-        return ColumnsLearner(None, None if self._sample is None else RowSample(self._sample.size))
+        sample = None if self._sample is None else RowSample(self._sample.size)
+        return ColumnsLearner(None, sample, self._coded.empty())
 
     def merge(self, other: ColumnsLearner) -> None:
-        """Add the rows of another part."""
+        """Add the rows of another part. Raises BaselineError where its codes mean something else."""
+        self._coded.merge(other._coded)
         in_order = self._names in (None, other._names)
         self._names = self._names or other._names
         if self._sample is None or other._sample is None or not in_order:
@@ -74,17 +85,18 @@ class ColumnsLearner(Learner):
         """Learn how numeric columns go together.
 
         Nothing comes of it where fewer than two columns are numbers that vary, or more than MAX_COLUMNS, or where the
-        rows are too few. Raises BaselineError where a column has the feature's name.
+        rows are too few. Raises BaselineError where a column has the feature's name, or does not say its codes.
         """
+        bare = Learned(codes=self._coded.codes())
         if self._sample is None or self._names is None:
-            return Learned()
+            return bare
         learn, measure = halves(self._sample.rows())
         if not learn:
-            return Learned()
+            return bare
         rows = np.stack(learn)
         places = [place for place in range(rows.shape[1]) if _varies(rows[:, place])]
         if not 2 <= len(places) <= MAX_COLUMNS or len(learn) < ROWS_PER_COLUMN * len(places):
-            return Learned()
+            return bare
         if NAME in self._names:
             raise BaselineError(
                 f"a column is named '{NAME}', as is the feature that compares whole rows; rename it, or switch the "
@@ -93,7 +105,7 @@ class ColumnsLearner(Learner):
         names = [self._names[place] for place in places]
         distance: RowDistance = learn_row_distance(rows[:, places].astype(np.float64), names)
         values = distance.of(np.stack(measure)[:, places].astype(np.float64))
-        return Learned(columns={NAME: as_float32(values)}, rows=distance)
+        return Learned(columns={NAME: as_float32(values)}, rows=distance, codes=bare.codes)
 
 
 def _varies(values: NDArray[np.float32]) -> bool:

@@ -8,6 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ..baseline.binning import Binning
+from ..baseline.known_values import KnownValues
 from ..baseline.schema import BaselineData, Feature
 from ..drift.statistics import (
     js_distance,
@@ -93,6 +94,8 @@ def rebinned(feature: Feature, bins_of: Feature) -> NDArray[np.float64]:
         upto = np.concatenate([[0.0], _counts_up_to(feature, np.array(bins_of.edges)), [feature.count]])
         return np.concatenate([np.diff(upto), [feature.missing]])
     values, counts = _as_values(feature)
+    if bins_of.kind == "discrete":
+        values = KnownValues(bins_of.categories).snapped(values)
     whole = np.array(weighted_counts(bins_of, values, counts), dtype=np.float64)
     whole[-1] = feature.missing
     return whole

@@ -10,10 +10,13 @@ import msgspec
 from ..baseline.schema import BaselineData, Feature
 from ..errors import BaselineError
 from ..featurizers import Featurizer, Learner
+from ..featurizers.codes import CodedColumns
 from ..featurizers.column_inputs import ColumnsLearner
 from ..featurizers.row_distance import RowDistance
 from ..featurizers.tables import Columns
+from .coded import with_codes
 from .column import Column
+from .rounded import TwoBytes, two_bytes_of, with_rounding
 
 
 class InputFeatures(msgspec.Struct, frozen=True):
@@ -27,7 +30,8 @@ class InputFeatures(msgspec.Struct, frozen=True):
 class InputColumns:
     """Takes batches of one kind of input, and merges with another of its kind.
 
-    exact: describe every value exactly. columns: what is described so far.
+    exact: describe every value exactly. columns: what is described so far. rounded: the type of two bytes that it came
+    in, if it was one.
     """
 
     def __init__(
@@ -37,14 +41,17 @@ class InputColumns:
         *,
         exact: bool = False,
         columns: Optional[Mapping[str, Column]] = None,
+        rounded: TwoBytes = "",
     ) -> None:
         self.kind = kind
         self.exact = exact
         self._learner = learner
         self._columns = dict(columns or {})
+        self._rounded: TwoBytes = rounded
 
     def update(self, batch: Any) -> None:
         """Add a batch. Raises BaselineError."""
+        self._rounded = two_bytes_of(batch) or self._rounded
         self.add(self._learner.update(batch))
 
     def add(self, columns: Columns) -> None:
@@ -65,6 +72,7 @@ class InputColumns:
             apart = ", ".join(sorted(set(self._columns) ^ set(other._columns)))
             raise BaselineError(f"the parts have different features; only one has: {apart}")
         self._learner.merge(other._learner)
+        self._rounded = other._rounded or self._rounded
         for name, column in other._columns.items():
             self._column(name).merge(column)
 
@@ -79,7 +87,10 @@ class InputColumns:
                 f"a baseline of {self.kind} cannot be built to be merged; leave 'mergeable' out"
             )
         learned = self._learner.finish()
-        features = [column.describe("input") for column in self._columns.values()]
+        features = [
+            with_rounding(with_codes(column.describe("input"), learned.codes.get(name)), self._rounded)
+            for name, column in self._columns.items()
+        ]
         if mergeable:
             pairs = zip(features, self._columns.values())
             features = [msgspec.structs.replace(f, summary=column.summary()) for f, column in pairs]
@@ -97,8 +108,14 @@ class InputColumns:
             for feature in baseline.column_features
             if feature.summary is not None
         }
-        learner = ColumnsLearner(list(columns)) if baseline.inputs is None else baseline.inputs.resumed()
-        return cls(baseline.input_kind, learner, columns=columns)
+        coded = CodedColumns.resumed({feature.name: feature.codes for feature in baseline.column_features})
+        learner = (
+            ColumnsLearner(list(columns), None, coded)
+            if baseline.inputs is None
+            else baseline.inputs.resumed()
+        )
+        types: list[TwoBytes] = [feature.rounded for feature in baseline.column_features if feature.rounded]
+        return cls(baseline.input_kind, learner, columns=columns, rounded=types[0] if types else "")
 
     def _column(self, name: str) -> Column:
         return self._columns.setdefault(name, Column(name, exact=self.exact))

@@ -34,6 +34,7 @@ class BuildOptions(msgspec.Struct, frozen=True, kw_only=True):
             names=self.feature_names,
             padding=self.features.padding,
             row_distance=self.features.row_distance,
+            categories=self.features.categories,
         )
 
     @property

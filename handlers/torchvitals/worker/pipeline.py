@@ -8,6 +8,8 @@ from collections import Counter
 from collections.abc import Callable, Iterator
 from typing import Any, Optional
 
+from numpy.typing import NDArray
+
 from ..baseline.schema import BaselineData
 from ..config import MonitoringConfig
 from ..drift.detector import DriftDetector
@@ -180,29 +182,39 @@ class Pipeline:
         self, calls: list[CallRecord], drift: DriftTelemetry, pause: Callable[[], None]
     ) -> None:
         for rows in joined(_copies(calls, "inputs")):
-            try:
-                drift.add_inputs(rows, pause)
-            except BaselineError as error:
-                self.visibility.cannot_compare("inputs", len(rows), str(error))
+            # Rows of one shape that fail leave those of another.
+            self._guarded("inputs", self._compare_inputs, rows, drift, pause)
+
+    def _compare_inputs(self, rows: NDArray[Any], drift: DriftTelemetry, pause: Callable[[], None]) -> None:
+        try:
+            unread = drift.add_inputs(rows, pause)
+        except BaselineError as error:
+            unread = [(len(rows), str(error))]
+        for amount, reason in unread:
+            self.visibility.cannot_compare("inputs", amount, reason)
 
     def _take_in_outputs(self, calls: list[CallRecord]) -> None:
         predictions = self.predictions
         add = {RAW: predictions.add, REDUCED: predictions.add_features, PROBED: predictions.add_probed}
         for form, some in _by_form(calls):
             for rows in by_shape(_copies(some, "outputs")):
-                try:
-                    signals = add[form](rows)
-                except BaselineError as error:
-                    if self._judges_outputs or self._config.features.of_outputs.kind is not None:
-                        self.visibility.cannot_compare("outputs", len(rows), str(error))
-                    continue
-                if self.drift is not None and signals:
-                    self.drift.add_outputs(signals)
+                # Rows of one shape that fail leave those of another.
+                self._guarded("outputs", self._compare_outputs, add[form], rows)
             if form == PROBED and predictions.spec is not None and predictions.spec.reduces:
                 # Now that it is known what they are, they become all that is to be known of them.
                 self._recorder.reduce_outputs = self._recorder.reduce_outputs or output_reducer(
                     predictions.spec
                 )
+
+    def _compare_outputs(self, add: Callable[[Any], Any], rows: Any) -> None:
+        try:
+            signals = add(rows)
+        except BaselineError as error:
+            if self._judges_outputs or self._config.features.of_outputs.kind is not None:
+                self.visibility.cannot_compare("outputs", len(rows), str(error))
+            return
+        if self.drift is not None and signals:
+            self.drift.add_outputs(signals)
 
     def _collect(self, calls: list[CallRecord], learner: BaselineLearner) -> None:
         outputs: list[Any] = []
@@ -240,6 +252,7 @@ class Pipeline:
 
     def _drift_from(self, baseline: BaselineData) -> DriftTelemetry:
         config = self._config
+        baseline = config.features.applied(baseline)
         detector = DriftDetector(
             baseline,
             window=config.windows,
