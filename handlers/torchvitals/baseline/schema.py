@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import datetime
-import hashlib
 from collections import Counter
 from functools import cached_property
 from pathlib import Path
@@ -13,6 +12,7 @@ import msgspec
 import numpy as np
 from numpy.typing import NDArray
 
+from .._version import __version__
 from ..accuracy.estimate import Accuracy
 from ..errors import BaselineError
 from ..featurizers import COLUMNS, INPUTS, Featurizer, described
@@ -24,19 +24,29 @@ from ..featurizers.outputs import OUTPUTS, Outputs
 from ..featurizers.row_distance import RowDistance
 from ..featurizers.tables import columns_of
 from .encoding import ColumnEncoder
+from .file import (
+    REBUILD,
+    SCHEMA,
+    Origin,
+    bears_seal,
+    is_rewritten,
+    origin_of,
+    read_bytes,
+    refuse_repetition,
+    refuse_schema,
+    seal_of,
+)
 from .variation import Variation
 
-SCHEMA = "torchvitals/baseline/1"
 # Rows and columns.
 ROWS_OF_VALUES = 2
-REBUILD = "rebuild it with 'torchvitals baseline build'"
 
 Kind = Literal["numeric", "discrete", "categorical"]
 Source = Literal["input", "output"]
 B = TypeVar("B", bound="BaselineData")
 
 
-class Summary(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
+class Summary(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True, forbid_unknown_fields=True):
     """What merging needs to know of one feature beyond its bins; only in a baseline that was built to be merged.
 
     numbers: `finite` values with their moments (`squares` is the sum of squared deviations from the mean), how many
@@ -59,7 +69,7 @@ class Summary(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     sketch: bytes = b""
 
 
-class Feature(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
+class Feature(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True, forbid_unknown_fields=True):
     """One feature's distribution in the baseline.
 
     kind: numeric (bins between `edges`, open at both ends, upper edge inside), discrete (few-valued
@@ -124,18 +134,24 @@ class Feature(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
                 )
 
 
-class BaselineData(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True, dict=True):
+class BaselineData(
+    msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True, forbid_unknown_fields=True, dict=True
+):
     """Distributions of all features of one model version. Read with `load`; `training.Baseline` builds and compares.
 
     inputs: how images, tokens, texts or embeddings become the input features; None where they are columns.
     rows: how the columns go together; then the last of the input features is the row's distance. accuracy: what the
     model's confidence was worth, where labels were known.
 
+    torchvitals: the version that wrote the file; the first one left it out. sha256: the seal over all the rest, which
+    is always the last field.
+
     Fields that have a default are left out of the file while they have it, so that a field added later leaves the
     SHA-256 of older files as it was.
     """
 
     schema: str
+    torchvitals: str = ""
     name: str
     version: str
     created: str
@@ -175,38 +191,41 @@ class BaselineData(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True
     def load(cls: type[B], path: Union[str, Path]) -> B:
         """Read what `save` wrote. Raises BaselineError that names the file, the field, and how to fix it."""
         path = Path(path)
+        raw = read_bytes(path)
+        origin = Origin()
         try:
-            raw = path.read_bytes()
-        except OSError as error:
-            raise BaselineError(
-                f"baseline '{path}' cannot be read: {error.strerror}; name the file that is in the archive "
-                "(--extra-files), or build one with 'torchvitals baseline build'"
-            ) from error
-        try:
+            origin = origin_of(raw)
+            refuse_schema(origin.schema or SCHEMA)
             baseline = msgspec.json.decode(raw, type=cls, dec_hook=_decoded)
-        except msgspec.ValidationError as error:
-            raise BaselineError(f"baseline '{path}': {error}; {REBUILD}") from error
-        except msgspec.DecodeError as error:
+            refuse_repetition(raw)
+            baseline.validate()
+        except (msgspec.ValidationError, BaselineError) as error:
+            raise BaselineError(f"baseline '{path}': {error}; {origin.way_out}") from error
+        except (ValueError, RecursionError) as error:
             raise BaselineError(
                 f"baseline '{path}' is not whole JSON ({error}); copy it again or {REBUILD}"
             ) from error
-        try:
-            baseline.validate()
-        except BaselineError as error:
-            raise BaselineError(f"baseline '{path}': {error}; {REBUILD}") from error
+        if not (bears_seal(raw, baseline.sha256) or baseline._is_rewritten_in(raw)):
+            raise BaselineError(
+                f"baseline '{path}': its content does not match its sha256, so it was changed after it was built; "
+                f"restore it, or {REBUILD}"
+            )
         return baseline
 
     def sealed(self: B) -> B:
-        """Return this baseline with its SHA-256 filled in."""
-        return msgspec.structs.replace(self, sha256=self._digest())
+        """Return this baseline as this version writes it, with its SHA-256 filled in."""
+        written = msgspec.structs.replace(self, torchvitals=__version__)
+        return msgspec.structs.replace(written, sha256=written._seal())
 
-    def _digest(self) -> str:
-        return hashlib.sha256(msgspec.json.encode(msgspec.structs.replace(self, sha256=""))).hexdigest()
+    def _seal(self) -> str:
+        return seal_of(msgspec.json.encode(msgspec.structs.replace(self, sha256="")))
+
+    def _is_rewritten_in(self, raw: bytes) -> bool:
+        return self._seal() == self.sha256 and is_rewritten(raw, msgspec.json.encode(self))
 
     def validate(self) -> None:
         """Raise BaselineError that says what is wrong inside."""
-        if self.schema != SCHEMA:
-            raise BaselineError(f"schema is '{self.schema}', this version reads '{SCHEMA}'")
+        refuse_schema(self.schema)
         if not self.features:
             raise BaselineError("it has no features")
         try:
@@ -227,8 +246,6 @@ class BaselineData(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True
             raise BaselineError(f"its features are not those of {self.input_kind}: {', '.join(columns)}")
         if self.rows is not None and set(self.rows.columns) - set(columns):
             raise BaselineError("its row distance is of other columns")
-        if self.sha256 != self._digest():
-            raise BaselineError("its content does not match its sha256, so it was changed after it was built")
 
     def encode(self, X: Any) -> NDArray[np.float64]:  # noqa: N803
         """Return what the model is given, as in `fit`, as an (n, d) array of input features at float32 precision.

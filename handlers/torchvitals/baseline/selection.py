@@ -3,15 +3,15 @@
 from __future__ import annotations
 
 import difflib
-from typing import Annotated, Optional, TypeVar
+from typing import Annotated, Optional, TypeVar, Union
 
 import msgspec
 
 from ..errors import ConfigurationError
 from ..featurizers import COLUMNS, INPUTS
 from ..featurizers.codes import CODES, SORTED, Codes, CodesError, Said, codes_in_order, codes_of, own_codes
-from ..featurizers.kinds import UnknownKindError
-from ..featurizers.outputs import OUTPUTS
+from ..featurizers.kinds import UnknownKindError, kind_of
+from ..featurizers.outputs import OUTPUTS, NoOutputs, OutputOptions
 from ..featurizers.row_distance import NAME as ROW_DISTANCE
 from .schema import BaselineData, Feature
 
@@ -23,8 +23,8 @@ class Features(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=
     """What is compared. Raises ConfigurationError for an unknown kind of input, or feature of outputs.
 
     inputs: the kind of what the model is given; told from shape and type where left out. padding: the token id that
-    fills a row up. row_distance: whether rows are compared as a whole too. outputs: features of the outputs; by
-    default the predicted class and its confidence, with three or more classes entropy and margin too, or the value.
+    fills a row up. row_distance: whether rows are compared as a whole too. outputs: the kind of what the model gives,
+    told where left out; or those of its features that are compared; or a section with both and more, see OutputOptions.
     ignore: names of features that are in the baseline and are not to be compared. psi: smallest PSI that counts as
     drift, by feature, where it is not `thresholds: psi:`. categories: by column, what the numbers mean that stand for
     its categories: the categories in the order of the codes from 0; each code and its category (None is missing);
@@ -35,7 +35,7 @@ class Features(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=
     inputs: Optional[str] = None
     padding: int = 0
     row_distance: bool = True
-    outputs: Optional[list[str]] = None
+    outputs: Union[str, list[str], OutputOptions, None] = None
     ignore: list[str] = []
     psi: dict[str, Floor] = {}
     categories: dict[str, Said] = {}
@@ -44,12 +44,22 @@ class Features(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=
         self._check_categories()
         if self.inputs is not None:
             INPUTS.named(self.inputs)
-        known = dict.fromkeys(name for kind in OUTPUTS for name in kind.features)
-        for name in self.outputs or ():
-            if name not in known:
+        said = OutputOptions.of(self.outputs)
+        if isinstance(self.outputs, (dict, tuple)):
+            # Of Python; a section of a file is checked as it is read.
+            msgspec.structs.force_setattr(self, "outputs", said)
+        kinds = list(OUTPUTS) if said.kind is None else [OUTPUTS.named(said.kind)]
+        known = dict.fromkeys(name for kind in kinds for name in kind.features)
+        for name in said.features or ():
+            if name not in known and not any(kind.may_have(name, said) for kind in kinds):
                 raise UnknownKindError(
                     f"outputs: unknown feature '{name}'; known features: {', '.join(known)}"
                 )
+
+    @property
+    def of_outputs(self) -> OutputOptions:
+        """What is said of the outputs."""
+        return OutputOptions.of(self.outputs)
 
     def _check_categories(self) -> None:
         for name, said in self.categories.items():
@@ -71,8 +81,18 @@ class Features(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=
                 f"{where}.inputs: it says {self.inputs}, and the baseline describes {kind}; change it, or rebuild the "
                 "baseline"
             )
+        said = self.of_outputs
+        if baseline.outputs is not None and said.kind not in (
+            None,
+            kind_of(NoOutputs),
+            baseline.outputs.kind,
+        ):
+            raise ConfigurationError(
+                f"{where}.outputs: it says {said.kind}, and the baseline describes {baseline.outputs.sentence} "
+                f"({baseline.outputs.kind}); change it, or rebuild the baseline"
+            )
         have = [feature.name for feature in baseline.features]
-        for key, names in (("ignore", self.ignore), ("psi", self.psi), ("outputs", self.outputs or ())):
+        for key, names in (("ignore", self.ignore), ("psi", self.psi), ("outputs", said.features or ())):
             for name in names:
                 if name not in have:
                     close = difflib.get_close_matches(name, have, n=1)
@@ -107,10 +127,12 @@ class Features(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=
 
     def ignored(self, baseline: BaselineData) -> frozenset[tuple[str, str]]:
         """Return the source and name of the baseline's features that are not compared."""
+        said = self.of_outputs
         unwanted = {
             ("output", feature.name)
             for feature in baseline.of_source("output")
-            if self.outputs is not None and feature.name not in self.outputs
+            if said.kind == kind_of(NoOutputs)
+            or (said.features is not None and feature.name not in said.features)
         }
         if baseline.rows is not None and not self.row_distance:
             unwanted.add(("input", ROW_DISTANCE))

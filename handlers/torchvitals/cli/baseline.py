@@ -6,16 +6,19 @@ import enum
 from pathlib import Path
 from typing import Optional
 
+import msgspec
 import typer
 from rich.box import SIMPLE_HEAD
 from rich.table import Table
 
+from ..baseline.describing import described
+from ..baseline.pooling import is_wide
 from ..baseline.schema import Feature
 from ..baseline.selection import Features
 from ..baseline.variation import shortfall
 from ..config import read_config
 from ..drift.verdict import PSI_FLOOR
-from ..errors import BaselineError
+from ..errors import BaselineError, ConfigurationError
 from ..training.baseline import Baseline, BaselineBuilder
 from ..training.difference import differences
 from ..training.options import BuildOptions
@@ -23,6 +26,7 @@ from .building.ray import build_on_ray
 from .building.recipe import Recipe, build_in_order, build_streaming, with_held_out
 from .building.tables import columns_in, files_of
 from .console import clear_errors, console
+from .wide import changes, summaries
 
 BARS = " ▁▂▃▄▅▆▇█"
 
@@ -53,7 +57,12 @@ def build(
     ),
     weights: Optional[Path] = typer.Option(None, help="state_dict for model.py."),
     class_names: Optional[str] = typer.Option(
-        None, help="Names of the classes, in the model's order: no,yes."
+        None, help="Names of the classes, labels or values, in the model's order: no,yes."
+    ),
+    output_kind: Optional[str] = typer.Option(
+        None,
+        help="What the model gives, where it is not recognised: classification, binary, multilabel, decided, "
+        "regression, values, embeddings, tokens, sequences, detections, masks or none.",
     ),
     time_column: Optional[str] = typer.Option(
         None,
@@ -98,7 +107,7 @@ def build(
         files, extra = files_of(data), files_of(held_out)
         found_name, found_version = _name_and_version(output)
         apart = [column for column in (time_column, label_column) if column]
-        features = _features_in(config)
+        features = _of_kind(_features_in(config), output_kind)
         names = _split(columns) or [column for column in columns_in(files[0]) if column not in apart]
         recipe = Recipe(
             names=names,
@@ -188,6 +197,8 @@ def compare(
             style="bold" if row.psi >= PSI_FLOOR else None,
         )
     console.print(table)
+    for line in changes(first, second):
+        console.print(line, markup=False, highlight=False)
     differ = sum(row.psi >= PSI_FLOOR for row in found)
     console.print(f"{differ} of {len(found)} features have a PSI of {PSI_FLOOR} or more.")
 
@@ -202,6 +213,7 @@ def show(file: Path = typer.Argument(..., help="A baseline file.")) -> None:
         f"sha256 {baseline.sha256[:12]}"
     )
     console.print(f"inputs are {baseline.input_kind}")
+    console.print(described(baseline), markup=False, highlight=False)
     if baseline.accuracy is not None:
         console.print(
             f"accuracy {baseline.accuracy.ratio:.1%} on {baseline.accuracy.samples:,} labelled rows"
@@ -217,14 +229,19 @@ def show(file: Path = typer.Argument(..., help="A baseline file.")) -> None:
         missing = f"{feature.missing / max(baseline.samples, 1):.1%}"
         table.add_row(feature.name, feature.source, feature.kind, bars(feature), *numbers, missing)
     console.print(table)
+    for line in summaries(baseline):
+        console.print(line, markup=False, highlight=False)
 
 
 def bars(feature: Feature, width: int = 24) -> str:
     """Return the distribution as a line of blocks: equal steps of value for numbers, a block a category.
 
-    A numeric feature's bins hold equal shares, so its shape is drawn from its quantiles.
+    A numeric feature's bins hold equal shares, so its shape is drawn from its quantiles. Of many categories the largest
+    are drawn, in their order.
     """
-    if feature.kind != "numeric":
+    if is_wide(feature):
+        heights = sorted(map(float, feature.counts[:-2]), reverse=True)[:width]
+    elif feature.kind != "numeric":
         heights = [float(count) for count in feature.counts[:-2]]
     else:
         low, high = (feature.quantiles[0], feature.quantiles[-1]) if feature.quantiles else (0.0, 0.0)
@@ -249,6 +266,7 @@ def _write(baseline: Baseline, output: Path) -> None:
     output.parent.mkdir(parents=True, exist_ok=True)
     baseline.save(output)
     console.print(f"wrote {output}: {baseline.samples:,} rows, {len(baseline.features)} features")
+    console.print(described(baseline), markup=False, highlight=False)
 
 
 def _features_in(config: Optional[Path]) -> Features:
@@ -262,6 +280,21 @@ def _features_in(config: Optional[Path]) -> Features:
     except (OSError, yaml.YAMLError) as error:
         raise BaselineError(f"--config: '{config}' cannot be read: {error}") from error
     return read_config(content, str(config)).features
+
+
+def _of_kind(features: Features, output_kind: Optional[str]) -> Features:
+    """Return what is described with the kind of outputs that the command line says. Raises BaselineError."""
+    if output_kind is None:
+        return features
+    said = features.of_outputs
+    if said.kind not in (None, output_kind):
+        raise BaselineError(
+            f"--output-kind says {output_kind}, and --config says {said.kind} (features: outputs: kind); leave one out"
+        )
+    try:
+        return msgspec.structs.replace(features, outputs=msgspec.structs.replace(said, kind=output_kind))
+    except ConfigurationError as error:
+        raise BaselineError(f"--output-kind: {error}") from error
 
 
 def _refuse_contradictions(

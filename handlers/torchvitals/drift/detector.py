@@ -13,7 +13,6 @@ from ..accuracy.estimate import ExpectedAccuracy
 from ..baseline.binning import Binning
 from ..baseline.known_values import KnownValues
 from ..baseline.schema import BaselineData, Source
-from ..featurizers.batches import to_array
 from ..featurizers.columns import at_model_precision
 from ..featurizers.outputs import output_signals
 from ..featurizers.row_distance import NAME as ROW_DISTANCE
@@ -85,7 +84,7 @@ class DriftDetector:
         """
         self.update_inputs(self.baseline.encode(X))
         if outputs is not None and self.baseline.outputs is not None:
-            self.update_outputs(output_signals(to_array(outputs), self.baseline.outputs))
+            self.update_outputs(output_signals(outputs, self.baseline.outputs))
 
     def update_inputs(self, rows: NDArray[np.float64]) -> NDArray[np.int64]:
         """Add inputs that are encoded already.
@@ -109,6 +108,8 @@ class DriftDetector:
             Their counts in the baseline's bins, (k, B).
         """
         features = self._binnings["output"].features
+        if not features:
+            return self._binnings["output"].count(np.empty((0, 0), dtype=np.int16))
         rows = np.column_stack([at_model_precision(signals[feature.name]) for feature in features])
         for place, known in self._known_outputs.items():
             rows[:, place] = known.snapped(rows[:, place])

@@ -47,12 +47,15 @@ class DriftTelemetry:
         # Features with series of their own, and their bins' labels; all the others count in the verdict and the ratio.
         self._exported: dict[Source, list[Exported]] = {}
         for source in detector.sources:
-            rows = [
-                (row, feature, feature.bin_labels)
-                for row, feature in enumerate(detector.baseline.of_source(source))
+            binning = detector.reference(source).binning
+            places = [
+                row
+                for row, feature in enumerate(binning.features)
                 if (source, feature.name) not in detector.ignored
             ]
-            self._exported[source] = _most_telling(rows, max_features) if source == "input" else rows
+            if source == "input":
+                places = _most_telling(binning.features, places, max_features)
+            self._exported[source] = [(row, binning.features[row], binning.labels(row)) for row in places]
         self._shown = {(source, f.name) for source, rows in self._exported.items() for _, f, _ in rows}
         self._observed: dict[Source, NDArray[np.int64]] = {}
         self._invalid: Counter[tuple[str, str]] = Counter()
@@ -234,10 +237,9 @@ def _key(drift: FeatureDrift) -> tuple[str, str]:
     return drift.source, drift.name
 
 
-def _most_telling(rows: list[Exported], most: int) -> list[Exported]:
-    """Return the first `most` features and the row's distance, which speaks for those that are left out."""
-    first = rows[:most]
-    return first + [row for row in rows[most:] if row[1].name == ROW_DISTANCE]
+def _most_telling(features: list[Feature], places: list[int], most: int) -> list[int]:
+    """Return the first `most` places and the row's distance's, which speaks for those that are left out."""
+    return places[:most] + [place for place in places[most:] if features[place].name == ROW_DISTANCE]
 
 
 class _Ranges:
@@ -268,10 +270,12 @@ class _Ranges:
                 found[self._features[index].name, reason] += int(counts[index])
         for column, feature in self._few:
             values = rows[:, column]
-            known = (
-                np.arange(len(feature.categories)) if feature.kind == "categorical" else feature.categories
-            )
-            unseen = ~np.isin(values, known) & np.isfinite(values)
+            finite = np.isfinite(values)
+            if feature.kind == "categorical":
+                known = (values >= 0) & (values < len(feature.categories)) & (values == np.floor(values))
+            else:
+                known = np.isin(values, feature.categories)
+            unseen = ~known & finite
             found[feature.name, "unseen_category"] += int(unseen.sum())
         return found
 

@@ -49,7 +49,7 @@ def differences(a: BaselineData, b: BaselineData) -> list[Difference]:
     binning = Binning(first)
     counts = np.zeros(binning.mask.shape)
     for row, (left, right) in enumerate(pairs):
-        counts[row, : left.bins] = rebinned(right, left)
+        counts[row, : binning.sizes[row]] = binning.rebinned(row, rebinned(right, left))
     shares_a = smoothed_shares(binning.baseline_counts(), binning.mask)
     shares_b = smoothed_shares(counts, binning.mask)
     kl = kl_divergence(shares_a, shares_b)
@@ -144,7 +144,12 @@ def _paired(a: BaselineData, b: BaselineData) -> list[tuple[Feature, Feature]]:
             raise BaselineError(
                 f"only the {has} baseline has: {alone}; compare baselines of the same features"
             )
-    if (a.outputs and a.outputs.classes) != (b.outputs and b.outputs.classes):
+    if a.outputs is not None and a.outputs.learns and a.outputs != b.outputs:
+        raise BaselineError(
+            f"the outputs of both baselines are {a.outputs.kind}, each by what it learned itself; compare rows with "
+            "Baseline.compare"
+        )
+    if (a.outputs and a.outputs.model) != (b.outputs and b.outputs.model):
         raise BaselineError("the two baselines have different classes; compare models of the same classes")
     for key, feature in left.items():
         kinds = {feature.kind, right[key].kind}

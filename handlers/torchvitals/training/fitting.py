@@ -12,7 +12,8 @@ from numpy.typing import NDArray
 
 from ..accuracy.estimate import Accuracy
 from ..baseline.binning import assign
-from ..baseline.schema import SCHEMA, BaselineData, Feature, Source
+from ..baseline.file import SCHEMA
+from ..baseline.schema import BaselineData, Feature, Source
 from ..featurizers import Featurizer
 from ..featurizers.columns import at_model_precision
 from ..featurizers.outputs import Outputs

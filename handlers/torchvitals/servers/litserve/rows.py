@@ -11,7 +11,8 @@ import torch
 from ...baseline.schema import BaselineData
 from ...featurizers import Featurizer
 from ...recording.call import CallRecord
-from ...recording.capture import MAX_ROW_VALUES, SCORES
+from ...recording.capture import MAX_ROW_VALUES
+from ...recording.parts import SCORES
 from ...recording.recorder import Recorder
 
 AsBatch = Callable[[Any], Any]
