@@ -12,6 +12,7 @@ from ..featurizers import INPUTS
 from ..featurizers.kinds import UnknownKindError
 from ..featurizers.outputs import OUTPUTS
 from ..featurizers.row_distance import NAME as ROW_DISTANCE
+from ..featurizers.time_parts import check_parts
 from .schema import BaselineData
 
 Floor = Annotated[float, msgspec.Meta(ge=0)]
@@ -23,6 +24,8 @@ class Features(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=
     inputs: the kind of what the model is given; told from shape and type where left out. padding: the token id that
     fills a row up. row_distance: whether rows are compared as a whole too. outputs: features of the outputs; by
     default the predicted class and its confidence, with three or more classes entropy and margin too, or the value.
+    identifiers: columns of texts that tell rows apart, of which no text is kept; recognised where left out, none with
+    an empty list. time_parts: parts that columns of times become, by column.
     ignore: names of features that are in the baseline and are not to be compared. psi: smallest PSI that counts as
     drift, by feature, where it is not `thresholds: psi:`.
     """
@@ -31,12 +34,16 @@ class Features(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=
     padding: int = 0
     row_distance: bool = True
     outputs: Optional[list[str]] = None
+    identifiers: Optional[list[str]] = None
+    time_parts: dict[str, list[str]] = {}
     ignore: list[str] = []
     psi: dict[str, Floor] = {}
 
     def __post_init__(self) -> None:
         if self.inputs is not None:
             INPUTS.named(self.inputs)
+        for column, parts in self.time_parts.items():
+            check_parts(column, parts)
         known = dict.fromkeys(name for kind in OUTPUTS for name in kind.features)
         for name in self.outputs or ():
             if name not in known:
