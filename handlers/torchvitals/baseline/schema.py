@@ -1,4 +1,4 @@
-"""The baseline: what a model's inputs and outputs looked like in training, without any raw row."""
+"""The baseline: what a model's inputs and outputs looked like in training; docs/security.md says what it holds."""
 
 from __future__ import annotations
 
@@ -17,13 +17,16 @@ from ..errors import BaselineError
 from ..featurizers import COLUMNS, INPUTS, Featurizer, described
 from ..featurizers.batches import is_table, to_array
 from ..featurizers.columns import at_model_precision, holds_texts, text_or_none
+from ..featurizers.identifiers import Identifier, column_names, described_identifiers, length_name, new_name
 from ..featurizers.kinds import kind_of
 from ..featurizers.outputs import OUTPUTS, Outputs
 from ..featurizers.row_distance import RowDistance
-from ..featurizers.tables import columns_of
+from ..featurizers.tables import Columns, columns_of
 from .variation import Variation
 
 SCHEMA = "torchvitals/baseline/1"
+# Rows and columns.
+ROWS_OF_VALUES = 2
 REBUILD = "rebuild it with 'torchvitals baseline build'"
 
 Kind = Literal["numeric", "discrete", "categorical"]
@@ -37,10 +40,11 @@ class Summary(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     numbers: `finite` values with their moments (`squares` is the sum of squared deviations from the mean), how many
     are below and above all (-inf, inf), and either every value (float32) with its count (int64), or a KLL sketch.
     texts: every text with its count, or a frequent-items sketch. none, no_texts: only missing values came, in the
-    second case as objects. Bytes are little-endian, in the file as base64.
+    second case as objects. identifiers: `hashes` alone; texts that are in a sketch have them too. Bytes are
+    little-endian, in the file as base64.
     """
 
-    kind: Literal["none", "no_texts", "numbers", "texts"]
+    kind: Literal["none", "no_texts", "numbers", "texts", "identifiers"]
     missing: int = 0
     finite: int = 0
     infinite: tuple[int, int] = (0, 0)
@@ -52,6 +56,20 @@ class Summary(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     counts: bytes = b""
     texts: dict[str, int] = {}
     sketch: bytes = b""
+    hashes: Optional[HashSummary] = None
+
+
+class HashSummary(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
+    """What merging needs to know of texts that tell rows apart, in place of the texts.
+
+    once, twice: which hashes came, and came more than once, a bit a hash, compressed. lengths: of the texts, in
+    characters. numbers: the texts stand for numbers.
+    """
+
+    once: bytes
+    twice: bytes
+    lengths: Summary
+    numbers: bool = False
 
 
 class Feature(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
@@ -119,7 +137,8 @@ class BaselineData(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True
 
     inputs: how images, tokens, texts or embeddings become the input features; None where they are columns.
     rows: how the columns go together; then the last of the input features is the row's distance. accuracy: what the
-    model's confidence was worth, where labels were known.
+    model's confidence was worth, where labels were known. identifiers: by column, how texts that tell rows apart become
+    the features `column_length` and `column_new`.
 
     Fields that have a default are left out of the file while they have it, so that a field added later leaves the
     SHA-256 of older files as it was.
@@ -135,6 +154,7 @@ class BaselineData(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True
     inputs: Optional[Featurizer] = None
     rows: Optional[RowDistance] = None
     accuracy: Optional[Accuracy] = None
+    identifiers: dict[str, Identifier] = {}
     sha256: str = ""
 
     @property
@@ -147,6 +167,11 @@ class BaselineData(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True
         """The input features without the row's distance, in column order."""
         features = self.of_source("input")
         return features if self.rows is None else features[:-1]
+
+    @property
+    def column_names(self) -> list[str]:
+        """The columns that the input features come from, in order."""
+        return column_names((feature.name for feature in self.column_features), self.identifiers)
 
     @property
     def created_timestamp(self) -> float:
@@ -205,7 +230,14 @@ class BaselineData(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True
             raise BaselineError(
                 f"created is '{self.created}', not a time like 2026-01-31T12:00:00+00:00"
             ) from error
-        for part in (*self.features, self.inputs, self.outputs, self.rows, self.accuracy):
+        for part in (
+            *self.features,
+            self.inputs,
+            self.outputs,
+            self.rows,
+            self.accuracy,
+            *self.identifiers.values(),
+        ):
             if part is not None:
                 part.validate()
         names = Counter((feature.source, feature.name) for feature in self.features)
@@ -215,6 +247,7 @@ class BaselineData(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True
         columns = [feature.name for feature in self.column_features]
         if self.inputs is not None and self.inputs.names != columns:
             raise BaselineError(f"its features are not those of {self.input_kind}: {', '.join(columns)}")
+        _check_identifiers(self.identifiers, columns)
         if self.rows is not None and set(self.rows.columns) - set(columns):
             raise BaselineError("its row distance is of other columns")
         if self.sha256 != self._digest():
@@ -229,10 +262,10 @@ class BaselineData(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True
         if self.inputs is not None:
             return self.encode_rows(described(self.inputs, X))
         array = None if is_table(X) else to_array(X)
-        if array is not None and array.dtype.kind in "biuf":
+        if array is not None and array.dtype.kind in "biuf" and not self.identifiers:
             return self.encode_rows(array)
         features = self.column_features
-        columns = columns_of(X if array is None else array, [feature.name for feature in features])
+        columns = self._columns_of(X if array is None else array)
         encoded = [_encode_column(columns[feature.name], feature) for feature in features]
         return self._with_distance(np.column_stack(encoded))
 
@@ -242,6 +275,11 @@ class BaselineData(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True
         Raises BaselineError for what is not numbers, and on another width.
         """
         array = np.asarray(rows)
+        if array.ndim == ROWS_OF_VALUES and (
+            self.identifiers or (self.inputs is None and array.dtype.kind in "OU")
+        ):
+            self._check_width(array.shape[1])
+            return self.encode(array)
         try:
             array = at_model_precision(array).reshape(len(array), -1)
         except (TypeError, ValueError) as error:
@@ -249,13 +287,21 @@ class BaselineData(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True
             raise BaselineError(
                 f"rows of {array.dtype} and shape {array.shape} are not rows of numbers"
             ) from error
-        features = self.column_features
-        if array.shape[1] != len(features):
-            raise BaselineError(
-                f"rows have {array.shape[1]} values, baseline '{self.name}' version {self.version} has "
-                f"{len(features)} input features: {', '.join(feature.name for feature in features)}"
-            )
+        self._check_width(array.shape[1])
         return self._with_distance(array)
+
+    def _columns_of(self, data: Any) -> Columns:
+        """Return what is compared of each column of rows, by feature. Raises BaselineError."""
+        return described_identifiers(columns_of(data, self.column_names), self.identifiers)
+
+    def _check_width(self, width: int) -> None:
+        """Raise BaselineError where rows have another number of values than there are columns."""
+        names = self.column_names
+        if width != len(names):
+            raise BaselineError(
+                f"rows have {width} values, baseline '{self.name}' version {self.version} has "
+                f"{len(names)} input features: {', '.join(names)}"
+            )
 
     def _with_distance(self, rows: NDArray[np.float64]) -> NDArray[np.float64]:
         if self.rows is None:
@@ -263,6 +309,13 @@ class BaselineData(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True
         places = {feature.name: place for place, feature in enumerate(self.column_features)}
         distance = self.rows.of(rows[:, [places[name] for name in self.rows.columns]])
         return np.column_stack([rows, at_model_precision(distance)])
+
+
+def _check_identifiers(identifiers: dict[str, Identifier], features: list[str]) -> None:
+    for name in identifiers:
+        lacking = [feature for feature in (length_name(name), new_name(name)) if feature not in features]
+        if lacking:
+            raise BaselineError(f"the identifier '{name}' has no feature '{lacking[0]}'")
 
 
 def _encode_column(column: NDArray[Any], feature: Feature) -> NDArray[np.float64]:

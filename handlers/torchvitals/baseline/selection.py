@@ -24,8 +24,8 @@ class Features(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=
     inputs: the kind of what the model is given; told from shape and type where left out. padding: the token id that
     fills a row up. row_distance: whether rows are compared as a whole too. outputs: features of the outputs; by
     default the predicted class and its confidence, with three or more classes entropy and margin too, or the value.
-    identifiers: columns of texts that tell rows apart, of which no text is kept; recognised where left out, none with
-    an empty list. time_parts: parts that columns of times become, by column.
+    identifiers: columns that tell rows apart, of which no text is kept, beside those that are recognised; with an empty
+    list there are none. time_parts: parts that columns of times become, by column.
     ignore: names of features that are in the baseline and are not to be compared. psi: smallest PSI that counts as
     drift, by feature, where it is not `thresholds: psi:`.
     """
@@ -58,6 +58,11 @@ class Features(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=
             raise ConfigurationError(
                 f"{where}.inputs: it says {self.inputs}, and the baseline describes {kind}; change it, or rebuild the "
                 "baseline"
+            )
+        unknown = [name for name in self.identifiers or () if name not in baseline.identifiers]
+        if unknown:
+            raise ConfigurationError(
+                f"{where}.identifiers: '{unknown[0]}' is no identifier in the baseline; rebuild it with this section"
             )
         have = [feature.name for feature in baseline.features]
         for key, names in (("ignore", self.ignore), ("psi", self.psi), ("outputs", self.outputs or ())):

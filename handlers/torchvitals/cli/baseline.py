@@ -220,10 +220,10 @@ def build(
             baseline = build_streaming(recipe, tables, kinds, labelled=labelled, mergeable=mergeable)
         if extra:
             baseline = with_held_out(baseline, recipe, extra)
-        for column, texts in kinds.kept.items():
+        for kept_in, texts in kinds.kept.items():
             _say(
-                f"column '{column}' is one of texts, and {', '.join(sorted(texts))} in it is a text like any other; if "
-                "it means missing, give --missing-text"
+                f"column '{kept_in}' is one of texts, and {', '.join(sorted(texts))} in it is a text like any other; "
+                "if it means missing, give --missing-text"
             )
         _write(baseline, output)
     for size in window if time_column else ():
@@ -349,6 +349,9 @@ def _name_and_version(output: Path) -> tuple[str, str]:
 
 
 def _write(baseline: Baseline, output: Path) -> None:
+    if baseline.identifiers:
+        names = ", ".join(f"{name} (no text of it is kept)" for name in baseline.identifiers)
+        _say(f"identifiers: {names}")
     output.parent.mkdir(parents=True, exist_ok=True)
     baseline.save(output)
     console.print(f"wrote {output}: {baseline.samples:,} rows, {len(baseline.features)} features")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection
 from typing import Any, ClassVar, Optional
 
 import msgspec
@@ -33,18 +34,27 @@ class ColumnInputs(Featurizer, msgspec.Struct, frozen=True, tag="columns", tag_f
     @classmethod
     def learner(cls, settings: Settings) -> Learner:
         """Return an empty learner."""
-        return ColumnsLearner(settings.names, RowSample() if settings.row_distance else None)
+        sample = RowSample() if settings.row_distance else None
+        return ColumnsLearner(settings.names, sample, identifiers=settings.identifiers)
 
 
 class ColumnsLearner(Learner):
     """Takes tables apart into columns, and samples whole rows for the row distance.
 
     names: the columns that are wanted; by default the first batch's. sample: None where rows are not compared.
+    identifiers: columns that take no part in the row distance.
     """
 
-    def __init__(self, names: Optional[list[str]] = None, sample: Optional[RowSample] = None) -> None:
+    def __init__(
+        self,
+        names: Optional[list[str]] = None,
+        sample: Optional[RowSample] = None,
+        *,
+        identifiers: Collection[str] = (),
+    ) -> None:
         self._names = names
         self._sample = sample
+        self._identifiers = frozenset(identifiers)
 
     def update(self, batch: Any) -> Columns:
         """Take in a table or (n, d) rows; return its columns. Later batches must have the columns of the first."""
@@ -53,12 +63,13 @@ class ColumnsLearner(Learner):
         if rows:
             self._names = list(columns)
             if self._sample is not None:
-                self._sample.update(rows, lambda places: _matrix(columns, places))
+                self._sample.update(rows, lambda places: self._matrix(columns, places))
         return columns
 
     def empty(self) -> Learner:
         """Return a learner for any columns."""
-        return ColumnsLearner(None, None if self._sample is None else RowSample(self._sample.size))
+        sample = None if self._sample is None else RowSample(self._sample.size)
+        return ColumnsLearner(None, sample, identifiers=self._identifiers)
 
     def merge(self, other: ColumnsLearner) -> None:
         """Add the rows of another part."""
@@ -95,15 +106,18 @@ class ColumnsLearner(Learner):
         values = distance.of(np.stack(measure)[:, places].astype(np.float64))
         return Learned(columns={NAME: as_float32(values)}, rows=distance)
 
+    def _matrix(self, columns: Columns, places: NDArray[np.intp]) -> NDArray[np.float32]:
+        """Return whole rows; texts, and numbers that tell rows apart, are missing."""
+        return np.column_stack(
+            [
+                np.full(len(places), np.nan, dtype=np.float32)
+                if name in self._identifiers or holds_texts(values)
+                else values[places]
+                for name, values in columns.items()
+            ]
+        )
+
 
 def _varies(values: NDArray[np.float32]) -> bool:
     finite = values[np.isfinite(values)]
     return bool(len(finite) and finite.min() < finite.max())
-
-
-def _matrix(columns: Columns, places: NDArray[np.intp]) -> NDArray[np.float32]:
-    """Return whole rows; texts are missing."""
-    chosen = (values[places] for values in columns.values())
-    return np.column_stack(
-        [np.full(len(places), np.nan, dtype=np.float32) if holds_texts(part) else part for part in chosen]
-    )

@@ -22,11 +22,15 @@ F = TypeVar("F", bound="Featurizer")
 
 
 class Settings(msgspec.Struct, frozen=True, kw_only=True):
-    """What a learner may need to know. names: the columns that are wanted. padding: the token id that fills rows up."""
+    """What a learner may need to know. names: the columns that are wanted. padding: the token id that fills rows up.
+
+    identifiers: the columns that tell rows apart, where that is known.
+    """
 
     names: Optional[list[str]] = None
     padding: int = 0
     row_distance: bool = True
+    identifiers: list[str] = []
 
 
 class Learned(msgspec.Struct, frozen=True, kw_only=True):

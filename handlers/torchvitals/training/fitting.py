@@ -15,6 +15,7 @@ from ..baseline.binning import assign
 from ..baseline.schema import SCHEMA, BaselineData, Feature, Source
 from ..featurizers import Featurizer
 from ..featurizers.columns import at_model_precision
+from ..featurizers.identifiers import Identifier
 from ..featurizers.outputs import Outputs
 from ..featurizers.row_distance import RowDistance
 
@@ -35,6 +36,7 @@ def new_baseline(
     inputs: Optional[Featurizer] = None,
     rows: Optional[RowDistance] = None,
     accuracy: Optional[Accuracy] = None,
+    identifiers: Optional[Mapping[str, Identifier]] = None,
 ) -> BaselineData:
     """Return a baseline that is created now, sealed."""
     return BaselineData(
@@ -48,6 +50,7 @@ def new_baseline(
         inputs=inputs,
         rows=rows,
         accuracy=accuracy,
+        identifiers=dict(identifiers or {}),
     ).sealed()
 
 

@@ -34,6 +34,7 @@ class BuildOptions(msgspec.Struct, frozen=True, kw_only=True):
             names=self.feature_names and expanded(self.feature_names, self.features.time_parts),
             padding=self.features.padding,
             row_distance=self.features.row_distance,
+            identifiers=self.features.identifiers or [],
         )
 
     def kind_of(self, inputs: Any) -> type[Featurizer]:
