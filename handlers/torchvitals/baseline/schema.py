@@ -281,6 +281,9 @@ class BaselineData(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True
             self._check_width(array.shape[1])
             return self.encode(array)
         try:
+            if array.dtype.kind not in "biufO":
+                # Complex numbers and durations would become numbers without a word.
+                raise TypeError(array.dtype)
             array = at_model_precision(array).reshape(len(array), -1)
         except (TypeError, ValueError) as error:
             # Its text may hold values of a request.

@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ..baseline.schema import Feature, Source, Summary
-from ..featurizers.columns import holds_texts, mixed, text_or_none
+from ..featurizers.columns import holds_texts, mixed, text_or_none, unusable
 from ..featurizers.identifiers import texts_of
 from .identifiers import IdentifierCounts
 from .numbers import EXACT_VALUES, Numbers
@@ -50,6 +50,8 @@ class Column:
                 self._numbers().update(values)
             return
         counts, missing = _count_texts(values)
+        if not all(map(_is_unicode, counts)):
+            raise unusable(self.name, "texts that are not Unicode (halves of surrogates)", "decode them anew")
         if counts:
             self._texts().update(counts)
         self._add_missing(missing)
@@ -132,6 +134,15 @@ def _without_texts(name: str, found: Found) -> IdentifierCounts:
     if isinstance(found, Numbers):
         raise mixed(name)
     return found if isinstance(found, IdentifierCounts) else found.without_texts()
+
+
+def _is_unicode(text: str) -> bool:
+    """Tell whether a file can hold a text."""
+    try:
+        text.encode()
+    except UnicodeEncodeError:
+        return False
+    return True
 
 
 def _count_texts(values: NDArray[Any]) -> tuple[Counter[str], int]:

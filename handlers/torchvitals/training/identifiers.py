@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import re
 from collections import Counter
 from collections.abc import Mapping
 from typing import Any, Optional
@@ -20,6 +21,9 @@ from .weighted import weighted_quantiles
 # A column of texts is one of identifiers where so many are different, and each stands in fewer rows than this.
 FEWEST_TEXTS = 50
 ROWS_PER_TEXT = 2
+# Numbers that were written as texts; an account number is one of digits alone.
+DECIMAL = re.compile(r"\s*[+-]?(\d+[.,]\d*|[.,]\d+|\d+(?=[eE]))([eE][+-]?\d+)?\s*")
+WHOLE = re.compile(r"\s*[+-]?\d+\s*")
 
 
 def are_identifiers(different: float, present: int) -> bool:
@@ -34,6 +38,8 @@ class IdentifierCounts:
         self.missing = missing
         # Whether all that came were numbers.
         self.numbers = numbers
+        # Whether all that came look like numbers, and one has decimals; a part from a file does not tell.
+        self._decimals, self._others = False, False
         self._once = np.zeros(HASHES, dtype=bool)
         self._twice = np.zeros(HASHES, dtype=bool)
         self._lengths = Numbers()
@@ -59,11 +65,20 @@ class IdentifierCounts:
         free = 1.0 - float(self._once.mean())
         return math.inf if free <= 0 else min(-HASHES * math.log(free), float(self.present))
 
+    @property
+    def are_decimals(self) -> bool:
+        """Whether the texts are numbers with decimals, and so no identifiers."""
+        return self._decimals and not self._others
+
     def update(self, counts: Mapping[str, int], *, numbers: bool) -> None:
         """Add texts with how often each came. numbers: they stand for numbers."""
         if not counts:
             return
         self.numbers = self.numbers and numbers
+        if not (numbers or self._others):
+            decimals = [text for text in counts if DECIMAL.fullmatch(text)]
+            self._decimals = self._decimals or bool(decimals)
+            self._others = len(decimals) + sum(map(bool, map(WHOLE.fullmatch, counts))) < len(counts)
         hashes = np.fromiter(map(hash_of, counts), dtype=np.intp, count=len(counts))
         times = np.fromiter(counts.values(), dtype=np.int64, count=len(counts))
         different, places = np.unique(hashes, return_inverse=True)
@@ -80,6 +95,8 @@ class IdentifierCounts:
         """Add what another part has seen, which stays as it is."""
         self.missing += other.missing
         self.numbers = self.numbers and other.numbers
+        self._decimals = self._decimals or other._decimals
+        self._others = self._others or other._others
         self._twice |= other._twice | (self._once & other._once)
         self._once |= other._once
         self._lengths.merge(other._lengths)
@@ -118,6 +135,7 @@ class IdentifierCounts:
     def resume(cls, hashes: HashSummary, missing: int) -> IdentifierCounts:
         """Return the counts that `hashes` tells of."""
         found = cls(missing=missing, numbers=hashes.numbers)
+        found._others = True
         found._once |= _whole(hashes.once)
         found._twice |= _whole(hashes.twice)
         found._lengths = Numbers.resume(hashes.lengths)

@@ -93,6 +93,11 @@ class InputColumns:
             found = None if self.identifiers == [] else column.identifiers()
             if found is None:
                 described, summaries = [column.describe("input")], [column.summary()]
+            elif found.are_decimals and name not in (self.identifiers or ()):
+                raise BaselineError(
+                    f"column '{name}' holds numbers that are written as texts; make them numbers, name it an "
+                    "identifier (features: identifiers), or leave the column out"
+                )
             else:
                 described, identifiers[name] = found.describe(name=name, source="input"), found.identifier()
                 # The second feature comes of what the first one keeps.

@@ -1,6 +1,7 @@
 """Files as people have them: read right, or refused with the option to give."""
 
 import datetime
+import pickle
 from pathlib import Path
 
 import numpy as np
@@ -12,6 +13,9 @@ from typer.testing import CliRunner
 
 from torchvitals import Baseline
 from torchvitals.cli import app
+from torchvitals.cli.building.ray import count_file
+from torchvitals.cli.building.recipe import Recipe
+from torchvitals.training.options import BuildOptions
 
 ROWS = 40
 
@@ -95,7 +99,7 @@ def test_lines_end_as_they_do_elsewhere(end):
 
 
 @pytest.mark.parametrize(
-    ("bad", "line"), [("1,2", 22), ("1,2,3,4", 22), ("1,2,3,", 22), ('1,2,"x\ny",4,5', 23)]
+    ("bad", "line"), [("1,2", 22), ("1,2,3,4", 22), ("1,2,3,", 22), ('1,2,"x\ny",4,5', 22)]
 )
 def test_a_row_of_another_length_is_refused_with_its_line(bad, line):
     lines = ["a,b,c", *(",".join(map(str, row)) for row in NUMBERS)]
@@ -105,10 +109,7 @@ def test_a_row_of_another_length_is_refused_with_its_line(bad, line):
         # Empty beyond the last column, it holds nothing that could shift.
         assert build()[0].samples == ROWS + 1
     else:
-        assert (
-            f"'data.csv' line {line} has {2 if bad == '1,2' else 4 + (line == 23)} fields, and the header has 3"
-            in (refusal())
-        )
+        assert f"'data.csv' line {line} has {len(bad.split(','))} fields, and the header has 3" in (refusal())
 
 
 def test_names_of_rows_without_a_name_of_their_own_are_refused():
@@ -139,6 +140,32 @@ def test_marks_that_mean_one_of_two_things_are_asked_for(option, value, most):
     write("data.csv", ["price"], [(f'"1,{row:03}"',) for row in range(ROWS)])
     assert "column 'price' holds numbers with decimal commas or marks between thousands" in refusal()
     assert by_name(build(option, value)[0])["price"].max == pytest.approx(most)
+
+
+def test_the_separator_that_excel_writes_above_the_header_is_taken():
+    write("data.csv", "abc", NUMBERS, separator="|")
+    rows = Path("data.csv").read_text()
+    Path("data.csv").write_text("sep=|\n" + rows)
+    assert build()[0].features == PLAIN
+    Path("data.csv").write_text("sep=|\n" + rows + "1|2\n")
+    assert f"line {ROWS + 3} has 2 fields" in refusal()
+
+
+def test_a_single_column_of_decimal_commas_is_one_of_numbers():
+    write("data.csv", ["price"], [(f"{row},25",) for row in range(ROWS)])
+    assert by_name(build()[0])["price"].max == ROWS - 0.75
+
+
+def test_marks_between_thousands_beside_decimal_commas_are_asked_for():
+    write(
+        "data.csv",
+        ["price"],
+        [(f"{row},50" if row % 2 else f"1.{row:03},50",) for row in range(ROWS)],
+        separator=";",
+    )
+    assert "--decimal , --thousands ." in refusal()
+    found = by_name(build("--decimal", ",", "--thousands", ".")[0])["price"]
+    assert (found.min, found.max) == (1.5, 1038.5)
 
 
 def test_decimals_of_both_kinds_are_asked_for():
@@ -469,3 +496,16 @@ def test_models_that_are_none_are_explained(folder):
     assert "'net.py' cannot be imported: No module named 'nothing_of_that_name'" in (
         refusal("--model", "net.py", "--weights", "model.pt")
     )
+
+
+def test_a_file_that_is_counted_elsewhere_is_read_in_the_same_way(folder):
+    rows = [(f"{row},5", "NA" if row % 4 else "NO") for row in range(ROWS)]
+    write("data.csv", ["price", "country"], rows, separator=";")
+    expected = build()[0]
+    options = BuildOptions(feature_names=["price", "country"])
+    recipe = Recipe(names=["price", "country"], label=None, model=None, weights=None, options=options)
+    part = pickle.loads(count_file({"file": "data.csv"}, recipe=recipe, labelled=False)["part"][0])
+    assert part.baseline().features == expected.features
+    write("data.csv", "ab", [(1, 2), (1, 2, 3)])
+    part = pickle.loads(count_file({"file": "data.csv"}, recipe=recipe, labelled=False)["part"][0])
+    assert "has no column price, country; it has: a, b" in str(part)

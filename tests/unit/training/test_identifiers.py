@@ -284,3 +284,18 @@ def test_the_command_line_recognises_and_is_told(tmp_path, monkeypatch):
     assert CliRunner().invoke(app, [*build, "--identifier", "email"]).exit_code == 0
     # With its zeros in front, and not as a number.
     assert by_name(Baseline.load("x-1.json"))["email_length"].min == 7
+
+
+@pytest.mark.parametrize("rows", [300, EXACT_TEXTS + 900])
+@pytest.mark.parametrize("form", ["{:.3f}", "{:e}", " {:.2f}"])
+def test_numbers_that_are_written_as_texts_are_no_identifiers(form, rows):
+    texts = [form.format(value) for value in np.random.default_rng(8).normal(0, 1e6, rows)]
+    for build in (Baseline.fit, lambda frame: Baseline.from_batches(in_parts(frame))):
+        with pytest.raises(
+            BaselineError, match="column 'price' holds numbers that are written as texts; make th"
+        ):
+            build(pd.DataFrame({"price": texts}))
+    said = Baseline.fit(pd.DataFrame({"price": texts}), features=Features(identifiers=["price"]))
+    assert list(said.identifiers) == ["price"]
+    accounts = pd.DataFrame({"account": [f"{place:07}" for place in range(rows)]})
+    assert list(Baseline.from_batches(in_parts(accounts)).identifiers) == ["account"]

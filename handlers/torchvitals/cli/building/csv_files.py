@@ -32,6 +32,7 @@ UNNAMED = "\0"
 COMMA = re.compile(r"[+-]?\d+,\d+(?:[eE][+-]?\d+)?")
 POINT = re.compile(r"[+-]?\d+\.\d+(?:[eE][+-]?\d+)?")
 GROUPED = re.compile(r"[+-]?[1-9]\d{0,2}(?:[.,'\u2019]\d{3})+(?:[.,]\d+)?")
+MARK = re.compile(r"\ufeff?sep=(.)\s*")
 PLAIN = re.compile(r"[+-]?\d+")
 ENCODINGS = ((codecs.BOM_UTF8, "utf-8-sig"), (codecs.BOM_UTF16_LE, "utf-16"), (codecs.BOM_UTF16_BE, "utf-16"))
 
@@ -74,7 +75,7 @@ class CsvForm:
     """How a file is written.
 
     header: its columns' names; one without a name is UNNAMED and its place. ends_in_separator: rows have a last field
-    without a value that the header lacks.
+    without a value that the header lacks. marked: the first line says the separator, as Excel writes it.
     """
 
     path: Path
@@ -85,6 +86,7 @@ class CsvForm:
     header: list[str]
     thousands: Optional[str] = None
     ends_in_separator: bool = False
+    marked: bool = False
 
     @property
     def says(self) -> list[str]:
@@ -112,7 +114,9 @@ def form_of(path: Path, options: CsvOptions) -> CsvForm:
         lines = list(islice(file, SAMPLED_ROWS))
     if not lines:
         raise BaselineError(f"--data: '{path}' is empty; give a file with a header and rows")
-    separator = options.separator or _separator_of(path, lines)
+    mark = MARK.fullmatch(lines[0])
+    lines = lines[1:] if mark else lines
+    separator = options.separator or (mark[1] if mark else _separator_of(path, lines))
     rows = [row for row in csv.reader(lines, delimiter=separator) if row]
     if not rows:
         raise BaselineError(f"--data: '{path}' has no header; give a file with a header and rows")
@@ -131,6 +135,7 @@ def form_of(path: Path, options: CsvOptions) -> CsvForm:
         header=header,
         thousands=options.thousands,
         ends_in_separator=bool(extra),
+        marked=mark is not None,
     )
 
 
@@ -141,15 +146,18 @@ def check_rows(form: CsvForm) -> None:
     """
     width = len(form.header)
     with _opened(form.path, form.encoding) as file:
+        first = 1 + sum(1 for _ in islice(file, int(form.marked)))
         reader = csv.reader(file, delimiter=form.separator, skipinitialspace=form.spaced)
+        above = 0
         for row in reader:
             found = len(row)
+            line, above = first + above, reader.line_num
             if found == width or not found:
                 continue
             if found == width + 1 and not row[-1].strip() and form.ends_in_separator:
                 continue
             raise BaselineError(
-                f"--data: '{form.path}' line {reader.line_num} has {found} fields, and the header has {width}; "
+                f"--data: '{form.path}' line {line} has {found} fields, and the header has {width}; "
                 f"mend the line (fields that hold a {NAMES.get(form.separator, 'separator')} stand in quotes), or give "
                 "--separator"
             )
@@ -172,6 +180,7 @@ def frames_of(
             encoding=form.encoding,
             skipinitialspace=form.spaced,
             header=0,
+            skiprows=int(form.marked),
             names=names,
             index_col=False,
             usecols=list(columns),
@@ -269,7 +278,8 @@ def _refuse_numbers_as_texts(sample: Any, name: str) -> None:
     if values and any(signs) and all(a or b for a, b in zip(signs, others)):
         raise BaselineError(
             f"column '{name}' holds numbers with decimal commas or marks between thousands, which read as texts; give "
-            f"--decimal ',' or --thousands ',', or leave the column out (--exclude {_quoted(name)})"
+            "--decimal , or --thousands , (or both: --decimal , --thousands .), or leave the column out (--exclude "
+            f"{_quoted(name)})"
         )
 
 
@@ -288,7 +298,7 @@ def _encoding_of(path: Path) -> str:
 
 
 def _separator_of(path: Path, lines: list[str]) -> str:
-    """Return the separator with which the header and all rows have as many fields; two at the least."""
+    """Return the separator with which the header and all rows have as many fields, the most there are."""
     if path.suffix.lower() == ".tsv":
         return "\t"
     widths: dict[str, int] = {}
@@ -297,14 +307,14 @@ def _separator_of(path: Path, lines: list[str]) -> str:
         rows = [row for row in csv.reader(lines, delimiter=separator) if row]
         header = headers[separator] = len(rows[0]) if rows else 0
         fits = all(len(row) == header or (len(row) == header + 1 and not row[-1].strip()) for row in rows)
-        if fits and header > 1:
+        if fits:
             widths[separator] = header
-    if not widths:
+    if not widths or max(widths.values()) == 1 < max(headers.values()):
         # Rows that differ are refused with their line; which separator was meant, the header says.
         return max(SEPARATORS, key=lambda one: headers[one])
     most = max(widths.values())
     best = [separator for separator, width in widths.items() if width == most]
-    if len(best) > 1:
+    if len(best) > 1 and most > 1:
         raise BaselineError(
             f"--data: '{path}' can be read with a {NAMES[best[0]]} or a {NAMES[best[1]]} between the fields; say which "
             f"with --separator '{best[0]}'"
