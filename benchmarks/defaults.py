@@ -14,6 +14,7 @@ from pathlib import Path
 
 import httpx
 
+from stack.loopback import http
 from stack.ports import Ports, first_worker_port, url
 from stack.programs import find_programs
 
@@ -74,7 +75,7 @@ def _wait_until_served(
 ) -> None:
     while time.monotonic() < deadline and process.poll() is None:
         try:
-            answer = httpx.get(f"{server.management_url}/models/{model}")
+            answer = http.get(f"{server.management_url}/models/{model}")
         except httpx.TransportError:
             answer = None
         if answer is not None and answer.is_success:

@@ -26,7 +26,6 @@ from datetime import datetime, timezone
 from pathlib import Path
 from typing import Literal, Optional
 
-import httpx
 import psutil
 import typer
 from rich.console import Console
@@ -39,6 +38,7 @@ from benchmarks.machine import ROOT, machine
 from benchmarks.models import FLIGHT_DELAY, MODELS, ServedModel
 from benchmarks.variants import DEFAULTS, UNWATCHED, VARIANTS, WATCHED, Variant, package
 from stack import Stack
+from stack.loopback import http
 
 RUN = ROOT / ".run" / "bench"
 READY_SECONDS = 180
@@ -138,7 +138,7 @@ def front_end(worker: psutil.Process) -> psutil.Process:
 
 def measure(stack: Stack | DefaultServer, name: str, script: Path, *, seconds: int, connections: int) -> Load:
     """Load one variant for a while."""
-    described = httpx.get(f"{stack.management_url}/models/{name}").raise_for_status().json()[0]
+    described = http.get(f"{stack.management_url}/models/{name}").raise_for_status().json()[0]
     worker = psutil.Process(described["workers"][0]["pid"])
     server = front_end(worker)
     before = cpu_seconds(worker), cpu_seconds(server)

@@ -6,22 +6,24 @@ import math
 import time
 from collections.abc import Callable
 
-import httpx
 from prometheus_client.parser import text_string_to_metric_families
 
 from stack import Stack
 from torchvitals.telemetry import catalogue as m
 
+from .loopback import http
 from .waiting import PATIENCE_SECONDS, eventually
 
 SILENT_SECONDS = 15.0
+POLL_SECONDS = 0.25
 
 Series = dict[tuple[str, frozenset[tuple[str, str]]], float]
 
 
-def scrape(stack: Stack) -> Series:
-    """Return all series of the page, by name and labels."""
-    text = httpx.get(f"{stack.metrics_url}/metrics").raise_for_status().text
+def scrape(stack: Stack, *metrics: str) -> Series:
+    """Return all series of the page, or of it those of some metrics, by name and labels."""
+    params = [("name[]", name) for name in metrics]
+    text = http.get(f"{stack.metrics_url}/metrics", params=params).raise_for_status().text
     # The parser adds `_total` to a counter's name; the counters of our histograms are not called so.
     return {
         (_name(family.name, sample.name), frozenset(sample.labels.items())): sample.value
@@ -45,19 +47,16 @@ def settled(
 ) -> Series:
     """Return the page once a condition holds and the flush that made it so is over; after `seconds`, as it is then."""
     deadline = time.monotonic() + seconds
-    held: dict[frozenset[tuple[str, str]], float] | None = None
-    while True:
-        series = scrape(stack)
-        flushes = _flushes(series)
-        if held is None and condition(series):
-            held = flushes
-        # A flush takes a while, and the time of the latest is the last that it sends.
-        over = held is not None and all(
-            flushes.get(worker, math.inf) > ended for worker, ended in held.items()
-        )
-        if over or time.monotonic() > deadline:
-            return series
-        time.sleep(0.25)
+    while not condition(series := scrape(stack)) and time.monotonic() < deadline:
+        time.sleep(POLL_SECONDS)
+    held = _flushes(series)
+    # A flush takes a while, and the time of the latest is the last that it sends.
+    while time.monotonic() < deadline:
+        ended = _flushes(scrape(stack, m.WINDOW_EVALUATED.name))
+        if all(ended.get(worker, math.inf) > before for worker, before in held.items()):
+            break
+        time.sleep(POLL_SECONDS)
+    return scrape(stack)
 
 
 def flushed(stack: Stack) -> Series:
@@ -67,17 +66,15 @@ def flushed(stack: Stack) -> Series:
     """
     seen: dict[frozenset[tuple[str, str]], set[float]] = {}
 
-    def twice() -> Series | None:
-        series = scrape(stack)
-        now = _flushes(series)
+    def twice() -> bool:
+        now = _flushes(scrape(stack, m.WINDOW_EVALUATED.name))
         for worker, ended in now.items():
             seen.setdefault(worker, set()).add(ended)
         # The first of the times is that of a flush before this was called.
-        return series if now and all(len(seen[worker]) > 2 for worker in now) else None
+        return bool(now) and all(len(seen[worker]) > 2 for worker in now)
 
-    page = eventually(twice, "two flushes of each worker")
-    assert page is not None
-    return page
+    eventually(twice, "two flushes of each worker")
+    return scrape(stack)
 
 
 def _flushes(series: Series) -> dict[frozenset[tuple[str, str]], float]:

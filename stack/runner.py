@@ -17,10 +17,9 @@ from pathlib import Path
 from types import TracebackType
 from typing import IO, Any
 
-import httpx
-
 from . import render
 from .errors import StackError
+from .loopback import http
 from .ports import HOST, Ports, url
 from .programs import NO_GRAFANA, ROOT, Programs, find_programs, grafana_command
 from .receiver import read
@@ -380,7 +379,7 @@ class Stack:
             wanted = str(self.workers)
             if not asked and (str(described["minWorkers"]), str(described["maxWorkers"])) != (wanted, wanted):
                 size = {"min_worker": wanted, "max_worker": wanted}
-                httpx.put(address, params=size, trust_env=False).raise_for_status()
+                http.put(address, params=size).raise_for_status()
             asked = True
             states = [worker["status"] for worker in described["workers"]]
             return states == ["READY"] * self.workers

@@ -14,6 +14,7 @@ from typing import TypeVar
 import httpx
 
 from .errors import StackError
+from .loopback import http
 
 # What is awaited comes within seconds on a quiet machine. This is how long to wait before it counts as lost on one
 # that has ten times as much to do.
@@ -50,7 +51,7 @@ def eventually(
 def get(address: str, **query: str) -> httpx.Response | None:
     """Return the answer, or None where nobody answers yet."""
     try:
-        return httpx.get(address, params=query, timeout=5, trust_env=False)
+        return http.get(address, params=query, timeout=5)
     except httpx.TransportError:
         return None
 

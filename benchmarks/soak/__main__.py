@@ -22,7 +22,6 @@ from dataclasses import asdict, dataclass, replace
 from datetime import datetime, timezone
 from pathlib import Path
 
-import httpx
 import pandas as pd
 import typer
 from rich.console import Console
@@ -48,6 +47,7 @@ from benchmarks.soak.report import (
 from benchmarks.soak.watch import FRONT_END, Watched, watched
 from benchmarks.variants import UNWATCHED, WATCHED, package
 from stack import Stack
+from stack.loopback import http
 from stack.metrics_page import Series, scrape, settled
 from torchvitals import Baseline
 from torchvitals.baseline.schema import Feature
@@ -79,7 +79,7 @@ class Soaked:
 
 def workers_of(stack: Stack, model: str) -> list[dict[str, str]]:
     """Return a model's workers as the management API describes them."""
-    answer = httpx.get(f"{stack.management_url}/models/{model}", trust_env=False).raise_for_status().json()
+    answer = http.get(f"{stack.management_url}/models/{model}").raise_for_status().json()
     found: list[dict[str, str]] = answer[0]["workers"]
     return found
 

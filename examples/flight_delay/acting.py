@@ -25,6 +25,7 @@ from rich.console import Console
 from rich.markup import escape
 
 from stack import Stack
+from stack.loopback import http
 from stack.ports import Ports, url
 from stack.render import Retraining
 from stack.supervisor import end_sessions
@@ -154,9 +155,7 @@ class RetrainingService(AbstractContextManager["RetrainingService"]):
 
     def decision(self) -> dict[str, Any] | None:
         """Return the decision that started an action, if there is one."""
-        answer = httpx.get(
-            f"{self.hook.url}/decisions", headers={"Authorization": f"Bearer {self._token}"}, trust_env=False
-        )
+        answer = http.get(f"{self.hook.url}/decisions", headers={"Authorization": f"Bearer {self._token}"})
         accepted = [found for found in answer.raise_for_status().json() if found["verdict"] == "accepted"]
         return accepted[-1] if accepted else None
 
@@ -180,7 +179,7 @@ class RetrainingService(AbstractContextManager["RetrainingService"]):
         if self._process.poll() is not None:
             raise DemoError(f"the retraining service ended:\n{(self._folder / 'service.log').read_text()}")
         try:
-            return httpx.get(f"{self.hook.url}/healthz", trust_env=False).status_code == httpx.codes.OK
+            return http.get(f"{self.hook.url}/healthz").status_code == httpx.codes.OK
         except httpx.TransportError:
             return False
 
@@ -231,9 +230,7 @@ def see(
     report = service.report(decision)
     console.print(escape(service.output(decision)), highlight=False, soft_wrap=True)
     show_held_out(report, console)
-    serving = httpx.get(f"{stack.management_url}/models/{MODEL}", timeout=10, trust_env=False).json()[0][
-        "modelVersion"
-    ]
+    serving = http.get(f"{stack.management_url}/models/{MODEL}", timeout=10).json()[0]["modelVersion"]
     console.print(
         f"{decision['state']}: {decision['detail']}. {serving} serves.", highlight=False, soft_wrap=True
     )

@@ -20,11 +20,11 @@ from pathlib import Path
 from types import TracebackType
 from typing import Any
 
-import httpx
+import aiohttp
 import pandas as pd
 
 from .data import CLASSES
-from .replay import CONCURRENCY, TIMEOUT_SECONDS, bodies
+from .replay import CONCURRENCY, bodies, client_of
 
 CONTROL_SECONDS = 0.2  # between looks at canary.json, and writes of served.json
 
@@ -157,10 +157,9 @@ class LiveTraffic:
             self._error = error
 
     async def _send_all(self) -> None:
-        limits = httpx.Limits(max_connections=CONCURRENCY, max_keepalive_connections=CONCURRENCY)
         under_way: set[asyncio.Task[None]] = set()
         canary, looked, due = self._exchange.canary(), 0.0, time.monotonic()
-        async with httpx.AsyncClient(limits=limits, timeout=TIMEOUT_SECONDS, trust_env=False) as client:
+        async with client_of(CONCURRENCY, headers={"content-type": "application/json"}) as client:
             while self._row < len(self._bodies) and not self._stop.is_set():
                 if time.monotonic() - looked > CONTROL_SECONDS:
                     canary, looked = self._exchange.canary(), time.monotonic()
@@ -177,23 +176,21 @@ class LiveTraffic:
                 await asyncio.wait(under_way)
         self._exchange.say_served(self._row)
 
-    async def _send(self, client: httpx.AsyncClient, row: int, canary: Canary | None) -> None:
+    async def _send(self, client: aiohttp.ClientSession, row: int, canary: Canary | None) -> None:
         on_trial = canary is not None and random.Random(row).random() < canary.share
         version = canary.version if canary is not None and on_trial else ""
         began = time.perf_counter()
         status = 0
         probabilities: tuple[float, ...] = ()
         try:
-            answer = await client.post(
-                f"{self._url}/{version}" if version else self._url,
-                content=self._bodies[row],
-                headers={"content-type": "application/json"},
-            )
-            status = answer.status_code
-            if status == httpx.codes.OK:
-                found = answer.json()["probabilities"]
+            address = f"{self._url}/{version}" if version else self._url
+            async with client.post(address, data=self._bodies[row]) as answer:
+                text = await answer.text()
+            status = answer.status
+            if answer.ok:
+                found = json.loads(text)["probabilities"]
                 probabilities = tuple(float(found[name]) for name in CLASSES)
-        except (httpx.HTTPError, ValueError, KeyError):
+        except (aiohttp.ClientError, asyncio.TimeoutError, ValueError, KeyError):
             pass  # counted below
         self.failed += not probabilities
         if canary is None:

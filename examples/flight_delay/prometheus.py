@@ -42,14 +42,15 @@ class Prometheus:
     """A Prometheus server, asked about one model."""
 
     def __init__(self, url: str, *, model: str) -> None:
-        self.url = url.rstrip("/")
         self.model = model
+        # One client, as making one takes 45 ms of CPU time.
+        self._http = httpx.Client(
+            base_url=f"{url.rstrip('/')}/api/v1", timeout=TIMEOUT_SECONDS, trust_env=False
+        )
 
     def query(self, promql: str) -> list[tuple[dict[str, str], float]]:
         """Return labels and value of each series of an instant query; raise httpx.HTTPError."""
-        answer = httpx.get(
-            f"{self.url}/api/v1/query", params={"query": promql}, timeout=TIMEOUT_SECONDS, trust_env=False
-        )
+        answer = self._http.get("/query", params={"query": promql})
         answer.raise_for_status()
         return [(series["metric"], float(series["value"][1])) for series in answer.json()["data"]["result"]]
 
@@ -67,16 +68,14 @@ class Prometheus:
         """
         labels = f'model_name="{self.model}", source="input", feature="{feature}"'
         now = time.time()
-        answer = httpx.get(
-            f"{self.url}/api/v1/query_range",
+        answer = self._http.get(
+            "/query_range",
             params={
                 "query": f"sum({self._observations(feature)}) and (max(model_feature_drifted{{{labels}}}) == 1)",
                 "start": now - seconds,
                 "end": now,
                 "step": 1,
             },
-            timeout=TIMEOUT_SECONDS,
-            trust_env=False,
         )
         answer.raise_for_status()
         series = answer.json()["data"]["result"]

@@ -10,7 +10,8 @@ import asyncio
 import json
 import math
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import AsyncIterator, Iterator
+from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from datetime import date
 from enum import Enum
@@ -19,7 +20,7 @@ from pathlib import Path
 from time import perf_counter
 from typing import Annotated
 
-import httpx
+import aiohttp
 import numpy as np
 import pandas as pd
 import typer
@@ -140,6 +141,21 @@ def replay(
     return asyncio.run(run.send(label=label, concurrency=concurrency, headers=headers, console=console))
 
 
+@asynccontextmanager
+async def client_of(
+    concurrency: int, *, headers: dict[str, str] | None = None
+) -> AsyncIterator[aiohttp.ClientSession]:
+    """Yield a client for so many requests at a time; of aiohttp, as httpx takes five times as long for a request."""
+    async with aiohttp.ClientSession(
+        connector=aiohttp.TCPConnector(limit=concurrency),
+        headers=headers,
+        timeout=aiohttp.ClientTimeout(total=TIMEOUT_SECONDS),
+    ) as client:
+        yield client
+    # Its connections are closed in the loop's next turn.
+    await asyncio.sleep(0)
+
+
 class _Replay:
     """One replay under way."""
 
@@ -158,7 +174,6 @@ class _Replay:
     async def send(
         self, *, label: str, concurrency: int, headers: dict[str, str] | None, console: Console | None
     ) -> ReplayResult:
-        limits = httpx.Limits(max_connections=concurrency, max_keepalive_connections=concurrency)
         columns = (
             TextColumn("{task.description}"),
             BarColumn(),
@@ -167,9 +182,7 @@ class _Replay:
             TimeRemainingColumn(),
         )
         all_headers = {"content-type": "application/json", **(headers or {})}
-        async with httpx.AsyncClient(
-            headers=all_headers, limits=limits, timeout=TIMEOUT_SECONDS, trust_env=False
-        ) as client:
+        async with client_of(concurrency, headers=all_headers) as client:
             # In a log that is no terminal, rich prints the bar once, when it is done.
             with Progress(*columns, console=console, refresh_per_second=4) as progress:
                 task = progress.add_task(label, total=self.count, failed=0)
@@ -203,7 +216,7 @@ class _Replay:
             progress.update(task, completed=self.answered, failed=self.errors.total())  # type: ignore[arg-type]
             await asyncio.sleep(0.25)
 
-    async def work(self, client: httpx.AsyncClient) -> None:
+    async def work(self, client: aiohttp.ClientSession) -> None:
         """Send the next request that is due, until all are sent."""
         while True:
             # One waits at a time, so that requests begin in the order of the source, late ones too.
@@ -215,18 +228,19 @@ class _Replay:
                 body = next(self.source)
             begin = perf_counter()
             try:
-                answer = await client.post(self.url, content=body)
-            except httpx.HTTPError as error:
+                async with client.post(self.url, data=body) as answer:
+                    text = await answer.text()
+            except (aiohttp.ClientError, asyncio.TimeoutError) as error:
                 self.errors[type(error).__name__] += 1
                 await asyncio.sleep(0.1)  # a server that is down must not be asked in a tight loop
                 continue
             self.durations.append(perf_counter() - begin)
-            if answer.status_code != httpx.codes.OK:
-                self.errors[f"HTTP {answer.status_code}"] += 1
-                self.first_error = self.first_error or answer.text[:500]
+            if not answer.ok:
+                self.errors[f"HTTP {answer.status}"] += 1
+                self.first_error = self.first_error or text[:500]
                 continue
             try:
-                self.classes[answer.json()["class"]] += 1
+                self.classes[json.loads(text)["class"]] += 1
             except (ValueError, KeyError, TypeError):
                 self.errors["answer without a class"] += 1
 

@@ -10,6 +10,7 @@ import msgspec
 
 from .baseline.selection import Features
 from .errors import ConfigurationError
+from .featurizers.outputs import OutputOptions
 
 Positive = Annotated[float, msgspec.Meta(gt=0)]
 Share = Annotated[float, msgspec.Meta(gt=0, le=1)]
@@ -121,7 +122,7 @@ def _explain(message: str, file: str) -> str:
     unknown = re.search(r"unknown field `(.*)`", what)
     if unknown is None:
         return f"{file}: {field}: {what[0].lower()}{what[1:]}"
-    owners: dict[str, Any] = {"thresholds": Thresholds, "features": Features}
+    owners: dict[str, Any] = {"thresholds": Thresholds, "features": Features, "outputs": OutputOptions}
     owner = owners.get(field.rpartition(".")[2], MonitoringConfig)
     names = [f.name for f in msgspec.structs.fields(owner)]
     close = difflib.get_close_matches(unknown.group(1), names, n=1)

@@ -25,6 +25,7 @@ import pytest
 import yaml
 
 from examples.flight_delay.model import FlightDelayNet
+from stack.loopback import http
 
 from . import standins
 from .engine import Engine, NoEngineError, engine, provide
@@ -245,7 +246,7 @@ def all_healthy(compose: Compose) -> bool:
 
 def query(compose: Compose, expression: str) -> float | None:
     """Return the value of a Prometheus expression with one series at most, None for no series."""
-    answer = httpx.get(
+    answer = http.get(
         f"{compose.url('PROMETHEUS_PORT')}/api/v1/query", params={"query": expression}, timeout=10
     )
     result = answer.raise_for_status().json()["data"]["result"]
@@ -370,7 +371,7 @@ def test_no_container_runs_as_root_or_can_become_root(compose: Compose) -> None:
 def test_a_request_without_a_token_is_refused(compose: Compose) -> None:
     if compose.environment.get("DISABLE_TOKEN_AUTHORIZATION") == "true":
         pytest.skip("DISABLE_TOKEN_AUTHORIZATION is true; unset it to run this")
-    answer = httpx.post(f"{compose.url('INFERENCE_PORT')}/predictions/{MODEL}", json={}, timeout=10)
+    answer = http.post(f"{compose.url('INFERENCE_PORT')}/predictions/{MODEL}", json={}, timeout=10)
     assert (answer.status_code, answer.json()["type"]) == (400, "InvalidKeyException")
 
 
@@ -400,7 +401,7 @@ def test_prometheus_has_every_target_rule_and_its_alertmanager(compose: Compose)
     wait_for("targets that are up", SCRAPED_SECONDS, lambda: query(compose, "min(up)") == 1, compose=compose)
     assert query(compose, "count(up)") == 4
     api = f"{compose.url('PROMETHEUS_PORT')}/api/v1"
-    groups = httpx.get(f"{api}/rules", timeout=10).raise_for_status().json()["data"]["groups"]
+    groups = http.get(f"{api}/rules", timeout=10).raise_for_status().json()["data"]["groups"]
     loaded = {rule["name"] for group in groups for rule in group["rules"]}
     assert {
         rule["lastError"] for group in groups for rule in group["rules"] if rule.get("lastError")
@@ -409,7 +410,7 @@ def test_prometheus_has_every_target_rule_and_its_alertmanager(compose: Compose)
         for group in yaml.safe_load((ROOT / file).read_text())["groups"]:
             assert {rule.get("alert") or rule["record"] for rule in group["rules"]} <= loaded
     managers = (
-        httpx.get(f"{api}/alertmanagers", timeout=10).raise_for_status().json()["data"]["activeAlertmanagers"]
+        http.get(f"{api}/alertmanagers", timeout=10).raise_for_status().json()["data"]["activeAlertmanagers"]
     )
     assert [manager["url"] for manager in managers] == ["http://alertmanager:9093/api/v2/alerts"]
 
@@ -429,14 +430,14 @@ def test_grafana_has_the_dashboards_and_reaches_prometheus(compose: Compose) -> 
 
 def received(compose: Compose, alertname: str) -> list[dict[str, Any]]:
     """Return what the receiver got of one alert."""
-    answer = httpx.get(f"{compose.url('RECEIVER_PORT')}/alerts", timeout=10).raise_for_status().json()
+    answer = http.get(f"{compose.url('RECEIVER_PORT')}/alerts", timeout=10).raise_for_status().json()
     return [alert for alert in answer if alert["labels"]["alertname"] == alertname]
 
 
 def decisions(compose: Compose) -> list[dict[str, Any]]:
     """Return the retraining service's record, which its token opens."""
     token = compose("exec", "-T", "retraining", "cat", "/run/retraining/token").strip()
-    answer = httpx.get(
+    answer = http.get(
         f"{compose.url('RETRAINING_PORT')}/decisions",
         headers={"Authorization": f"Bearer {token}"},
         timeout=10,
@@ -447,13 +448,13 @@ def decisions(compose: Compose) -> list[dict[str, Any]]:
 
 def test_an_alert_that_asks_for_retraining_is_decided_and_starts_nothing(compose: Compose) -> None:
     address = f"{compose.url('RETRAINING_PORT')}/alerts"
-    assert httpx.post(address, json={}, timeout=10).status_code == 401
+    assert http.post(address, json={}, timeout=10).status_code == 401
     assert decisions(compose) == []
     labels = {
         "alertname": "ModelRetrainNeeded", "action": "retrain", "severity": "warning", "cause": "retrain",
         "model_name": MODEL, "model_version": "1.0",
     }  # fmt: skip
-    httpx.post(
+    http.post(
         f"{compose.url('ALERTMANAGER_PORT')}/api/v2/alerts",
         json=[{"labels": labels, "annotations": {"summary": "from the test"}}],
         timeout=10,

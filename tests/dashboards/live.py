@@ -7,10 +7,10 @@ from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from typing import Any
 
-import httpx
 import yaml
 
 from stack import programs
+from stack.loopback import http
 from stack.ports import Ports, url
 from stack.waiting import Program, eventually
 from tests.dashboards.exporter import Exporter
@@ -54,7 +54,7 @@ def prometheus_over_exporter(folder: Path) -> Iterator[str]:
 def _scrapes(address: str) -> float:
     """Return how often Prometheus has scraped what it scraped most."""
     query = {"query": "max(count_over_time(up[10m])) or vector(0)"}
-    answer = httpx.get(f"{address}/api/v1/query", params=query, timeout=30, trust_env=False)
+    answer = http.get(f"{address}/api/v1/query", params=query, timeout=30)
     return float(answer.raise_for_status().json()["data"]["result"][0]["value"][1])
 
 

@@ -5,10 +5,10 @@ from __future__ import annotations
 import re
 import time
 
-import httpx
 import pytest
 
 from examples.flight_delay.replay import replay
+from stack.loopback import http
 from tests.dashboards import queries
 
 pytestmark = pytest.mark.server
@@ -24,7 +24,7 @@ SLOW_RATE = 5
 
 
 def firing(stack):
-    answer = httpx.get(
+    answer = http.get(
         f"{stack.prometheus_url}/api/v1/query",
         # Watchdog always fires, and is meant for no person.
         params={"query": 'ALERTS{alertstate="firing", alertname!="Watchdog"}'},

@@ -16,7 +16,6 @@ from datetime import datetime, timezone
 from pathlib import Path
 from typing import Any
 
-import httpx
 import pandas as pd
 import pytest
 
@@ -25,6 +24,7 @@ from examples.flight_delay.live import LiveTraffic
 from examples.flight_delay.prometheus import Prometheus
 from examples.flight_delay.replay import replay
 from stack import Stack
+from stack.loopback import http
 from stack.ports import Ports
 from tests.conftest import READY_SECONDS
 
@@ -52,7 +52,7 @@ class Run:
         self.words = words  # how retrain.py is called
 
     def models(self, path: str = "") -> list[dict[str, Any]]:
-        answer = httpx.get(f"{self.stack.management_url}/models/flight_delay{path}", trust_env=False)
+        answer = http.get(f"{self.stack.management_url}/models/flight_delay{path}")
         return answer.raise_for_status().json()
 
     @property
@@ -117,7 +117,7 @@ def test_a_version_trained_on_shuffled_labels_is_rejected_with_the_reason(run: R
 def test_the_alert_leads_to_a_better_version_that_serves(run: Run) -> None:
     alert = {"labels": LABELS, "startsAt": datetime.now(timezone.utc).isoformat()}
     address = f"{run.stack.alertmanager_url}/api/v2/alerts"
-    httpx.post(address, json=[alert], trust_env=False).raise_for_status()
+    http.post(address, json=[alert]).raise_for_status()
     deadline = time.monotonic() + 900
     while not ((decision := run.service.decision()) and decision["ended_at"]):
         assert time.monotonic() < deadline, decision

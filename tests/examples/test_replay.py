@@ -174,7 +174,7 @@ def test_a_server_that_is_down_is_counted() -> None:
     recorder = Recorder()
     recorder.server_close()
     result = replay(recorder.url, flights(3), rate=1000, console=quiet())
-    assert result.errors == {"ConnectError": 3}
+    assert result.errors == {"ClientConnectorError": 3}
     assert np.isnan(result.p95_seconds)
 
 

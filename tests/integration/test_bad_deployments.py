@@ -6,10 +6,10 @@ import json
 import re
 import shutil
 
-import httpx
 import pytest
 
 from examples.flight_delay.replay import bodies
+from stack.loopback import http
 from stack.metrics_page import settled, total
 from stack.waiting import PATIENCE_SECONDS, eventually
 from tests.conftest import BASELINE
@@ -63,14 +63,14 @@ def test_a_wrong_archive_stops_its_own_load_with_file_and_mend(server, flights, 
     spoil(flights.baseline, tmp_path / BASELINE)
     archive = flights.package(server.model_store, f"wrong_{kind}", monitoring, baseline=tmp_path / BASELINE)
     options = {"url": archive, "initial_workers": "1", "synchronous": "true"}
-    answer = httpx.post(f"{server.management_url}/models", params=options, timeout=PATIENCE_SECONDS)
+    answer = http.post(f"{server.management_url}/models", params=options, timeout=PATIENCE_SECONDS)
     assert answer.status_code >= 500
     log = logged(server, message)
     assert message in log
     # TorchServe's own "Failed to load model" may come too late to be read, so our line must say whose load it was.
     assert re.search(rf"W-\d+-wrong_{kind}_1\.0-stdout .*{re.escape(message)}", log)
-    httpx.delete(f"{server.management_url}/models/wrong_{kind}", timeout=PATIENCE_SECONDS)
-    good = httpx.post(
+    http.delete(f"{server.management_url}/models/wrong_{kind}", timeout=PATIENCE_SECONDS)
+    good = http.post(
         f"{server.inference_url}/predictions/flight_delay", content=bodies(flights.frame("heldout"))[0]
     )
     assert good.status_code == 200
@@ -84,12 +84,12 @@ def test_a_baseline_for_another_width_serves_counts_and_says_so(server, flights,
     )
     options = {"url": archive, "initial_workers": "1", "synchronous": "true"}
     assert (
-        httpx.post(f"{server.management_url}/models", params=options, timeout=PATIENCE_SECONDS).status_code
+        http.post(f"{server.management_url}/models", params=options, timeout=PATIENCE_SECONDS).status_code
         == 200
     )
     rows = bodies(flights.frame("heldout"))[:20]
     statuses = [
-        httpx.post(f"{server.inference_url}/predictions/narrow", content=row).status_code for row in rows
+        http.post(f"{server.inference_url}/predictions/narrow", content=row).status_code for row in rows
     ]
     assert statuses == [200] * 20
     series = settled(
@@ -100,4 +100,4 @@ def test_a_baseline_for_another_width_serves_counts_and_says_so(server, flights,
     assert total(series, m.MONITOR_ERRORS.name, model_name="narrow") == 0
     log = logged(server, "rows have 10 values")
     assert "rows have 10 values, baseline 'flight_delay' version 1.0 has 7 input features" in log
-    httpx.delete(f"{server.management_url}/models/narrow", timeout=PATIENCE_SECONDS)
+    http.delete(f"{server.management_url}/models/narrow", timeout=PATIENCE_SECONDS)

@@ -16,6 +16,7 @@ import pytest
 import yaml
 
 from stack import Stack
+from stack.loopback import http
 from stack.metrics_page import Series, scrape, settled, total
 from stack.waiting import PATIENCE_SECONDS, eventually
 from tests.conftest import BASELINE, Flights
@@ -39,7 +40,7 @@ class Served:
 
     def post(self, **wish: Any) -> httpx.Response:
         """Send one request; what it wishes for is what stuck_handler.py does."""
-        return httpx.post(
+        return http.post(
             f"{self.stack.inference_url}/predictions/{self.name}", json=wish, timeout=PATIENCE_SECONDS
         )
 
@@ -90,7 +91,7 @@ class Served:
 
     def worker(self) -> dict[str, Any]:
         """Return what TorchServe says of the worker."""
-        described = httpx.get(f"{self.stack.management_url}/models/{self.name}").raise_for_status().json()
+        described = http.get(f"{self.stack.management_url}/models/{self.name}").raise_for_status().json()
         (worker,) = described[0]["workers"]
         return dict(worker)
 
@@ -113,11 +114,11 @@ def serving(stack: Stack, flights: Flights, name: str, **settings: Any) -> Itera
     archive = flights.package(stack.model_store, name, monitoring, handler=HANDLER)
     configure(stack.model_store / archive, settings)
     params = {"url": archive, "initial_workers": "1", "synchronous": "true"}
-    httpx.post(f"{stack.management_url}/models", params=params, timeout=PATIENCE_SECONDS).raise_for_status()
+    http.post(f"{stack.management_url}/models", params=params, timeout=PATIENCE_SECONDS).raise_for_status()
     try:
         yield Served(stack, name)
     finally:
-        httpx.delete(f"{stack.management_url}/models/{name}", timeout=PATIENCE_SECONDS).raise_for_status()
+        http.delete(f"{stack.management_url}/models/{name}", timeout=PATIENCE_SECONDS).raise_for_status()
 
 
 @pytest.fixture(scope="module")

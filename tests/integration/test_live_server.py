@@ -14,6 +14,7 @@ import yaml
 
 from benchmarks.server import front_end
 from examples.flight_delay.replay import bodies, replay
+from stack.loopback import http
 from stack.metrics_page import flushed, scrape, settled, total
 from stack.waiting import PATIENCE_SECONDS, eventually
 from tests.conftest import ROOT
@@ -36,7 +37,7 @@ def send(stack, frame, count, **options):
 
 def post(stack, body, **headers):
     headers = {"Content-Type": "application/json", **headers}
-    return httpx.post(predictions(stack), content=body, headers=headers)
+    return http.post(predictions(stack), content=body, headers=headers)
 
 
 def requests_seen(series):
@@ -96,7 +97,7 @@ def test_both_workers_have_gauges_of_their_own(warm, flights):
 def test_the_front_end_passes_requests_on_by_a_pool(warm, flights):
     """Without vmargs in config.properties it starts a thread for each, where Java sees one or two cores."""
     send(warm, flights.frame("heldout"), 50)
-    described = httpx.get(f"{warm.management_url}/models/flight_delay").raise_for_status().json()[0]
+    described = http.get(f"{warm.management_url}/models/flight_delay").raise_for_status().json()[0]
     worker = psutil.Process(described["workers"][0]["pid"])
     server = front_end(worker)
     # The kernel keeps the first 15 characters of ForkJoinPool.commonPool-worker-1.
@@ -191,9 +192,7 @@ def test_nan_and_infinite_values_are_served_and_counted(warm, flights):
 
 
 def query(stack, expression):
-    answer = httpx.get(
-        f"{stack.prometheus_url}/api/v1/query", params={"query": expression}
-    ).raise_for_status()
+    answer = http.get(f"{stack.prometheus_url}/api/v1/query", params={"query": expression}).raise_for_status()
     return [(row["metric"], float(row["value"][1])) for row in answer.json()["data"]["result"]]
 
 
@@ -244,7 +243,7 @@ def test_two_registrations_of_an_archive_are_two_models_which_torchserves_own_se
     """By the alert that joins them: it sees both, and that both are watched."""
     options = {"url": "flight_delay.mar", "model_name": "second", "initial_workers": "1"}
     models = f"{warm.management_url}/models"
-    answer = httpx.post(models, params={**options, "synchronous": "true"}, timeout=PATIENCE_SECONDS)
+    answer = http.post(models, params={**options, "synchronous": "true"}, timeout=PATIENCE_SECONDS)
     assert answer.status_code == 200, answer.text
     rules = yaml.safe_load((ROOT / "prometheus" / "alerts.yml").read_text())
     (stalled,) = (
@@ -262,7 +261,7 @@ def test_two_registrations_of_an_archive_are_two_models_which_torchserves_own_se
         for name in ("flight_delay", "second"):
             for row in rows:
                 address = f"{warm.inference_url}/predictions/{name}"
-                httpx.post(address, content=row).raise_for_status()
+                http.post(address, content=row).raise_for_status()
         sent.extend(rows)
         return {"flight_delay", "second"} <= {labels["model_name"] for labels, _ in query(warm, asked)}
 
@@ -277,4 +276,4 @@ def test_two_registrations_of_an_archive_are_two_models_which_torchserves_own_se
             lambda: f"both models watched; {query(warm, stalled)}",
         )
     finally:
-        httpx.delete(f"{models}/second", timeout=PATIENCE_SECONDS)
+        http.delete(f"{models}/second", timeout=PATIENCE_SECONDS)

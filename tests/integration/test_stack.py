@@ -19,6 +19,7 @@ import pytest
 import yaml
 
 from stack import MissingProgramError, Stack, StackError, programs, receiver, render
+from stack.loopback import http
 from stack.ports import Ports, is_free
 from stack.waiting import eventually
 from tests.conftest import archive
@@ -114,20 +115,20 @@ def predictions(access_log: Path) -> int:
 
 @pytest.mark.server
 def test_model_is_served_by_as_many_workers_as_were_asked_for(stack: Stack) -> None:
-    answer = httpx.post(f"{stack.inference_url}/predictions/double", json={"x": [1, 2.5]}, timeout=60)
+    answer = http.post(f"{stack.inference_url}/predictions/double", json={"x": [1, 2.5]}, timeout=60)
     assert answer.json() == [2.0, 5.0]
-    (described,) = httpx.get(f"{stack.management_url}/models/double", timeout=60).json()
+    (described,) = http.get(f"{stack.management_url}/models/double", timeout=60).json()
     assert [worker["status"] for worker in described["workers"]] == ["READY", "READY"]
     assert (int(described["minWorkers"]), int(described["maxWorkers"])) == (2, 2)
 
 
 @pytest.mark.server
 def test_metrics_reach_prometheus(stack: Stack) -> None:
-    httpx.post(f"{stack.inference_url}/predictions/double", json={"x": [1]}, timeout=60).raise_for_status()
+    http.post(f"{stack.inference_url}/predictions/double", json={"x": [1]}, timeout=60).raise_for_status()
 
     def requests() -> list[Any]:
         query = {"query": 'ts_inference_requests_total{model_name="double"} > 0'}
-        return httpx.get(f"{stack.prometheus_url}/api/v1/query", params=query, timeout=60).json()["data"][
+        return http.get(f"{stack.prometheus_url}/api/v1/query", params=query, timeout=60).json()["data"][
             "result"
         ]
 
@@ -138,12 +139,12 @@ def test_metrics_reach_prometheus(stack: Stack) -> None:
 
 @pytest.mark.server
 def test_prometheus_has_the_production_rules_and_finds_alertmanager(stack: Stack) -> None:
-    groups = httpx.get(f"{stack.prometheus_url}/api/v1/rules", timeout=60).json()["data"]["groups"]
+    groups = http.get(f"{stack.prometheus_url}/api/v1/rules", timeout=60).json()["data"]["groups"]
     (alerts,) = [group["rules"] for group in groups if group["name"] == "torchvitals-alerts"]
     production = yaml.safe_load((ROOT / "prometheus" / "alerts.yml").read_text())["groups"][0]["rules"]
     seconds = {rule["alert"]: render.milliseconds(rule.get("for", "0s")) / 1000 for rule in production}
     assert {rule["name"]: rule["duration"] for rule in alerts} == seconds
-    found = httpx.get(f"{stack.prometheus_url}/api/v1/alertmanagers", timeout=60).json()
+    found = http.get(f"{stack.prometheus_url}/api/v1/alertmanagers", timeout=60).json()
     urls = [manager["url"] for manager in found["data"]["activeAlertmanagers"]]
     assert urls == [f"{stack.alertmanager_url}/api/v2/alerts"]
 
@@ -179,7 +180,7 @@ def test_failure_of_a_request_is_logged_at_once(stack: Stack) -> None:
 def test_alert_goes_through_alertmanager_to_the_receiver(stack: Stack) -> None:
     labels = {"alertname": "Tried", "severity": "info", "model_name": "double"}
     alert = {"labels": labels, "annotations": {"summary": "only <b>tried</b>"}}
-    httpx.post(f"{stack.alertmanager_url}/api/v2/alerts", json=[alert], timeout=60).raise_for_status()
+    http.post(f"{stack.alertmanager_url}/api/v2/alerts", json=[alert], timeout=60).raise_for_status()
 
     def delivered() -> list[dict[str, Any]]:
         return [alert for alert in stack.notifications() if alert["labels"]["alertname"] == "Tried"]
@@ -189,9 +190,9 @@ def test_alert_goes_through_alertmanager_to_the_receiver(stack: Stack) -> None:
     assert received["labels"] == labels
     assert received["annotations"] == {"summary": "only <b>tried</b>"}
     assert received["receivedAt"] >= received["startsAt"][:19]
-    listed = httpx.get(f"{stack.receiver_url}/api/notifications", timeout=60).json()
-    assert listed == stack.notifications() == httpx.get(f"{stack.receiver_url}/alerts", timeout=60).json()
-    page = httpx.get(stack.receiver_url, timeout=60)
+    listed = http.get(f"{stack.receiver_url}/api/notifications", timeout=60).json()
+    assert listed == stack.notifications() == http.get(f"{stack.receiver_url}/alerts", timeout=60).json()
+    page = http.get(stack.receiver_url, timeout=60)
     assert "Tried" in page.text
     assert "only &lt;b&gt;tried&lt;/b&gt;" in page.text
     assert "<b>" not in page.text
@@ -215,11 +216,11 @@ def test_alert_goes_through_alertmanager_to_the_receiver(stack: Stack) -> None:
 )
 def test_receiver_refuses_what_is_no_notification(stack: Stack, body: bytes, status: int, words: str) -> None:
     before = stack.notifications()
-    answer = httpx.post(f"{stack.receiver_url}/alerts", content=body, timeout=60)
+    answer = http.post(f"{stack.receiver_url}/alerts", content=body, timeout=60)
     assert answer.status_code == status
     assert words in answer.json()["error"]
     assert stack.notifications() == before
-    assert httpx.get(f"{stack.receiver_url}/health", timeout=60).json()["status"] == "ok"
+    assert http.get(f"{stack.receiver_url}/health", timeout=60).json()["status"] == "ok"
 
 
 @pytest.mark.server
@@ -227,7 +228,7 @@ def test_second_stack_in_the_same_folder_is_refused(stack: Stack, model_store: P
     second = Stack(stack.run_dir, model_store=model_store, models={"double": "double.mar"})
     with pytest.raises(StackError, match="another stack runs in"):
         second.start()
-    assert httpx.get(f"{stack.inference_url}/ping", timeout=60).status_code == 200
+    assert http.get(f"{stack.inference_url}/ping", timeout=60).status_code == 200
 
 
 @pytest.mark.server
@@ -236,7 +237,7 @@ def test_two_stacks_run_side_by_side_and_one_leaves_nothing(
 ) -> None:
     with Stack(tmp_path, model_store=model_store, models={"other": "double.mar"}) as second:
         second.wait_ready(READY_SECONDS)
-        answer = httpx.post(f"{second.inference_url}/predictions/other", json={"x": [4]}, timeout=60)
+        answer = http.post(f"{second.inference_url}/predictions/other", json={"x": [4]}, timeout=60)
         assert answer.json() == [8.0]
         running = processes_of(tmp_path)
         names = {process.name() for process in running}
@@ -248,7 +249,7 @@ def test_two_stacks_run_side_by_side_and_one_leaves_nothing(
     assert not temporary.exists()
     assert is_free(second.ports.inference)
     assert is_free(second.ports.prometheus)
-    answer = httpx.post(f"{stack.inference_url}/predictions/double", json={"x": [4]}, timeout=60)
+    answer = http.post(f"{stack.inference_url}/predictions/double", json={"x": [4]}, timeout=60)
     assert answer.json() == [8.0]
 
 

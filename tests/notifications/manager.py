@@ -7,10 +7,10 @@ from datetime import datetime, timezone
 from pathlib import Path
 from typing import Any
 
-import httpx
 import yaml
 
 from stack import programs
+from stack.loopback import http
 from stack.ports import Ports
 from stack.waiting import Program, eventually
 
@@ -65,7 +65,7 @@ class Alertmanager(Program):
         alert = {"labels": labels, "annotations": annotations or {}, "startsAt": began.isoformat()}
         if resolved:
             alert["endsAt"] = datetime.now(timezone.utc).isoformat()
-        answer = httpx.post(f"{self.url}/api/v2/alerts", json=[alert], trust_env=False)
+        answer = http.post(f"{self.url}/api/v2/alerts", json=[alert])
         answer.raise_for_status()
 
     def settle(self, *, integrations: int, flushes: int = 4) -> None:
@@ -82,13 +82,13 @@ class Alertmanager(Program):
         )
 
     def _log_queries(self) -> float:
-        page = httpx.get(f"{self.url}/metrics", trust_env=False).raise_for_status().text
+        page = http.get(f"{self.url}/metrics").raise_for_status().text
         (value,) = re.findall(r"^alertmanager_nflog_queries_total (\S+)$", page, re.MULTILINE)
         return float(value)
 
     def inhibited(self) -> dict[str, bool]:
         """Return, by the name of each alert and its severity, whether another one keeps it back."""
-        alerts = httpx.get(f"{self.url}/api/v2/alerts", trust_env=False).raise_for_status().json()
+        alerts = http.get(f"{self.url}/api/v2/alerts").raise_for_status().json()
         return {
             f"{found['labels']['alertname']} {found['labels']['severity']}": bool(
                 found["status"]["inhibitedBy"]

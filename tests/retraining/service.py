@@ -14,6 +14,7 @@ from typing import Any
 import httpx
 import yaml
 
+from stack.loopback import http
 from stack.ports import Ports
 from stack.waiting import PATIENCE_SECONDS, Program, eventually, without_proxies
 
@@ -99,9 +100,9 @@ class Service(Program):
 
     def post(self, body: dict[str, Any] | bytes, *, headers: dict[str, Any] | None = None) -> httpx.Response:
         content = body if isinstance(body, bytes) else json.dumps(body).encode()
-        return httpx.post(
+        return http.post(
             f"{self.url}/alerts", content=content, headers=HEADERS if headers is None else headers,
-            timeout=PATIENCE_SECONDS, trust_env=False,
+            timeout=PATIENCE_SECONDS
         )  # fmt: skip
 
     def verdicts(self, *alerts: dict[str, Any]) -> list[str]:
@@ -111,8 +112,8 @@ class Service(Program):
 
     def decisions(self) -> list[dict[str, Any]]:
         """Return the record, oldest first."""
-        answer = httpx.get(
-            f"{self.url}/decisions", headers=HEADERS, timeout=PATIENCE_SECONDS, trust_env=False
+        answer = http.get(
+            f"{self.url}/decisions", headers=HEADERS, timeout=PATIENCE_SECONDS
         ).raise_for_status()
         found: list[dict[str, Any]] = answer.json()
         return found[::-1]
@@ -135,11 +136,7 @@ class Service(Program):
 
     def metric(self, line: str) -> float | None:
         """Return the value of one series, given as Prometheus's text has it."""
-        text = (
-            httpx.get(f"{self.url}/metrics", timeout=PATIENCE_SECONDS, trust_env=False)
-            .raise_for_status()
-            .text
-        )
+        text = http.get(f"{self.url}/metrics", timeout=PATIENCE_SECONDS).raise_for_status().text
         found = [row.rpartition(" ") for row in text.splitlines() if row.startswith(f"{line} ")]
         return float(found[0][2]) if found else None
 

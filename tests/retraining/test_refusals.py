@@ -8,8 +8,9 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-import httpx
 import pytest
+
+from stack.loopback import http
 
 from .service import HEADERS, Service, alert, notification, python
 
@@ -85,10 +86,10 @@ def test_it_is_refused_and_changes_nothing(
 
 
 def test_the_record_needs_the_token_and_health_and_metrics_do_not(service: Service) -> None:
-    assert httpx.get(f"{service.url}/decisions", trust_env=False).status_code == 401
-    assert httpx.get(f"{service.url}/healthz", trust_env=False).json() == {"status": "ok"}
-    assert httpx.get(f"{service.url}/metrics", trust_env=False).status_code == 200
-    assert httpx.get(f"{service.url}/decisions?limit=0", headers=HEADERS, trust_env=False).status_code == 422
+    assert http.get(f"{service.url}/decisions").status_code == 401
+    assert http.get(f"{service.url}/healthz").json() == {"status": "ok"}
+    assert http.get(f"{service.url}/metrics").status_code == 200
+    assert http.get(f"{service.url}/decisions?limit=0", headers=HEADERS).status_code == 422
 
 
 def test_a_new_token_counts_at_once_and_a_lost_one_lets_nobody_in(tmp_path: Path) -> None:
@@ -109,7 +110,7 @@ def test_what_cannot_be_written_down_is_not_done(tmp_path: Path) -> None:
         other.execute("BEGIN IMMEDIATE")
         answer = service.post(GOOD)
         assert (answer.status_code, answer.json()["error"]) == (503, "the record of decisions cannot be used")
-        assert "locked" in httpx.get(f"{service.url}/healthz", timeout=30, trust_env=False).json()["status"]
+        assert "locked" in http.get(f"{service.url}/healthz", timeout=30).json()["status"]
         assert not (tmp_path / "touched").exists()
         other.execute("ROLLBACK")
         other.close()

@@ -9,11 +9,11 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-import httpx
 import psutil
 import yaml
 
 from stack import programs
+from stack.loopback import http
 from stack.waiting import Program, eventually, without_proxies
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -79,6 +79,6 @@ def rules(name: str, **without: None) -> dict[str, Any]:
 
 def query(address: str, promql: str) -> dict[str, float]:
     """Return the value of each series of an instant query, by its job."""
-    answer = httpx.get(f"{address}/api/v1/query", params={"query": promql}, timeout=30, trust_env=False)
+    answer = http.get(f"{address}/api/v1/query", params={"query": promql}, timeout=30)
     found = answer.raise_for_status().json()["data"]["result"]
     return {series["metric"].get("job", ""): float(series["value"][1]) for series in found}

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-import httpx
 from prometheus_client.parser import text_string_to_metric_families
 
+from stack.loopback import http
 from stack.metrics_page import Series, total
 from stack.waiting import eventually
 from torchvitals.telemetry import catalogue as m
@@ -18,7 +18,7 @@ def scrape(*addresses: str) -> Series:
     """Return all series of some pages, by name and labels; those of several pages are added up."""
     found: Series = {}
     for address in addresses:
-        text = httpx.get(address, trust_env=False).raise_for_status().text
+        text = http.get(address).raise_for_status().text
         for family in text_string_to_metric_families(text):
             for sample in family.samples:
                 # The parser adds `_total` to a counter's name.

@@ -17,6 +17,7 @@ import pytest
 
 from examples.flight_delay.replay import bodies
 from stack import programs
+from stack.loopback import http
 from stack.ports import Ports, is_free, url
 from stack.waiting import PATIENCE_SECONDS, answers, eventually
 from tests.servers.live import prometheus, query, server
@@ -54,9 +55,7 @@ class Served:
         assert [one.text for one in answered if one.status_code != 200] == []
 
     def post(self, body):
-        return httpx.post(
-            self.predictions, content=body, headers=JSON, timeout=PATIENCE_SECONDS, trust_env=False
-        )
+        return http.post(self.predictions, content=body, headers=JSON, timeout=PATIENCE_SECONDS)
 
 
 def two_neighbours():
@@ -243,9 +242,7 @@ def restarting(tmp_path_factory):
 
 
 def ask(address, model):
-    answer = httpx.post(
-        f"{address}/{model}", json={"row": [1, 2, 3, 4]}, timeout=PATIENCE_SECONDS, trust_env=False
-    )
+    answer = http.post(f"{address}/{model}", json={"row": [1, 2, 3, 4]}, timeout=PATIENCE_SECONDS)
     return answer.raise_for_status().json()["worker"]
 
 
@@ -279,7 +276,7 @@ def test_two_models_share_a_page_and_a_killed_worker_takes_no_count_along(restar
 
 
 def test_promtool_reads_the_page(restarting):
-    text = httpx.get(f"{restarting}/metrics", trust_env=False).text
+    text = http.get(f"{restarting}/metrics").text
     promtool = programs.require("promtool", "promtool")
     checked = subprocess.run([promtool, "check", "metrics"], input=text, capture_output=True, text=True)
     assert (checked.returncode, checked.stdout + checked.stderr) == (0, "")

@@ -18,7 +18,7 @@ FEWEST_LABELS = 200
 NUMBER_TYPES = (bool, int, float, np.bool_, np.number)
 
 
-class Accuracy(msgspec.Struct, frozen=True, kw_only=True):
+class Accuracy(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """How many labelled predictions each bin of confidence held, and how many of them were right."""
 
     counts: list[int]

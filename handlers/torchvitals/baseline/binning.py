@@ -7,13 +7,15 @@ from itertools import zip_longest
 import numpy as np
 from numpy.typing import NDArray
 
+from .pooling import is_wide, pooled
 from .schema import Feature
 
 
 def assign(feature: Feature, values: NDArray[np.float64]) -> NDArray[np.intp]:
     """Return each value's bin index; the last bin is missing (NaN).
 
-    values: (n,), at model precision; texts as category indices. Infinite values fall in the outermost bins.
+    values: (n,), at model precision; texts as category indices, and whatever is none is as if never seen. Infinite
+    values fall in the outermost bins.
     """
     if feature.kind == "numeric":
         index = np.searchsorted(feature.edges, values, side="left")
@@ -24,18 +26,31 @@ def assign(feature: Feature, values: NDArray[np.float64]) -> NDArray[np.intp]:
             nearest = np.minimum(np.searchsorted(known, values), len(known) - 1)
             index = np.where(known[nearest] == values, nearest, len(known))
     else:
-        index = np.where(values >= 0, values, len(feature.categories)).astype(np.intp)
+        unseen = len(feature.categories)
+        seen = (values >= 0) & (values < unseen) & (values == np.floor(values))
+        index = np.where(seen, values, unseen).astype(np.intp)
     return np.where(np.isnan(values), feature.bins - 1, index)
 
 
 class Binning:
-    """The bins of several features side by side, padded to the widest: counts are a (d, B) array."""
+    """The bins that several features are compared in, side by side, padded to the widest: counts are a (d, B) array.
+
+    They are the features' own bins but for those of wide features, which are pooled. sizes: (d,) bins of each feature,
+    the last of which is that of missing values.
+    """
 
     def __init__(self, features: list[Feature]) -> None:
         self.features = features
-        self.width = max((feature.bins for feature in features), default=1)
-        sizes = np.array([feature.bins for feature in features], dtype=np.intp).reshape(-1, 1)
-        self.mask: NDArray[np.bool_] = np.arange(self.width) < sizes
+        self._pooled = {row: pooled(feature) for row, feature in enumerate(features) if is_wide(feature)}
+        self.sizes: NDArray[np.intp] = np.array(
+            [
+                len(self._pooled[row].counts) if row in self._pooled else feature.bins
+                for row, feature in enumerate(features)
+            ],
+            dtype=np.intp,
+        )
+        self.width = int(self.sizes.max(initial=1))
+        self.mask: NDArray[np.bool_] = np.arange(self.width) < self.sizes.reshape(-1, 1)
         self.offsets = np.arange(len(features), dtype=np.intp) * self.width
         self._numeric = [column for column, feature in enumerate(features) if feature.kind == "numeric"]
         self._others = [column for column, feature in enumerate(features) if feature.kind != "numeric"]
@@ -55,7 +70,8 @@ class Binning:
                 bins += values > edges
             index[:, self._numeric] = np.where(np.isnan(values), self._missing, bins)
         for column in self._others:
-            index[:, column] = assign(self.features[column], rows[:, column])
+            found = assign(self.features[column], rows[:, column])
+            index[:, column] = self._pooled[column].places[found] if column in self._pooled else found
         return index
 
     def count(self, index: NDArray[np.int16]) -> NDArray[np.int64]:
@@ -68,5 +84,18 @@ class Binning:
         """Return the baseline's own (d, B) counts."""
         counts = np.zeros(self.mask.shape)
         for row, feature in enumerate(self.features):
-            counts[row, : feature.bins] = feature.counts
+            counts[row, : self.sizes[row]] = (
+                self._pooled[row].counts if row in self._pooled else feature.counts
+            )
         return counts
+
+    def rebinned(self, row: int, counts: NDArray[np.float64]) -> NDArray[np.float64]:
+        """Return counts, (bins,), in the bins that a feature has itself as counts in those that it is compared in."""
+        if row not in self._pooled:
+            return counts
+        places, number = self._pooled[row].places, int(self.sizes[row])
+        return np.asarray(np.bincount(places, weights=counts, minlength=number), dtype=np.float64)
+
+    def labels(self, row: int) -> list[str]:
+        """Return a short text a bin of a feature, made so that sorting keeps the order."""
+        return self._pooled[row].labels if row in self._pooled else self.features[row].bin_labels

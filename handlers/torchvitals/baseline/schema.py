@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import datetime
-import hashlib
 from collections import Counter
+from functools import cached_property
 from pathlib import Path
 from typing import Any, Literal, Optional, TypeVar, Union
 
@@ -12,29 +12,43 @@ import msgspec
 import numpy as np
 from numpy.typing import NDArray
 
+from .._version import __version__
 from ..accuracy.estimate import Accuracy
 from ..errors import BaselineError
 from ..featurizers import COLUMNS, INPUTS, Featurizer, described
 from ..featurizers.batches import is_table, to_array
+from ..featurizers.codes import Codes
 from ..featurizers.columns import at_model_precision, holds_texts, text_or_none
 from ..featurizers.identifiers import Identifier, column_names, described_identifiers, length_name, new_name
 from ..featurizers.kinds import kind_of
 from ..featurizers.outputs import OUTPUTS, Outputs
 from ..featurizers.row_distance import RowDistance
 from ..featurizers.tables import Columns, columns_of
+from .encoding import CategoryPlaces
+from .file import (
+    REBUILD,
+    SCHEMA,
+    Origin,
+    bears_seal,
+    is_rewritten,
+    origin_of,
+    read_bytes,
+    refuse_repetition,
+    refuse_schema,
+    seal_of,
+)
+from .known_values import KnownValues
 from .variation import Variation
 
-SCHEMA = "torchvitals/baseline/1"
 # Rows and columns.
 ROWS_OF_VALUES = 2
-REBUILD = "rebuild it with 'torchvitals baseline build'"
 
 Kind = Literal["numeric", "discrete", "categorical"]
 Source = Literal["input", "output"]
 B = TypeVar("B", bound="BaselineData")
 
 
-class Summary(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
+class Summary(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True, forbid_unknown_fields=True):
     """What merging needs to know of one feature beyond its bins; only in a baseline that was built to be merged.
 
     numbers: `finite` values with their moments (`squares` is the sum of squared deviations from the mean), how many
@@ -59,7 +73,7 @@ class Summary(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     hashes: Optional[HashSummary] = None
 
 
-class HashSummary(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
+class HashSummary(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True, forbid_unknown_fields=True):
     """What merging needs to know of texts that tell rows apart, in place of the texts.
 
     once, twice: which hashes came, and came more than once, a bit a hash, compressed. lengths: of the texts, in
@@ -72,14 +86,15 @@ class HashSummary(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True)
     numbers: bool = False
 
 
-class Feature(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
+class Feature(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True, forbid_unknown_fields=True):
     """One feature's distribution in the baseline.
 
     kind: numeric (bins between `edges`, open at both ends, upper edge inside), discrete (few-valued
     numbers; a bin a value), categorical (texts; a bin a text). `counts` has one entry a bin, then, for
     discrete and categorical, one for values never seen, and last one for missing values.
     `quantiles` are values at equally spaced probabilities (i + ½)/K. Moments are 0 for categorical.
-    `variation`, where the training data came in time order, says how far their own windows stray.
+    `codes` says what numbers stand for in the place of texts. `rounded` is the type of two bytes that large whole
+    numbers came in. `variation`, where the training data came in time order, says how far their own windows stray.
     `summary`, where the baseline was built to be merged, is what merging needs.
     """
 
@@ -96,6 +111,8 @@ class Feature(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     categories: list[Union[float, str]]
     counts: list[int]
     quantiles: list[float]
+    codes: Codes = {}
+    rounded: Literal["", "float16", "bfloat16"] = ""
     variation: list[Variation] = []
     summary: Optional[Summary] = None
 
@@ -125,6 +142,8 @@ class Feature(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
             raise BaselineError(f"{where}: edges do not ascend")
         if any(low > high for low, high in zip(self.quantiles, self.quantiles[1:])):
             raise BaselineError(f"{where}: quantiles do not ascend")
+        if self.codes and self.kind != "categorical":
+            raise BaselineError(f"{where} has codes, and is {self.kind}")
         for variation in self.variation:
             if not variation.quantiles or not all(variation.quantiles.values()):
                 raise BaselineError(
@@ -132,7 +151,9 @@ class Feature(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
                 )
 
 
-class BaselineData(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
+class BaselineData(
+    msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True, forbid_unknown_fields=True, dict=True
+):
     """Distributions of all features of one model version. Read with `load`; `training.Baseline` builds and compares.
 
     inputs: how images, tokens, texts or embeddings become the input features; None where they are columns.
@@ -140,11 +161,15 @@ class BaselineData(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True
     model's confidence was worth, where labels were known. identifiers: by column, how texts that tell rows apart become
     the features `column_length` and `column_new`.
 
+    torchvitals: the version that wrote the file; the first one left it out. sha256: the seal over all the rest, which
+    is always the last field.
+
     Fields that have a default are left out of the file while they have it, so that a field added later leaves the
     SHA-256 of older files as it was.
     """
 
     schema: str
+    torchvitals: str = ""
     name: str
     version: str
     created: str
@@ -190,38 +215,41 @@ class BaselineData(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True
     def load(cls: type[B], path: Union[str, Path]) -> B:
         """Read what `save` wrote. Raises BaselineError that names the file, the field, and how to fix it."""
         path = Path(path)
+        raw = read_bytes(path)
+        origin = Origin()
         try:
-            raw = path.read_bytes()
-        except OSError as error:
-            raise BaselineError(
-                f"baseline '{path}' cannot be read: {error.strerror}; name the file that is in the archive "
-                "(--extra-files), or build one with 'torchvitals baseline build'"
-            ) from error
-        try:
+            origin = origin_of(raw)
+            refuse_schema(origin.schema or SCHEMA)
             baseline = msgspec.json.decode(raw, type=cls, dec_hook=_decoded)
-        except msgspec.ValidationError as error:
-            raise BaselineError(f"baseline '{path}': {error}; {REBUILD}") from error
-        except msgspec.DecodeError as error:
+            refuse_repetition(raw)
+            baseline.validate()
+        except (msgspec.ValidationError, BaselineError) as error:
+            raise BaselineError(f"baseline '{path}': {error}; {origin.way_out}") from error
+        except (ValueError, RecursionError) as error:
             raise BaselineError(
                 f"baseline '{path}' is not whole JSON ({error}); copy it again or {REBUILD}"
             ) from error
-        try:
-            baseline.validate()
-        except BaselineError as error:
-            raise BaselineError(f"baseline '{path}': {error}; {REBUILD}") from error
+        if not (bears_seal(raw, baseline.sha256) or baseline._is_rewritten_in(raw)):
+            raise BaselineError(
+                f"baseline '{path}': its content does not match its sha256, so it was changed after it was built; "
+                f"restore it, or {REBUILD}"
+            )
         return baseline
 
     def sealed(self: B) -> B:
-        """Return this baseline with its SHA-256 filled in."""
-        return msgspec.structs.replace(self, sha256=self._digest())
+        """Return this baseline as this version writes it, with its SHA-256 filled in."""
+        written = msgspec.structs.replace(self, torchvitals=__version__)
+        return msgspec.structs.replace(written, sha256=written._seal())
 
-    def _digest(self) -> str:
-        return hashlib.sha256(msgspec.json.encode(msgspec.structs.replace(self, sha256=""))).hexdigest()
+    def _seal(self) -> str:
+        return seal_of(msgspec.json.encode(msgspec.structs.replace(self, sha256="")))
+
+    def _is_rewritten_in(self, raw: bytes) -> bool:
+        return self._seal() == self.sha256 and is_rewritten(raw, msgspec.json.encode(self))
 
     def validate(self) -> None:
         """Raise BaselineError that says what is wrong inside."""
-        if self.schema != SCHEMA:
-            raise BaselineError(f"schema is '{self.schema}', this version reads '{SCHEMA}'")
+        refuse_schema(self.schema)
         if not self.features:
             raise BaselineError("it has no features")
         try:
@@ -250,36 +278,34 @@ class BaselineData(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True
         _check_identifiers(self.identifiers, columns)
         if self.rows is not None and set(self.rows.columns) - set(columns):
             raise BaselineError("its row distance is of other columns")
-        if self.sha256 != self._digest():
-            raise BaselineError("its content does not match its sha256, so it was changed after it was built")
 
     def encode(self, X: Any) -> NDArray[np.float64]:  # noqa: N803
         """Return what the model is given, as in `fit`, as an (n, d) array of input features at float32 precision.
 
-        A text that the baseline never saw is -1, missing is NaN. Raises BaselineError on another width, and where a
-        column holds texts in one and numbers in the other.
+        Texts are places among the categories, -1 for one that the baseline never saw; missing is NaN. Values that
+        differ from known ones by rounding alone become those. Raises BaselineError on another width, and where a column
+        holds texts in one and numbers in the other, unless the baseline knows their codes.
         """
         if self.inputs is not None:
             return self.encode_rows(described(self.inputs, X))
         array = None if is_table(X) else to_array(X)
         if array is not None and array.dtype.kind in "biuf" and not self.identifiers:
+            if self.unreadable_codes:
+                raise BaselineError(self.codes_advice)
             return self.encode_rows(array)
-        features = self.column_features
-        columns = self._columns_of(X if array is None else array)
-        encoded = [_encode_column(columns[feature.name], feature) for feature in features]
-        return self._with_distance(np.column_stack(encoded))
+        return self._encode_columns(X if array is None else array, table=array is None)
 
     def encode_rows(self, rows: Any) -> NDArray[np.float64]:
-        """Return rows of columns, or of features that images and the like have become already, as `encode` does.
+        """Return served rows of columns, or of features that images and the like have become already, as `encode` does.
 
-        Raises BaselineError for what is not numbers, and on another width.
+        rows: (n, ...) numbers, or (n, d) objects. Of numbers, the columns in `unreadable_codes` are 0. Raises
+        BaselineError for what is neither numbers nor texts, and on another width.
         """
         array = np.asarray(rows)
-        if array.ndim == ROWS_OF_VALUES and (
-            self.identifiers or (self.inputs is None and array.dtype.kind in "OU")
-        ):
+        texts = self.inputs is None and array.dtype.kind in "OU"
+        if array.ndim == ROWS_OF_VALUES and (texts or self.identifiers):
             self._check_width(array.shape[1])
-            return self.encode(array)
+            return self._encode_columns(array, table=False)
         try:
             if array.dtype.kind not in "biufO":
                 # Complex numbers and durations would become numbers without a word.
@@ -291,7 +317,82 @@ class BaselineData(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True
                 f"rows of {array.dtype} and shape {array.shape} are not rows of numbers"
             ) from error
         self._check_width(array.shape[1])
+        for place, known in self._known_values.items():
+            array[:, place] = known.snapped(array[:, place])
+        for place, categories in self._categories.items():
+            array[:, place] = categories.of_codes(array[:, place])
+        for feature in self.unreadable_codes:
+            array[:, self._places[feature.name]] = 0.0
         return self._with_distance(array)
+
+    @cached_property
+    def unreadable_codes(self) -> list[Feature]:
+        """The input features of texts of which the baseline does not know what numbers in their place mean."""
+        return [
+            feature for feature in self.column_features if feature.kind == "categorical" and not feature.codes
+        ]
+
+    @property
+    def codes_advice(self) -> str:
+        """What to do about `unreadable_codes`."""
+        names = [f"'{feature.name}'" for feature in self.unreadable_codes]
+        return (
+            f"baseline '{self.name}' version {self.version} has texts in {', '.join(names)}, and rows of numbers do "
+            "not say which number is which; list the categories in the order of their codes (features: categories: "
+            f"{{{self.unreadable_codes[0].name}: [first, second]}}), say 'sorted' where an encoder sorted them, or "
+            "leave the columns out (features: ignore)"
+        )
+
+    def _encode_columns(self, data: Any, *, table: bool) -> NDArray[np.float64]:
+        features = self.column_features
+        columns = self._columns_of(data)
+        encoded = [
+            self._encode_column(columns[feature.name], place, feature, table=table)
+            for place, feature in enumerate(features)
+        ]
+        return self._with_distance(np.column_stack(encoded))
+
+    def _encode_column(
+        self, column: NDArray[Any], place: int, feature: Feature, *, table: bool
+    ) -> NDArray[np.float64]:
+        texts = holds_texts(column)
+        if feature.kind == "categorical":
+            categories = self._categories[place]
+            if texts:
+                return categories.of_texts(column)
+            if feature.codes or bool(np.isnan(column).all()):
+                return (
+                    categories.of_table(column) if table else categories.of_codes(column.astype(np.float64))
+                )
+        elif not texts:
+            numbers = column.astype(np.float64)
+            known = self._known_values.get(place)
+            return numbers if known is None else known.snapped(numbers)
+        if not feature.count:
+            # The training data had no value to tell numbers from texts; any value is a new one.
+            return np.array([np.nan if text_or_none(value) is None else 0.0 for value in column.tolist()])
+        have, want = ("texts", "numbers") if texts else ("numbers", "texts")
+        way_out = "" if texts else ", or say what the numbers mean (features: categories)"
+        raise BaselineError(
+            f"column '{feature.name}' holds {have}, and in the baseline {want}; give it as it was in training{way_out}"
+        )
+
+    # Made once: for the rows of a flush that takes longer than to look them up.
+    @cached_property
+    def _known_values(self) -> dict[int, KnownValues]:
+        features = enumerate(self.column_features)
+        return {place: KnownValues(f.categories, f.rounded) for place, f in features if f.kind == "discrete"}
+
+    @cached_property
+    def _categories(self) -> dict[int, CategoryPlaces]:
+        features = enumerate(self.column_features)
+        return {
+            place: CategoryPlaces(f.categories, f.codes) for place, f in features if f.kind == "categorical"
+        }
+
+    @cached_property
+    def _places(self) -> dict[str, int]:
+        return {feature.name: place for place, feature in enumerate(self.column_features)}
 
     def _columns_of(self, data: Any) -> Columns:
         """Return what is compared of each column of rows, by feature. Raises BaselineError."""
@@ -309,8 +410,7 @@ class BaselineData(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True
     def _with_distance(self, rows: NDArray[np.float64]) -> NDArray[np.float64]:
         if self.rows is None:
             return rows
-        places = {feature.name: place for place, feature in enumerate(self.column_features)}
-        distance = self.rows.of(rows[:, [places[name] for name in self.rows.columns]])
+        distance = self.rows.of(rows[:, [self._places[name] for name in self.rows.columns]])
         return np.column_stack([rows, at_model_precision(distance)])
 
 
@@ -319,23 +419,6 @@ def _check_identifiers(identifiers: dict[str, Identifier], features: list[str]) 
         lacking = [feature for feature in (length_name(name), new_name(name)) if feature not in features]
         if lacking:
             raise BaselineError(f"the identifier '{name}' has no feature '{lacking[0]}'")
-
-
-def _encode_column(column: NDArray[Any], feature: Feature) -> NDArray[np.float64]:
-    texts = holds_texts(column)
-    if not texts and (feature.kind != "categorical" or bool(np.isnan(column).all())):
-        return column.astype(np.float64)
-    if texts and feature.kind == "categorical":
-        codes: dict[Any, float] = {str(text): float(code) for code, text in enumerate(feature.categories)}
-        found = (text_or_none(value) for value in column.tolist())
-        return np.array([np.nan if text is None else codes.get(text, -1.0) for text in found])
-    if not feature.count:
-        # The training data had no value to tell numbers from texts; any value is a new one.
-        return np.array([np.nan if text_or_none(value) is None else 0.0 for value in column.tolist()])
-    have, want = ("texts", "numbers") if texts else ("numbers", "texts")
-    raise BaselineError(
-        f"column '{feature.name}' holds {have}, and in the baseline {want}; give it as it was in training"
-    )
 
 
 def _decoded(wanted: type, raw: Any) -> Any:

@@ -14,16 +14,18 @@ MIN_WINDOWS = 20
 STRIDES_PER_WINDOW = 4
 
 
-class Variation(msgspec.Struct, frozen=True, kw_only=True):
+class Variation(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True, forbid_unknown_fields=True):
     """One feature's statistics over the training data's own windows of one size.
 
     window: rows. windows: how many were evaluated, a quarter of a window apart. quantiles: by statistic, the
-    values at the probabilities QUANTILES, the largest last.
+    values at the probabilities QUANTILES, the largest last. pooled: whether bins were pooled (pooling.py); limits of
+    bins that were not are far too wide for pooled ones.
     """
 
     window: int
     windows: int
     quantiles: dict[str, list[float]]
+    pooled: bool = False
 
     def farthest(self, statistic: str) -> Optional[float]:
         """Return the farthest training window's value; None for a statistic that the file was written without."""
@@ -31,18 +33,19 @@ class Variation(msgspec.Struct, frozen=True, kw_only=True):
         return values[-1] if values else None
 
 
-def summarise(window: int, evaluations: Sequence[dict[str, float]]) -> Variation:
+def summarise(window: int, evaluations: Sequence[dict[str, float]], *, pooled: bool = False) -> Variation:
     """Return the variation of one feature.
 
     Args:
         window: rows in each window.
         evaluations: one or more windows; the values of the same statistics in each, by name.
+        pooled: whether the feature's bins were pooled.
     """
     quantiles = {
         statistic: np.quantile([values[statistic] for values in evaluations], QUANTILES).tolist()
         for statistic in evaluations[0]
     }
-    return Variation(window=window, windows=len(evaluations), quantiles=quantiles)
+    return Variation(window=window, windows=len(evaluations), quantiles=quantiles, pooled=pooled)
 
 
 def usable(variations: Iterable[Variation], window: int) -> Optional[Variation]:

@@ -12,12 +12,14 @@ import typer
 from rich.box import SIMPLE_HEAD
 from rich.table import Table
 
+from ..baseline.describing import described
+from ..baseline.pooling import is_wide
 from ..baseline.schema import Feature
 from ..baseline.selection import Features
 from ..baseline.variation import shortfall
 from ..config import read_config
 from ..drift.verdict import PSI_FLOOR
-from ..errors import BaselineError, one_line
+from ..errors import BaselineError, ConfigurationError, one_line
 from ..featurizers.time_parts import parts_in
 from ..training.baseline import Baseline, BaselineBuilder
 from ..training.difference import differences
@@ -37,6 +39,7 @@ from .building.recipe import (
 from .building.tables import columns_in, files_of, is_csv
 from .building.taken import Taken, names_in, taken
 from .console import clear_errors, console
+from .wide import changes, summaries
 
 BARS = " ▁▂▃▄▅▆▇█"
 
@@ -75,7 +78,12 @@ def build(
     ),
     weights: Optional[Path] = typer.Option(None, help="state_dict for model.py."),
     class_names: Optional[str] = typer.Option(
-        None, help="Names of the classes, in the model's order: no,yes."
+        None, help="Names of the classes, labels or values, in the model's order: no,yes."
+    ),
+    output_kind: Optional[str] = typer.Option(
+        None,
+        help="What the model gives, where it is not recognised: classification, binary, multilabel, decided, "
+        "regression, values, embeddings, tokens, sequences, detections, masks or none.",
     ),
     time_column: Optional[str] = typer.Option(
         None,
@@ -179,7 +187,7 @@ def build(
             weights=weights,
             options=BuildOptions(
                 class_names=_split(class_names),
-                features=_features_in(config),
+                features=_of_kind(_features_in(config), output_kind),
                 name=name or found_name,
                 version=version or found_version,
             ),
@@ -291,6 +299,8 @@ def compare(
             style="bold" if row.psi >= PSI_FLOOR else None,
         )
     console.print(table)
+    for line in changes(first, second):
+        console.print(line, markup=False, highlight=False)
     differ = sum(row.psi >= PSI_FLOOR for row in found)
     console.print(f"{differ} of {len(found)} features have a PSI of {PSI_FLOOR} or more.")
 
@@ -305,6 +315,7 @@ def show(file: Path = typer.Argument(..., help="A baseline file.")) -> None:
         f"sha256 {baseline.sha256[:12]}"
     )
     console.print(f"inputs are {baseline.input_kind}")
+    console.print(described(baseline), markup=False, highlight=False)
     if baseline.accuracy is not None:
         console.print(
             f"accuracy {baseline.accuracy.ratio:.1%} on {baseline.accuracy.samples:,} labelled rows"
@@ -320,14 +331,19 @@ def show(file: Path = typer.Argument(..., help="A baseline file.")) -> None:
         missing = f"{feature.missing / max(baseline.samples, 1):.1%}"
         table.add_row(feature.name, feature.source, feature.kind, bars(feature), *numbers, missing)
     console.print(table)
+    for line in summaries(baseline):
+        console.print(line, markup=False, highlight=False)
 
 
 def bars(feature: Feature, width: int = 24) -> str:
     """Return the distribution as a line of blocks: equal steps of value for numbers, a block a category.
 
-    A numeric feature's bins hold equal shares, so its shape is drawn from its quantiles.
+    A numeric feature's bins hold equal shares, so its shape is drawn from its quantiles. Of many categories the largest
+    are drawn, in their order.
     """
-    if feature.kind != "numeric":
+    if is_wide(feature):
+        heights = sorted(map(float, feature.counts[:-2]), reverse=True)[:width]
+    elif feature.kind != "numeric":
         heights = [float(count) for count in feature.counts[:-2]]
     else:
         low, high = (feature.quantiles[0], feature.quantiles[-1]) if feature.quantiles else (0.0, 0.0)
@@ -355,6 +371,7 @@ def _write(baseline: Baseline, output: Path) -> None:
     output.parent.mkdir(parents=True, exist_ok=True)
     baseline.save(output)
     console.print(f"wrote {output}: {baseline.samples:,} rows, {len(baseline.features)} features")
+    console.print(described(baseline), markup=False, highlight=False)
 
 
 def _features_in(config: Optional[Path]) -> Features:
@@ -387,7 +404,8 @@ def _from_images(
             f"--held-out: '{held_out[0]}' has no images, and --data has; give a folder of images"
         )
     options = recipe.options
-    if labelled and options.class_names is None:
+    kind = options.features.of_outputs.kind
+    if labelled and options.class_names is None and kind in (None, "classification", "binary"):
         options = msgspec.structs.replace(options, class_names=images.classes or None)
         recipe = replace(recipe, options=options)
     classes = f"classes {', '.join(images.classes)}" if images.classes else "no folder names a class"
@@ -436,6 +454,21 @@ def _say(line: str) -> None:
 def _unescaped(separator: Optional[str]) -> Optional[str]:
     """Return a separator as a shell passes it: a tab is hard to type."""
     return {"\\t": "\t", "tab": "\t"}.get(separator, separator) if separator else separator
+
+
+def _of_kind(features: Features, output_kind: Optional[str]) -> Features:
+    """Return what is described with the kind of outputs that the command line says. Raises BaselineError."""
+    if output_kind is None:
+        return features
+    said = features.of_outputs
+    if said.kind not in (None, output_kind):
+        raise BaselineError(
+            f"--output-kind says {output_kind}, and --config says {said.kind} (features: outputs: kind); leave one out"
+        )
+    try:
+        return msgspec.structs.replace(features, outputs=msgspec.structs.replace(said, kind=output_kind))
+    except ConfigurationError as error:
+        raise BaselineError(f"--output-kind: {error}") from error
 
 
 def _refuse_contradictions(

@@ -16,12 +16,13 @@ class Reference:
     """The baseline's side of a comparison, made once; `statistics.statistic.BaselineSide` has the shapes."""
 
     def __init__(self, binning: Binning) -> None:
+        self.binning = binning
         self.features = features = binning.features
         self.counts = binning.baseline_counts()
         self.shares = smoothed_shares(self.counts, binning.mask)
         self.mean: NDArray[np.float64] = np.array([feature.mean for feature in features], dtype=np.float64)
         self.std: NDArray[np.float64] = np.array([feature.std for feature in features], dtype=np.float64)
-        self.missing_bin = np.array([feature.bins - 1 for feature in features], dtype=np.intp)
+        self.missing_bin = binning.sizes - 1
         self.ordered = np.array(
             [feature.kind != "categorical" and bool(feature.quantiles) for feature in features],
             dtype=np.bool_,

@@ -11,8 +11,8 @@ from numpy.typing import NDArray
 
 from ..accuracy.estimate import ExpectedAccuracy
 from ..baseline.binning import Binning
+from ..baseline.known_values import KnownValues
 from ..baseline.schema import BaselineData, Source
-from ..featurizers.batches import to_array
 from ..featurizers.columns import at_model_precision
 from ..featurizers.identifiers import new_name
 from ..featurizers.outputs import output_signals
@@ -59,6 +59,10 @@ class DriftDetector:
         self._places = {feature.name: place for place, feature in enumerate(baseline.column_features)}
         self._binnings = {source: Binning(baseline.of_source(source)) for source in SOURCES}
         self._references = {source: Reference(binning) for source, binning in self._binnings.items()}
+        outputs = enumerate(baseline.of_source("output"))
+        self._known_outputs = {
+            place: KnownValues(feature.categories) for place, feature in outputs if feature.kind == "discrete"
+        }
         self._windows = {
             source: {size: RollingWindow(binning, size) for size in self.sizes}
             for source, binning in self._binnings.items()
@@ -81,7 +85,7 @@ class DriftDetector:
         """
         self.update_inputs(self.baseline.encode(X))
         if outputs is not None and self.baseline.outputs is not None:
-            self.update_outputs(output_signals(to_array(outputs), self.baseline.outputs))
+            self.update_outputs(output_signals(outputs, self.baseline.outputs))
 
     def update_inputs(self, rows: NDArray[np.float64]) -> NDArray[np.int64]:
         """Add inputs that are encoded already.
@@ -105,8 +109,16 @@ class DriftDetector:
             Their counts in the baseline's bins, (k, B).
         """
         features = self._binnings["output"].features
+        if not features:
+            return self._binnings["output"].count(np.empty((0, 0), dtype=np.int16))
         rows = np.column_stack([at_model_precision(signals[feature.name]) for feature in features])
+        for place, known in self._known_outputs.items():
+            rows[:, place] = known.snapped(rows[:, place])
         return self._add("output", rows)
+
+    def ignore(self, features: Collection[tuple[str, str]]) -> None:
+        """Judge features no more; `features` as `ignored`."""
+        self.ignored |= frozenset(features)
 
     def reference(self, source: Source) -> Reference:
         """Return the baseline's side of the comparison for one source."""

@@ -8,6 +8,7 @@ from typing import Any, Optional
 
 import numpy as np
 
+from ..baseline.pooling import is_wide
 from ..baseline.schema import Feature
 from ..baseline.variation import usable
 from ..featurizers.row_distance import NAME as ROW_DISTANCE
@@ -158,7 +159,8 @@ def thresholds(feature: Feature, window: int) -> dict[str, float]:
     Returns:
         Limits in the statistics' own units. A statistic that the baseline was built without has none.
     """
-    variation = usable(feature.variation, window)
+    wide = is_wide(feature)
+    variation = usable((one for one in feature.variation if one.pooled is wide), window)
     if variation is None:
         return {}
     limits = {}

@@ -10,6 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ..errors import BaselineError
+from .codes import CodedColumns
 from .columns import as_float32, holds_texts
 from .featurizer import Featurizer, Learned, Learner, Settings
 from .row_distance import MAX_COLUMNS, NAME, ROWS_PER_COLUMN, RowDistance, learn_row_distance
@@ -35,30 +36,33 @@ class ColumnInputs(Featurizer, msgspec.Struct, frozen=True, tag="columns", tag_f
     def learner(cls, settings: Settings) -> Learner:
         """Return an empty learner."""
         sample = RowSample() if settings.row_distance else None
-        return ColumnsLearner(settings.names, sample, identifiers=settings.identifiers)
+        coded = CodedColumns(settings.categories)
+        return ColumnsLearner(settings.names, sample, coded, identifiers=settings.identifiers)
 
 
 class ColumnsLearner(Learner):
     """Takes tables apart into columns, and samples whole rows for the row distance.
 
-    names: the columns that are wanted; by default the first batch's. sample: None where rows are not compared.
-    identifiers: columns that take no part in the row distance.
+    names: the columns that are wanted; by default the first batch's. sample: None where rows are not compared. coded:
+    what is known of columns of codes. identifiers: columns that take no part in the row distance.
     """
 
     def __init__(
         self,
         names: Optional[list[str]] = None,
         sample: Optional[RowSample] = None,
+        coded: Optional[CodedColumns] = None,
         *,
         identifiers: Collection[str] = (),
     ) -> None:
         self._names = names
         self._sample = sample
+        self._coded = coded or CodedColumns()
         self._identifiers = frozenset(identifiers)
 
     def update(self, batch: Any) -> Columns:
         """Take in a table or (n, d) rows; return its columns. Later batches must have the columns of the first."""
-        columns = columns_of(batch, self._names)
+        columns = self._coded.decoded(columns_of(batch, self._names), batch)
         rows = len(next(iter(columns.values())))
         if rows:
             self._names = list(columns)
@@ -69,10 +73,11 @@ class ColumnsLearner(Learner):
     def empty(self) -> Learner:
         """Return a learner for any columns."""
         sample = None if self._sample is None else RowSample(self._sample.size)
-        return ColumnsLearner(None, sample, identifiers=self._identifiers)
+        return ColumnsLearner(None, sample, self._coded.empty(), identifiers=self._identifiers)
 
     def merge(self, other: ColumnsLearner) -> None:
-        """Add the rows of another part."""
+        """Add the rows of another part. Raises BaselineError where its codes mean something else."""
+        self._coded.merge(other._coded)
         in_order = self._names in (None, other._names)
         self._names = self._names or other._names
         if self._sample is None or other._sample is None or not in_order:
@@ -85,17 +90,18 @@ class ColumnsLearner(Learner):
         """Learn how numeric columns go together.
 
         Nothing comes of it where fewer than two columns are numbers that vary, or more than MAX_COLUMNS, or where the
-        rows are too few. Raises BaselineError where a column has the feature's name.
+        rows are too few. Raises BaselineError where a column has the feature's name, or does not say its codes.
         """
+        bare = Learned(codes=self._coded.codes())
         if self._sample is None or self._names is None:
-            return Learned()
+            return bare
         learn, measure = halves(self._sample.rows())
         if not learn:
-            return Learned()
+            return bare
         rows = np.stack(learn)
         places = [place for place in range(rows.shape[1]) if _varies(rows[:, place])]
         if not 2 <= len(places) <= MAX_COLUMNS or len(learn) < ROWS_PER_COLUMN * len(places):
-            return Learned()
+            return bare
         if NAME in self._names:
             raise BaselineError(
                 f"a column is named '{NAME}', as is the feature that compares whole rows; rename it, or switch the "
@@ -104,7 +110,7 @@ class ColumnsLearner(Learner):
         names = [self._names[place] for place in places]
         distance: RowDistance = learn_row_distance(rows[:, places].astype(np.float64), names)
         values = distance.of(np.stack(measure)[:, places].astype(np.float64))
-        return Learned(columns={NAME: as_float32(values)}, rows=distance)
+        return Learned(columns={NAME: as_float32(values)}, rows=distance, codes=bare.codes)
 
     def _matrix(self, columns: Columns, places: NDArray[np.intp]) -> NDArray[np.float32]:
         """Return whole rows; texts, and numbers that tell rows apart, are missing."""

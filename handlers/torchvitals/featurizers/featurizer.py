@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 
 from ..errors import BaselineError
 from .batches import first_of, is_table, to_array
+from .codes import Codes, Said
 from .kinds import kind_of
 from .row_distance import RowDistance
 from .tables import Columns, only_column, stacked
@@ -22,15 +23,17 @@ F = TypeVar("F", bound="Featurizer")
 
 
 class Settings(msgspec.Struct, frozen=True, kw_only=True):
-    """What a learner may need to know. names: the columns that are wanted. padding: the token id that fills rows up.
+    """What a learner may need to know.
 
-    identifiers: the columns that tell rows apart, where that is known.
+    names: the columns that are wanted. padding: the token id that fills rows up. categories: by column, what its codes
+    mean. identifiers: the columns that tell rows apart, where that is known.
     """
 
     names: Optional[list[str]] = None
     padding: int = 0
     row_distance: bool = True
     identifiers: list[str] = []
+    categories: dict[str, Said] = {}
 
 
 class Learned(msgspec.Struct, frozen=True, kw_only=True):
@@ -38,11 +41,13 @@ class Learned(msgspec.Struct, frozen=True, kw_only=True):
 
     featurizer: what makes features of served inputs; None where they are columns already. columns: features that are
     known only now, (n,) values each. rows: how the columns go together; then the last column is the row's distance.
+    codes: by column of categories, what numbers stand for.
     """
 
     featurizer: Optional[Featurizer] = None
     columns: Columns = {}
     rows: Optional[RowDistance] = None
+    codes: dict[str, Codes] = {}
 
 
 class Learner:
@@ -113,6 +118,10 @@ class Featurizer:
     def validate(self) -> None:
         """Raise BaselineError that says what is wrong inside."""
 
+    def goes_with(self, other: Featurizer) -> bool:
+        """Tell whether batches of another featurizer of `of` may be described by this one, in one baseline."""
+        return self == other
+
     @classmethod
     def recognises(cls, value: Any, names: Optional[list[str]]) -> bool:
         """Tell by shape and type whether a batch is of this kind. names: the columns', where they have names."""
@@ -155,12 +164,12 @@ class Describing(Learner):
         """Take in raw inputs."""
         batch = to_array(batch)
         found = self._kind.of(batch)
-        if self._featurizer not in (None, found):
+        first = self._featurizer = self._featurizer or found
+        if not first.goes_with(found):
             raise BaselineError(
-                f"a batch holds {_fields(found)}, the first one {_fields(self._featurizer)}; build a baseline of each"
+                f"a batch holds {_fields(found)}, the first one {_fields(first)}; build a baseline of each"
             )
-        self._featurizer = found
-        return self.described(described(found, batch))
+        return self.described(described(first, batch))
 
     def described(self, rows: NDArray[Any]) -> Columns:
         """Take in rows that are features already, (n, k)."""
@@ -173,8 +182,13 @@ class Describing(Learner):
         return Describing(self._kind)
 
     def merge(self, other: Describing) -> None:
-        """Take over what the other's batches are."""
-        self._featurizer = self._featurizer or other._featurizer
+        """Take over what the other's batches are. Raises BaselineError where they were described in another way."""
+        mine, theirs = self._featurizer, other._featurizer
+        if mine is not None and theirs is not None and mine != theirs:
+            raise BaselineError(
+                f"one part holds {_fields(mine)}, the other {_fields(theirs)}; build both from batches alike"
+            )
+        self._featurizer = mine or theirs
 
     def finish(self) -> Learned:
         """Return the featurizer; all columns came with the batches."""
@@ -217,5 +231,6 @@ def described(featurizer: Featurizer, X: Any) -> NDArray[np.float64]:  # noqa: N
 
 
 def _fields(featurizer: Any) -> str:
-    values = msgspec.structs.asdict(featurizer)
+    values = msgspec.to_builtins(featurizer)
+    values.pop(featurizer.__struct_config__.tag_field)
     return " ".join([kind_of(featurizer), *(f"with {name} = {value}" for name, value in values.items())])

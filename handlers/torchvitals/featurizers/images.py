@@ -11,15 +11,21 @@ from numpy.typing import NDArray
 from ..errors import BaselineError
 from .batches import dimensions
 from .featurizer import Featurizer
+from .image_grid import PIXELS, grid_features, grid_of
 
 IMAGE_DIMENSIONS = 4  # images, channels, height, width
 COLOURS = {1: ("grey",), 3: ("red", "green", "blue")}
 
 
-class Images(Featurizer, msgspec.Struct, frozen=True, tag="images", tag_field="kind"):
-    """Inputs that are images, (n, channels, height, width)."""
+class Images(Featurizer, msgspec.Struct, frozen=True, omit_defaults=True, tag="images", tag_field="kind"):
+    """Inputs that are images, (n, channels, height, width).
+
+    pixels: about how many of each image are looked at, on a fixed grid; 0 for all of them, as of small images and in
+    files of the first version.
+    """
 
     channels: int
+    pixels: int = 0
 
     @property
     def names(self) -> list[str]:
@@ -31,13 +37,20 @@ class Images(Featurizer, msgspec.Struct, frozen=True, tag="images", tag_field="k
         return getattr(value, "ndim", 0) == IMAGE_DIMENSIONS and bool(value.shape[1] == self.channels)
 
     def validate(self) -> None:
-        """Raise BaselineError where there are no channels."""
+        """Raise BaselineError where there are no channels, or less than no pixels."""
         if self.channels <= 0:
             raise BaselineError(f"images have {self.channels} channels")
+        if self.pixels < 0:
+            raise BaselineError(f"{self.pixels} pixels of images are looked at")
+
+    def goes_with(self, other: Featurizer) -> bool:
+        """Tell images of as many channels, of any size."""
+        return isinstance(other, Images) and other.channels == self.channels
 
     def transform(self, batch: torch.Tensor) -> torch.Tensor:
         """Return the features of a batch."""
-        return image_features(batch)
+        grid = grid_of(*batch.shape[2:], self.pixels) if self.pixels else None
+        return image_features(batch) if grid is None else grid_features(batch, grid)
 
     @classmethod
     def recognises(cls, value: Any, names: Optional[list[str]]) -> bool:
@@ -49,7 +62,8 @@ class Images(Featurizer, msgspec.Struct, frozen=True, tag="images", tag_field="k
         """Return what images these are. Raises BaselineError where they are none."""
         if batch.ndim != IMAGE_DIMENSIONS:
             raise BaselineError(f"images have shape {batch.shape}; give (images, channels, height, width)")
-        return cls(channels=int(batch.shape[1]))
+        channels, height, width = (int(size) for size in batch.shape[1:])
+        return cls(channels=channels, pixels=PIXELS if height * width > PIXELS else 0)
 
 
 def image_feature_names(channels: int) -> list[str]:

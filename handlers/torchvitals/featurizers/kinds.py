@@ -51,6 +51,11 @@ class Kinds(Generic[K]):
         """
         kind = raw.get("kind") if isinstance(raw, dict) else None
         cls = self.named(str(kind))
+        config, fields = cls.__struct_config__, msgspec.structs.fields(cls)  # type: ignore[attr-defined, arg-type]
+        known = {config.tag_field, *(field.encode_name for field in fields)}
+        unknown = [name for name in raw if name not in known]
+        if unknown:
+            raise ValueError(f"{self.of} of kind '{kind}': Object contains unknown field `{unknown[0]}`")
         try:
             # Through JSON, so that bytes are read from base64.
             return msgspec.json.decode(msgspec.json.encode(raw), type=cls)

@@ -25,7 +25,7 @@ FARTHEST = 20.0
 ROWS_AT_ONCE = 100
 
 
-class RowDistance(msgspec.Struct, frozen=True, kw_only=True, dict=True):
+class RowDistance(msgspec.Struct, frozen=True, kw_only=True, dict=True, forbid_unknown_fields=True):
     """How the numeric columns go together in the training rows.
 
     columns: names of the d columns. mean, std: (d,) of each. whitening: (d, d), makes standardised training rows

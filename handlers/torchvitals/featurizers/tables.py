@@ -36,6 +36,19 @@ def columns_of(data: Any, names: Optional[list[str]] = None) -> Columns:
     return {name: column_values(array[:, index], name) for index, name in enumerate(wanted)}
 
 
+def category_order(table: Any, name: str) -> Optional[list[Any]]:
+    """Return a column's categories in the table's own order: of pandas' Categoricals and of Enums; None of others.
+
+    Other libraries keep the order in which they met them.
+    """
+    import narwhals.stable.v2 as nw
+
+    series = _series(table, [name])[name]
+    if series.dtype == nw.Enum or (series.dtype == nw.Categorical and series.implementation.is_pandas()):
+        return list(series.cat.get_categories().to_list())
+    return None
+
+
 def only_column(table: Any, names: Optional[list[str]], kind: str) -> tuple[str, list[Any]]:
     """Return name and values of the one column that holds inputs of a kind. Raises BaselineError for several."""
     series = _series(table, names)

@@ -51,8 +51,13 @@ def packed(seen: NDArray[np.bool_]) -> bytes:
 
 
 def unpacked(vocabulary: bytes) -> NDArray[np.bool_]:
-    """Return what `packed` was given, with at least one id."""
-    bits = np.unpackbits(np.frombuffer(zlib.decompress(vocabulary), dtype=np.uint8))
+    """Return what `packed` was given, with at least one id. Raises zlib.error for what is damaged."""
+    inflating = zlib.decompressobj()
+    # A few bytes of a file may stand for any number of zeros.
+    content = inflating.decompress(vocabulary, MAX_VOCABULARY // 8)
+    if not inflating.eof:
+        raise zlib.error(f"it is cut off, or has more than {MAX_VOCABULARY} ids")
+    bits = np.unpackbits(np.frombuffer(content, dtype=np.uint8))
     return bits.astype(bool) if len(bits) else np.zeros(1, dtype=bool)
 
 

@@ -15,6 +15,9 @@ MEASURED = ("preprocess", "inference", "postprocess")
 STAGE_FIELDS = ("preprocess_ns", "inference_ns", "postprocess_ns")
 
 
+RAW, REDUCED, PROBED = 0, 1, 2
+
+
 class More(msgspec.Struct, gc=False, eq=False):
     """Copies of one more run of inference in a call; `before` is the run before it."""
 
@@ -51,9 +54,11 @@ class CallRecord(msgspec.Struct, gc=False, eq=False):
     # Whether a row of inputs, or of outputs, has more values than are worth copying.
     too_large: bool = False
     outputs_too_large: bool = False
+    # How the copies of outputs are to be read: RAW, REDUCED to features, or PROBED.
+    outputs_are: int = 0
     # Whether copies were left out because too many bytes were waiting.
     crowded_out: bool = False
-    # Whether the overhead budget was spent when inputs came.
+    # Whether the overhead budget was spent when inputs came, or outputs that are reduced.
     sampled_out: bool = False
     inputs: Optional[Captured] = None
     outputs: Optional[Captured] = None

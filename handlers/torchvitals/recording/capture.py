@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
 from struct import Struct
 from typing import Any, Optional, Union
 
@@ -11,10 +10,10 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
+from .parts import array_in
+
 MAX_ROW_VALUES = 1024
 FEW_VALUES = 64
-# What a model's scores are called where it gives several things by name, as those of Transformers do beside a loss.
-SCORES = ("logits", "scores", "probabilities")
 # By number of values, what puts so many of them into bytes.
 PACK = [Struct(f"{values}d").pack for values in range(FEW_VALUES + 1)]
 
@@ -65,14 +64,20 @@ def rows_in(copy: Captured) -> int:
     return int(shape[0]) if shape else 1
 
 
+def dimensions_of(copy: Captured) -> int:
+    """Return the number of dimensions of a copy."""
+    if isinstance(copy, bytes):
+        return 2
+    return copy.host.ndim if isinstance(copy, DeviceCopy) else copy.ndim
+
+
 class TooLargeError(ValueError):
     """A row has more values than are worth copying on the request path."""
 
 
 def capture(value: Any) -> Optional[Captured]:
-    """Copy the tensor or array in `value`; of several by name the scores, else the first; None where there is none.
+    """Copy the tensor or array in `value` (see `array_in`); None where there is none.
 
-    Tensors in a list that are a row each are copied together.
     Raises TooLargeError over MAX_ROW_VALUES values a row. Nothing waits for the device.
     """
     if isinstance(value, torch.Tensor):
@@ -82,29 +87,8 @@ def capture(value: Any) -> Optional[Captured]:
         if value.ndim and value.size > MAX_ROW_VALUES * len(value):
             raise TooLargeError(value.shape)
         return value.copy()
-    if isinstance(value, Mapping):
-        named = next((value[name] for name in SCORES if name in value), None)
-        return _first(value.values()) if named is None else capture(named)
-    if isinstance(value, list) and len(value) > 1 and _are_rows(value):
-        rows = torch.cat(value) if value[0].ndim > 1 else torch.stack(value)
-        return _capture_tensor(rows)
-    if isinstance(value, (list, tuple)):
-        return _first(value)
-    return None
-
-
-def _first(values: Iterable[Any]) -> Optional[Captured]:
-    """Copy the first tensor or array, single numbers such as a loss left out where there is more."""
-    found = [value for value in values if isinstance(value, (torch.Tensor, np.ndarray))]
-    return capture(next((value for value in found if value.ndim), found[0])) if found else None
-
-
-def _are_rows(values: list[Any]) -> bool:
-    """Tell whether tensors are a row each, all of one shape."""
-    first = values[0]
-    if not isinstance(first, torch.Tensor) or not (first.ndim == 1 or (first.ndim > 1 and len(first) == 1)):
-        return False
-    return all(isinstance(value, torch.Tensor) and value.shape == first.shape for value in values)
+    found = array_in(value)
+    return None if found is None else capture(found)
 
 
 def packed_row(tensor: torch.Tensor) -> Optional[bytes]:

@@ -79,7 +79,11 @@ class _Ending:
         """Await the result of a call that has begun, and end the call."""
         error = None
         try:
-            self._recorder.current.set(call)
+            try:
+                self._recorder.running[call] = True
+                self._recorder.current.set(call)
+            except BaseException as fault:
+                self._note("begin", fault)
             return await result
         except BaseException as raised:
             error = raised
@@ -110,8 +114,9 @@ def _wrap_function(function: Function, recorder: Recorder, ending: _Ending) -> F
             result = function(*args, **kwargs)
             if type(result) is not CoroutineType:
                 return result
-            # The call goes on in whatever context awaits it.
+            # The call goes on in whatever context awaits it; where none does, it is nobody's.
             current.set(None)
+            running.pop(call, None)
             result, call = ending.awaited(result, call, args, kwargs), None
             return result
         except BaseException as raised:

@@ -10,10 +10,11 @@ from typing import Any, Optional
 
 from torch import Tensor
 
-from .call import CallRecord, More
+from .call import PROBED, REDUCED, CallRecord, More
 from .capture import Captured, DeviceCopy, TooLargeError, capture, packed_row, rows_in, size_of
 from .compilation import compiled_graphs
 from .faults import Faults
+from .parts import are_boxes
 from .sampling import LargeInputSampler
 
 MAX_WAITING_CALLS = 100_000
@@ -58,6 +59,12 @@ class Recorder:
         self._graphs = compiled_graphs()
         self._capture_inputs = capture_inputs
         self.reduce_inputs = reduce_inputs
+        # Makes a few numbers a row out of outputs, on their device, where what they are needs that; `probe` does so of
+        # those that are too large to copy, and of which nothing is known.
+        self.reduce_outputs: Optional[Callable[[Any], Any]] = None
+        # Whether the sampler says which outputs are reduced, as it does of inputs; predictions are of every call.
+        self.samples_outputs = False
+        self.probe: Optional[Callable[[Any], Any]] = None
         self.sampler = sampler or LargeInputSampler(None)
         # Whether a server says, once its reply is made, how a call was answered; until then the call is held.
         self.holds = False
@@ -117,7 +124,11 @@ class Recorder:
     def outputs(self, call: CallRecord, value: Any) -> None:
         """Copy what inference gives; of several runs in a call, until there is a row for each of its requests."""
         if call.outputs is None:
-            if isinstance(value, Tensor) and self.waiting_bytes < MAX_WAITING_BYTES:
+            if (
+                self.reduce_outputs is None
+                and isinstance(value, Tensor)
+                and self.waiting_bytes < MAX_WAITING_BYTES
+            ):
                 call.outputs = packed = packed_row(value)
                 if packed is not None:
                     call.copied_bytes += len(packed)
@@ -145,11 +156,34 @@ class Recorder:
             return None
 
     def _output(self, call: CallRecord, value: Any) -> Optional[Captured]:
+        """Copy outputs, or what they are reduced to; boxes of which nothing is said are left alone."""
+        reduce = self.reduce_outputs
         try:
-            return self._captured(call, value)
+            if reduce is not None:
+                if self.samples_outputs and not self.sampler.admits():
+                    call.sampled_out = True
+                    return None
+                began = self.sampler.clock()
+                copy = self._captured(call, value, reduce)
+                call.outputs_are = REDUCED
+                if self.samples_outputs:
+                    self.sampler.spent(began)
+                return copy
+            return None if are_boxes(value) else self._captured(call, value)
         except TooLargeError:
-            call.outputs_too_large = True
-            return None
+            return self._probed(call, value)
+
+    def _probed(self, call: CallRecord, value: Any) -> Optional[Captured]:
+        """Copy what is to be known of outputs that are too large to copy."""
+        try:
+            if self.probe is not None and (call.outputs is None or call.outputs_are == PROBED):
+                copy = self._captured(call, value, self.probe)
+                call.outputs_are = PROBED
+                return copy
+        except TooLargeError:
+            pass
+        call.outputs_too_large = True
+        return None
 
     def finish(self, call: CallRecord, *, requests: int, failed: int) -> None:
         """End a call that returned; `failed` of its requests were answered with an error."""

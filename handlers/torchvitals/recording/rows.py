@@ -31,13 +31,14 @@ def by_shape(copies: Iterable[Optional[Captured]], *, flat: bool = False) -> lis
     single = [copy for copy in there if isinstance(copy, bytes)]
     if there and len(single) == len(there) and len(set(map(len, single))) == 1:
         return [_unpacked(single)]
-    shapes: dict[tuple[int, ...], list[NDArray[Any]]] = {}
+    shapes: dict[Any, list[NDArray[Any]]] = {}
     for copy in there:
         array = _array(copy)
         if array.size:
             if array.ndim < ROWS_OF_VALUES or (flat and array.ndim > ROWS_OF_VALUES):
                 array = array.reshape(len(array) if array.ndim else 1, -1)
-            shapes.setdefault(array.shape[1:], []).append(array)
+            # Objects beside numbers would make objects of all.
+            shapes.setdefault((array.shape[1:], array.dtype.kind == "O"), []).append(array)
     return [np.concatenate(arrays) for arrays in shapes.values()]
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import inspect
+import logging
 import threading
 import weakref
 from collections.abc import Callable, Mapping
@@ -13,6 +14,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from ..baseline.describing import described
 from ..config import MonitoringConfig
 from ..publishers.memory import MemoryPublisher
 from ..recording.call import CallRecord
@@ -24,6 +26,8 @@ from ..telemetry.publisher import Publisher
 from ..telemetry.runtime import Runtime
 from ..training.baseline import Baseline
 from ..worker.monitor import Monitor
+
+logger = logging.getLogger(__name__)
 
 # Stands for no first argument, as None may be one.
 NOT_GIVEN: Any = object()
@@ -55,6 +59,9 @@ class MonitoredModel:
         self.model = model
         self.config = config or MonitoringConfig()
         publisher = publisher or MemoryPublisher()
+        if baseline is not None:
+            self.config.features.check(baseline, "features")
+            logger.info("baseline '%s' version %s: %s", baseline.name, baseline.version, described(baseline))
         device = device_of(model) if isinstance(model, torch.nn.Module) else None
         faults = Faults()
         runtime = _runtime_of(model, device, faults)
@@ -131,8 +138,9 @@ class MonitoredModel:
                     f"high latency: p95 is {p95 * 1e3:.1f} ms, limit {limits.latency_p95_seconds * 1e3:.0f} ms"
                 )
         confidence = self.monitor.predictions.recent_confidence()
-        if limits.confidence is not None and len(confidence) and confidence.mean() < limits.confidence:
-            found.append(f"low confidence: mean is {confidence.mean():.2f}, limit {limits.confidence:.2f}")
+        least = self.monitor.predictions.least_confidence
+        if least is not None and len(confidence) and confidence.mean() < least:
+            found.append(f"low confidence: mean is {confidence.mean():.2f}, limit {least:.2f}")
         share = self.monitor.predictions.largest_class_share
         if limits.class_share is not None and share > limits.class_share:
             found.append(

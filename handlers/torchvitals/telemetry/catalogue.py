@@ -95,7 +95,13 @@ OBSERVATIONS = counter(
     "Observed values of a feature, by the baseline's bin.",
     ("source", "feature", "bin"),
 )
-PREDICTIONS = counter("model_predictions_total", "count", "Predictions, by class.", ("class",))
+PREDICTIONS = counter(
+    "model_predictions_total",
+    "count",
+    "Predictions, by class: the 50 largest of the baseline, and those that come to hold half of a window; `other` is "
+    "all the rest.",
+    ("class",),
+)
 CONFIDENCE = histogram(
     "model_prediction_confidence", "ratio", "Highest class probability of each prediction.", RATIO_BUCKETS
 )
@@ -167,6 +173,12 @@ BASELINE_BIN_RATIO = gauge(
     "ratio",
     "Share of the baseline in each bin, smoothed as the divergences use it.",
     ("source", "feature", "bin"),
+)
+BASELINE_CLASS = gauge(
+    "model_baseline_class_ratio",
+    "ratio",
+    "Share of each class in the baseline's predictions, under the labels of `model_predictions_total`.",
+    ("class",),
 )
 BASELINE_ACCURACY = gauge(
     "model_baseline_accuracy_ratio", "ratio", "Accuracy on the labelled rows of the baseline."

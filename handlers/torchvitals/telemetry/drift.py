@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from collections import Counter
 from collections.abc import Callable
 from dataclasses import replace
@@ -10,6 +11,7 @@ from typing import Any, Optional
 import numpy as np
 from numpy.typing import NDArray
 
+from ..baseline.rounding import ROUNDINGS
 from ..baseline.schema import BaselineData, Feature, Source
 from ..drift.detector import DriftDetector
 from ..drift.hysteresis import Hysteresis
@@ -22,6 +24,10 @@ from .publisher import Publisher
 
 # A feature's place in the baseline, the feature, and the labels of its bins.
 Exported = tuple[int, Feature, list[str]]
+# A number of rows, and why they cannot be compared.
+Unread = tuple[int, str]
+
+logger = logging.getLogger(__name__)
 
 
 class DriftTelemetry:
@@ -41,16 +47,25 @@ class DriftTelemetry:
         # Features with series of their own, and their bins' labels; all the others count in the verdict and the ratio.
         self._exported: dict[Source, list[Exported]] = {}
         for source in detector.sources:
-            rows = [
-                (row, feature, feature.bin_labels)
-                for row, feature in enumerate(detector.baseline.of_source(source))
+            binning = detector.reference(source).binning
+            places = [
+                row
+                for row, feature in enumerate(binning.features)
                 if (source, feature.name) not in detector.ignored
             ]
-            self._exported[source] = _most_telling(rows, max_features) if source == "input" else rows
+            if source == "input":
+                places = _most_telling(binning.features, places, max_features)
+            self._exported[source] = [(row, binning.features[row], binning.labels(row)) for row in places]
         self._shown = {(source, f.name) for source, rows in self._exported.items() for _, f, _ in rows}
         self._observed: dict[Source, NDArray[np.int64]] = {}
         self._invalid: Counter[tuple[str, str]] = Counter()
         self._ranges = _Ranges(detector.baseline.column_features)
+        # Features of texts that numbers are served in the place of, without it being known which stands for which.
+        self._unread = frozenset(
+            feature.name
+            for feature in detector.baseline.unreadable_codes
+            if ("input", feature.name) not in detector.ignored
+        )
         self._stale = False
         self._reports: dict[int, DriftReport] = {}
 
@@ -71,6 +86,10 @@ class DriftTelemetry:
     def start(self, publisher: Publisher) -> None:
         """Publish what the baseline says, and make every counter's series exist."""
         baseline = self.baseline
+        if self._unread:
+            logger.warning(
+                "columns are left out of drift if the model is given numbers: %s", baseline.codes_advice
+            )
         publisher.set(m.BASELINE_INFO, (baseline.version, baseline.sha256[:12]), 1)
         publisher.set(m.BASELINE_CREATED, (), baseline.created_timestamp)
         publisher.set(m.BASELINE_SAMPLES, (), baseline.samples)
@@ -92,25 +111,63 @@ class DriftTelemetry:
             for reason in () if feature.name == ROW_DISTANCE else _reasons(feature):
                 publisher.increase(m.INPUT_INVALID, (feature.name, reason), 0)
 
-    def add_inputs(self, values: NDArray[Any], pause: Callable[[], None] = lambda: None) -> None:
+    def add_inputs(self, values: NDArray[Any], pause: Callable[[], None] = lambda: None) -> list[Unread]:
         """Take in inputs; those of another width than the baseline's are counted.
 
         Args:
             values: (n, d) rows, a column for each input feature; more axes are flattened.
             pause: called between pieces of work.
 
+        Returns:
+            How many of them cannot be compared, or not in all columns, each time with what to do about it.
+
         Raises:
             BaselineError: they cannot be compared with the baseline.
         """
         try:
-            rows = self.baseline.encode_rows(values)
+            rows, unread = self._encoded(values)
         except BaselineError:
             self._invalid["all", "bad_shape"] += len(values)
             raise
+        unread += self._set_aside(values)
         pause()
         self._count("input", self._detector.update_inputs(rows))
         pause()
         self._invalid.update(self._ranges.outside(rows))
+        return unread
+
+    def _encoded(self, values: NDArray[Any]) -> tuple[NDArray[np.float64], list[Unread]]:
+        """Return the rows that can be compared, and what of the others cannot. Raises BaselineError where none can."""
+        try:
+            return self.baseline.encode_rows(values), []
+        except BaselineError:
+            if values.dtype.kind != "O" or len(values) == 1:
+                raise
+        # One row of objects must not take those of other requests along.
+        rows, reason = [], ""
+        for row in values:
+            try:
+                rows.append(self.baseline.encode_rows(row[None]))
+            except BaselineError as error:
+                reason = str(error)
+        lost = len(values) - len(rows)
+        if not rows:
+            raise BaselineError(reason)
+        self._invalid["all", "bad_shape"] += lost
+        return np.concatenate(rows), [(lost, reason)]
+
+    def _set_aside(self, values: NDArray[Any]) -> list[Unread]:
+        """Leave out what rows of numbers say of texts whose codes are not known; the other columns are judged."""
+        if not self._unread or values.dtype.kind not in "biuf":
+            return []
+        keys: set[tuple[str, str]] = {("input", name) for name in self._unread}
+        if not keys <= self._detector.ignored:
+            self._detector.ignore(keys)
+            self._shown -= keys
+            self._exported["input"] = [
+                exported for exported in self._exported["input"] if exported[1].name not in self._unread
+            ]
+        return [(len(values), self.baseline.codes_advice)]
 
     def add_outputs(self, signals: dict[str, NDArray[np.float64]]) -> None:
         """Take in outputs; they are left out where the baseline describes none.
@@ -182,10 +239,9 @@ def _key(drift: FeatureDrift) -> tuple[str, str]:
     return drift.source, drift.name
 
 
-def _most_telling(rows: list[Exported], most: int) -> list[Exported]:
-    """Return the first `most` features and the row's distance, which speaks for those that are left out."""
-    first = rows[:most]
-    return first + [row for row in rows[most:] if row[1].name == ROW_DISTANCE]
+def _most_telling(features: list[Feature], places: list[int], most: int) -> list[int]:
+    """Return the first `most` places and the row's distance's, which speaks for those that are left out."""
+    return places[:most] + [place for place in places[most:] if features[place].name == ROW_DISTANCE]
 
 
 class _Ranges:
@@ -208,20 +264,33 @@ class _Ranges:
         for reason, flags in (
             ("missing", np.isnan(rows)),
             ("infinite", infinite),
-            ("below_range", (rows < self._low) & ~infinite),
-            ("above_range", (rows > self._high) & ~infinite),
+            ("below_range", self._beyond(rows, rows < self._low, self._low) & ~infinite),
+            ("above_range", self._beyond(rows, rows > self._high, self._high) & ~infinite),
         ):
             counts = flags.sum(axis=0)
             for index in np.flatnonzero(counts):
                 found[self._features[index].name, reason] += int(counts[index])
         for column, feature in self._few:
             values = rows[:, column]
-            known = (
-                np.arange(len(feature.categories)) if feature.kind == "categorical" else feature.categories
-            )
-            unseen = ~np.isin(values, known) & np.isfinite(values)
+            finite = np.isfinite(values)
+            if feature.kind == "categorical":
+                known = (values >= 0) & (values < len(feature.categories)) & (values == np.floor(values))
+            else:
+                known = np.isin(values, feature.categories)
+            unseen = ~known & finite
             found[feature.name, "unseen_category"] += int(unseen.sum())
         return found
+
+    def _beyond(
+        self, rows: NDArray[np.float64], flags: NDArray[np.bool_], limit: NDArray[np.float64]
+    ) -> NDArray[np.bool_]:
+        """Return the flags without values that a type of two bytes makes of the limit."""
+        if not flags.any():
+            return flags
+        finite = np.where(np.isfinite(limit), limit, 0.0)
+        for rounded in ROUNDINGS.values():
+            flags = flags & (rows != rounded(finite))
+        return flags
 
 
 def _reasons(feature: Feature) -> tuple[str, ...]:

@@ -57,7 +57,11 @@ class Visibility:
             dropped = call.crowded_out
             if inputs and call.inputs is None and not (dropped or call.too_large or call.sampled_out):
                 self._count("inputs", seen)
-            if outputs and call.outputs is None and not (dropped or call.outputs_too_large):
+            if (
+                outputs
+                and call.outputs is None
+                and not (dropped or call.outputs_too_large or call.sampled_out)
+            ):
                 self._count("outputs", seen)
 
     def cannot_compare(self, what: str, rows: int, reason: str) -> None:

@@ -17,7 +17,7 @@ from ..drift.detector import DriftDetector
 from ..drift.verdict import DriftReport
 from ..errors import BaselineError
 from ..featurizers import COLUMNS, Featurizer
-from ..featurizers.batches import inputs_of, is_table, to_array, with_rows
+from ..featurizers.batches import inputs_of, is_table, with_rows
 from ..featurizers.featurizer import Describing
 from ..featurizers.kinds import kind_of
 from ..featurizers.outputs import labelled_accuracy
@@ -60,7 +60,9 @@ class Baseline(BaselineData, frozen=True, kw_only=True, omit_defaults=True):
                 columns are categorical), in the units that the model is given; (n, C, H, W) images, (n, length) token
                 ids, n texts, or (n, d) embeddings.
             feature_names: names of the columns of an array; of a table, the columns that are wanted.
-            outputs: (n, classes) logits or probabilities, or (n,) values.
+            outputs: what the model gives for these rows: (n, classes) logits or probabilities, (n,) or (n, 1) values or
+                sigmoids, and what docs/what-is-compared.md lists; its kind is told from the first rows, or said
+                (features: outputs).
             labels: (n,) true classes, by name or place, for the estimate of accuracy; best of rows that the model was
                 not trained on (`with_accuracy`).
             class_names: names of the classes, in the model's order.
@@ -270,10 +272,11 @@ class BaselineBuilder:
             raise BaselineError(
                 f"only {seen.accuracy.samples} rows have a label; give at least {FEWEST_LABELS}, or none"
             )
+        of_outputs, spec = self._outputs.describe(mergeable=mergeable)
         return Baseline.of(
             new_baseline(
-                [*found.features, *self._outputs.describe(mergeable=mergeable)],
-                self._outputs.spec if self._outputs.seen else None,
+                [*found.features, *of_outputs],
+                spec,
                 samples=seen.samples,
                 name=self.options.name,
                 version=self.options.version,
@@ -296,8 +299,6 @@ class BaselineBuilder:
             )
         spec = baseline.outputs
         options = BuildOptions(
-            class_names=spec.classes or None if spec else None,
-            features=Features(outputs=[feature.name for feature in outputs] or None),
             name=baseline.name,
             version=baseline.version,
         )
@@ -310,13 +311,12 @@ class BaselineBuilder:
         return cls(options, gathered=gathered)
 
     def _add(self, rows: int, take_inputs: Callable[[], None], outputs: Any, labels: Any) -> None:
-        scores = None if outputs is None else to_array(outputs)
+        scores = None if outputs is None else self._outputs.read(outputs)
         if self.samples and rows and (scores is not None) != self._outputs.seen:
             raise BaselineError("outputs came with some batches and not with others; give them with each")
-        if scores is not None and (not scores.ndim or len(scores) != rows):
-            raise BaselineError(
-                f"outputs have {len(scores) if scores.ndim else 'no'} rows, the data have {rows}; give one a row"
-            )
+        if scores is not None and (not getattr(scores, "ndim", 1) or len(scores) != rows):
+            count = len(scores) if getattr(scores, "ndim", 1) else "no"
+            raise BaselineError(f"outputs have {count} rows, the data have {rows}; give one a row")
         take_inputs()
         self._seen.samples += rows
         if not rows:

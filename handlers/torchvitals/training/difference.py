@@ -8,6 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ..baseline.binning import Binning
+from ..baseline.known_values import KnownValues
 from ..baseline.schema import BaselineData, Feature
 from ..drift.statistics import (
     js_distance,
@@ -48,7 +49,7 @@ def differences(a: BaselineData, b: BaselineData) -> list[Difference]:
     binning = Binning(first)
     counts = np.zeros(binning.mask.shape)
     for row, (left, right) in enumerate(pairs):
-        counts[row, : left.bins] = rebinned(right, left)
+        counts[row, : binning.sizes[row]] = binning.rebinned(row, rebinned(right, left))
     shares_a = smoothed_shares(binning.baseline_counts(), binning.mask)
     shares_b = smoothed_shares(counts, binning.mask)
     kl = kl_divergence(shares_a, shares_b)
@@ -93,6 +94,8 @@ def rebinned(feature: Feature, bins_of: Feature) -> NDArray[np.float64]:
         upto = np.concatenate([[0.0], _counts_up_to(feature, np.array(bins_of.edges)), [feature.count]])
         return np.concatenate([np.diff(upto), [feature.missing]])
     values, counts = _as_values(feature)
+    if bins_of.kind == "discrete":
+        values = KnownValues(bins_of.categories).snapped(values)
     whole = np.array(weighted_counts(bins_of, values, counts), dtype=np.float64)
     whole[-1] = feature.missing
     return whole
@@ -141,7 +144,12 @@ def _paired(a: BaselineData, b: BaselineData) -> list[tuple[Feature, Feature]]:
             raise BaselineError(
                 f"only the {has} baseline has: {alone}; compare baselines of the same features"
             )
-    if (a.outputs and a.outputs.classes) != (b.outputs and b.outputs.classes):
+    if a.outputs is not None and a.outputs.learns and a.outputs != b.outputs:
+        raise BaselineError(
+            f"the outputs of both baselines are {a.outputs.kind}, each by what it learned itself; compare rows with "
+            "Baseline.compare"
+        )
+    if (a.outputs and a.outputs.model) != (b.outputs and b.outputs.model):
         raise BaselineError("the two baselines have different classes; compare models of the same classes")
     for key, feature in left.items():
         kinds = {feature.kind, right[key].kind}

@@ -12,7 +12,8 @@ from numpy.typing import NDArray
 
 from ..accuracy.estimate import Accuracy
 from ..baseline.binning import assign
-from ..baseline.schema import SCHEMA, BaselineData, Feature, Source
+from ..baseline.file import SCHEMA
+from ..baseline.schema import BaselineData, Feature, Source
 from ..featurizers import Featurizer
 from ..featurizers.columns import at_model_precision
 from ..featurizers.identifiers import Identifier
@@ -22,6 +23,8 @@ from ..featurizers.row_distance import RowDistance
 NUMERIC_BINS = 10
 MAX_DISCRETE_VALUES = 20
 RARE_SHARE, MAX_RARE = 0.005, 0.01
+# A value that stands for so much of a column shows where its bin changes.
+COMMON_SHARE = 0.002
 MAX_CATEGORIES = 50
 QUANTILE_POINTS = 200
 
@@ -136,7 +139,25 @@ def _edges(finite: NDArray[np.float64]) -> list[float]:
         return []
     positions = np.arange(1, NUMERIC_BINS) * len(finite) // NUMERIC_BINS
     edges = np.unique(finite[np.maximum(positions - 1, 0)])
-    return [float(edge) for edge in edges if edge < finite[-1]]
+    edges = edges[edges < finite[-1]]
+    after = np.searchsorted(finite, edges, side="right")
+    return apart(edges, finite[after], after - np.searchsorted(finite, edges), len(finite))
+
+
+def apart(
+    edges: NDArray[np.float64], following: NDArray[np.float64], weights: NDArray[Any], count: int
+) -> list[float]:
+    """Return edges with those that are common values moved halfway to the next value.
+
+    A type of fewer digits rounds a value to one side or the other of an edge that it is; no rounding takes a value
+    beyond the middle without making it equal to its neighbour.
+
+    edges: (e,) values. following: (e,) the next larger value of each. weights: (e,) how often each stands, of `count`
+    values.
+    """
+    common = (weights > 1) & (weights >= COMMON_SHARE * count)
+    moved: list[float] = np.where(common, edges + (following - edges) / 2, edges).tolist()
+    return moved
 
 
 def _quantile_grid(finite: NDArray[np.float64]) -> list[float]:

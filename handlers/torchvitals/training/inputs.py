@@ -11,12 +11,15 @@ import msgspec
 from ..baseline.schema import BaselineData, Feature, Summary
 from ..errors import BaselineError
 from ..featurizers import Featurizer, Learner
+from ..featurizers.codes import CodedColumns
 from ..featurizers.column_inputs import ColumnsLearner
 from ..featurizers.identifiers import Identifier, length_name, new_name
 from ..featurizers.row_distance import RowDistance
 from ..featurizers.tables import Columns
+from .coded import with_codes
 from .column import Column
 from .identifiers import IdentifierCounts
+from .rounded import TwoBytes, two_bytes_of, with_rounding
 
 
 class InputFeatures(msgspec.Struct, frozen=True):
@@ -31,8 +34,9 @@ class InputFeatures(msgspec.Struct, frozen=True):
 class InputColumns:
     """Takes batches of one kind of input, and merges with another of its kind.
 
-    exact: describe every value exactly. columns: what is described so far. identifiers: columns whose texts are not
-    kept, beside those whose texts tell rows apart; with an empty list there are none.
+    exact: describe every value exactly. columns: what is described so far. rounded: the type of two bytes that it came
+    in, if it was one. identifiers: columns whose texts are not kept, beside those whose texts tell rows apart; with an
+    empty list there are none.
     """
 
     def __init__(
@@ -42,6 +46,7 @@ class InputColumns:
         *,
         exact: bool = False,
         columns: Optional[Mapping[str, Column]] = None,
+        rounded: TwoBytes = "",
         identifiers: Optional[list[str]] = None,
     ) -> None:
         self.kind = kind
@@ -49,9 +54,11 @@ class InputColumns:
         self.identifiers = identifiers
         self._learner = learner
         self._columns = dict(columns or {})
+        self._rounded: TwoBytes = rounded
 
     def update(self, batch: Any) -> None:
         """Add a batch. Raises BaselineError."""
+        self._rounded = two_bytes_of(batch) or self._rounded
         self.add(self._learner.update(batch))
 
     def add(self, columns: Columns) -> None:
@@ -72,6 +79,7 @@ class InputColumns:
             apart = ", ".join(sorted(set(self._columns) ^ set(other._columns)))
             raise BaselineError(f"the parts have different features; only one has: {apart}")
         self._learner.merge(other._learner)
+        self._rounded = other._rounded or self._rounded
         for name, column in other._columns.items():
             self._column(name).merge(column)
 
@@ -90,9 +98,11 @@ class InputColumns:
         features: list[Feature] = []
         identifiers: dict[str, Identifier] = {}
         for name, column in self._columns.items():
-            found = None if self.identifiers == [] else column.identifiers()
+            codes = learned.codes.get(name)
+            found = None if codes or self.identifiers == [] else column.identifiers()
             if found is None:
-                described, summaries = [column.describe("input")], [column.summary()]
+                described = [with_rounding(with_codes(column.describe("input"), codes), self._rounded)]
+                summaries = [column.summary()]
             elif found.are_decimals and name not in (self.identifiers or ()):
                 raise BaselineError(
                     f"column '{name}' holds numbers that are written as texts; make them numbers, name it an "
@@ -122,8 +132,14 @@ class InputColumns:
             summary = summaries[length_name(name) if name in baseline.identifiers else name]
             if summary is not None:
                 columns[name] = Column.resume(name, summary)
-        learner = ColumnsLearner(list(columns)) if baseline.inputs is None else baseline.inputs.resumed()
-        return cls(baseline.input_kind, learner, columns=columns)
+        coded = CodedColumns.resumed({feature.name: feature.codes for feature in baseline.column_features})
+        learner = (
+            ColumnsLearner(list(columns), None, coded)
+            if baseline.inputs is None
+            else baseline.inputs.resumed()
+        )
+        types: list[TwoBytes] = [feature.rounded for feature in baseline.column_features if feature.rounded]
+        return cls(baseline.input_kind, learner, columns=columns, rounded=types[0] if types else "")
 
     def _column(self, name: str) -> Column:
         if name not in self._columns:

@@ -9,6 +9,7 @@ import msgspec
 from ..baseline.selection import Features
 from ..featurizers import COLUMNS, INPUTS, Featurizer, Settings, detect
 from ..featurizers.batches import is_table
+from ..featurizers.outputs import OutputOptions
 from ..featurizers.time_parts import expanded, with_time_parts
 
 
@@ -35,7 +36,13 @@ class BuildOptions(msgspec.Struct, frozen=True, kw_only=True):
             padding=self.features.padding,
             row_distance=self.features.row_distance,
             identifiers=self.features.identifiers or [],
+            categories=self.features.categories,
         )
+
+    @property
+    def outputs(self) -> OutputOptions:
+        """What is said of the outputs. Raises BaselineError where class names are given twice, and differ."""
+        return self.features.of_outputs.named(self.class_names)
 
     def kind_of(self, inputs: Any) -> type[Featurizer]:
         """Return the kind of inputs that a first batch is."""

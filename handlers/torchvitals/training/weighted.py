@@ -7,7 +7,7 @@ from numpy.typing import NDArray
 
 from ..baseline.binning import assign
 from ..baseline.schema import Feature
-from .fitting import NUMERIC_BINS, QUANTILE_POINTS
+from .fitting import NUMERIC_BINS, QUANTILE_POINTS, apart
 
 
 def weighted_edges(values: NDArray[np.float64], weights: NDArray[np.int64], high: float) -> list[float]:
@@ -20,7 +20,10 @@ def weighted_edges(values: NDArray[np.float64], weights: NDArray[np.int64], high
     upto = np.cumsum(weights)
     positions = np.arange(1, NUMERIC_BINS) * int(upto[-1]) // NUMERIC_BINS
     edges = np.unique(values[np.searchsorted(upto, np.maximum(positions - 1, 0), side="right")])
-    return [float(edge) for edge in edges if edge < high]
+    places = np.searchsorted(values, edges[edges < high])
+    # A sketch need not have kept the largest value.
+    following = np.append(values, high)[places + 1]
+    return apart(values[places], following, weights[places], int(upto[-1]))
 
 
 def weighted_quantiles(

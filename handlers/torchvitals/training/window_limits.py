@@ -7,12 +7,13 @@ from typing import Any, TypeVar
 
 import msgspec
 
+from ..baseline.pooling import is_wide
 from ..baseline.schema import BaselineData, Feature
 from ..baseline.variation import STRIDES_PER_WINDOW, shortfall, summarise
 from ..drift.detector import DriftDetector
 from ..drift.statistics import STATISTICS
-from ..featurizers.batches import to_array
 from ..featurizers.identifiers import new_name
+from ..featurizers.outputs import output_signals
 
 B = TypeVar("B", bound=BaselineData)
 
@@ -32,7 +33,7 @@ def with_window_limits(
     """
     rows = baseline.encode(X)
     spec = baseline.outputs
-    signals = None if outputs is None or spec is None else spec.signals(to_array(outputs))
+    signals = None if outputs is None or spec is None else output_signals(outputs, spec)
     samples = len(rows)
     sizes = [size for size in windows if not shortfall(samples, size)]
     total = sum(_strides(samples, size) for size in sizes)
@@ -65,7 +66,9 @@ def with_window_limits(
 
 def _with(feature: Feature, size: int, evaluations: list[dict[str, float]]) -> Feature:
     known = [variation for variation in feature.variation if variation.window != size]
-    return msgspec.structs.replace(feature, variation=[*known, summarise(size, evaluations)])
+    return msgspec.structs.replace(
+        feature, variation=[*known, summarise(size, evaluations, pooled=is_wide(feature))]
+    )
 
 
 def _strides(samples: int, size: int) -> int:

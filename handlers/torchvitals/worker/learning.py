@@ -25,6 +25,7 @@ from ..featurizers import COLUMNS, INPUTS, Featurizer, Tokens, detect, reducer
 from ..featurizers.batches import first_of, to_array
 from ..featurizers.columns import as_float32
 from ..featurizers.kinds import kind_of
+from ..featurizers.outputs import OUTPUTS, Described, Outputs, TokenOutputs, configured, output_reducer
 from ..telemetry import catalogue as m
 from ..telemetry.publisher import Publisher
 from ..training.baseline import Baseline, BaselineBuilder
@@ -32,6 +33,7 @@ from ..training.options import BuildOptions
 
 SUFFIX = "-learned"
 TOKENS = kind_of(Tokens)
+OUTPUT_TOKENS = kind_of(TokenOutputs)
 # What rows may hold until there are enough; what fits is learned from.
 MOST_BYTES = 64 * 2**20
 # Fewer rows that the first batch's kind does not accept do not show that the batch was the odd one.
@@ -82,6 +84,9 @@ class BaselineLearner:
         # Of a kind that learns nothing: what makes features, told by the first batch.
         self._featurizer: Optional[Featurizer] = None
         self._reduce: Optional[Callable[[Any], Any]] = None
+        # The same of outputs that are too large to keep.
+        self._output_spec: Optional[Outputs] = None
+        self._reduce_outputs: Optional[Callable[[Any], Any]] = None
         self.version = version + SUFFIX
         self._paths = _paths(folder, name, version)
         self._rows = _Rows(rows)
@@ -128,6 +133,18 @@ class BaselineLearner:
         self._reduce = reduce = reducer(featurizer)
         return reduce(value)
 
+    def reduce_outputs(self, value: Any) -> Any:
+        """Return the features of a model's outputs, of a kind that is said and too large to keep.
+
+        What else they are is told from the first of them, which is waited for.
+        """
+        reduce = self._reduce_outputs
+        if reduce is None:
+            kind = OUTPUTS.named(str(self.features.of_outputs.kind))
+            self._output_spec = spec = configured(kind, kind.read(value), self.features.of_outputs)
+            self._reduce_outputs = reduce = output_reducer(spec)
+        return reduce(value)
+
     def add(self, inputs: list[NDArray[Any]], outputs: list[NDArray[Any]]) -> None:
         """Take in (n, d) inputs and (n, k) outputs, as many as are wanted of each shape."""
         if self._state != COLLECTING or self._fitted is not None:
@@ -146,6 +163,7 @@ class BaselineLearner:
         """Forget the rows so far: this process is a fork, and they are its parent's."""
         self._rows = _Rows(self.rows)
         self._reduce = self._featurizer = self._fitted = None
+        self._output_spec = self._reduce_outputs = None
         self._learned_rows, self._failures, self._state = 0, 0, COLLECTING
 
     def known(self) -> Optional[Baseline]:
@@ -204,7 +222,7 @@ class BaselineLearner:
     def _fit_rows(self, taken: _Rows) -> Baseline:
         batches, features = self._batches(taken.inputs.best(self._fits))
         rows = min(self.rows, sum(map(len, batches)))
-        outputs = _of_common_width(taken.outputs.best())
+        outputs = self._outputs(taken.outputs.best())
         given = sum(map(len, outputs))
         if given < MOST_ROWS * rows:
             return self._built(batches, None, rows, features)
@@ -228,7 +246,9 @@ class BaselineLearner:
             rows = batch[: wanted - start]
             if not len(rows):
                 break
-            scores = None if outputs is None else outputs[start : start + len(rows)]
+            scores: Any = None if outputs is None else outputs[start : start + len(rows)]
+            if scores is not None and self._output_spec is not None:
+                scores = Described(self._output_spec, scores)
             if self._featurizer is not None:
                 builder.add_described(self._featurizer, rows, scores)
             else:
@@ -236,6 +256,17 @@ class BaselineLearner:
                 builder.add(rows[:, 0] if rows.dtype == object and rows.shape[1] == 1 else rows, scores)
             start += len(rows)
         return builder.baseline()
+
+    def _outputs(self, parts: list[NDArray[Any]]) -> list[NDArray[Any]]:
+        """Return outputs of one width; generated token ids are filled up."""
+        said = self.features.of_outputs
+        if said.kind == OUTPUT_TOKENS and parts and all(part.dtype.kind in "iu" for part in parts):
+            widest = max(part.shape[1] for part in parts)
+            return [
+                np.pad(part, ((0, 0), (0, widest - part.shape[1])), constant_values=said.padding)
+                for part in parts
+            ]
+        return _of_common_width(parts)
 
     def _fits(self, shape: Optional[int]) -> bool:
         """Tell whether rows of this shape can be what the baseline describes."""

@@ -28,7 +28,7 @@ from .learning import BaselineLearner
 from .loop import FlushLoop
 from .pacing import RESTS_PER_SLICE
 from .pipeline import Pipeline
-from .reducing import reducer_of
+from .reducing import reduce_outputs, reducer_of
 
 logger = logging.getLogger(__name__)
 
@@ -76,6 +76,7 @@ class Monitor:
             reduce_inputs=reducer_of(baseline, learner),
             sampler=LargeInputSampler(config.overhead_budget),
         )
+        reduce_outputs(self.recorder, baseline, config.features.of_outputs, learner)
         self._publisher = publisher = publisher if counts else OwnSeries(publisher)
         self._worker = worker
         self._learner = learner

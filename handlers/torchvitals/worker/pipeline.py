@@ -8,12 +8,16 @@ from collections import Counter
 from collections.abc import Callable, Iterator
 from typing import Any, Optional
 
+from numpy.typing import NDArray
+
 from ..baseline.schema import BaselineData
 from ..config import MonitoringConfig
 from ..drift.detector import DriftDetector
 from ..errors import BaselineError
-from ..recording.call import CallRecord
-from ..recording.capture import Captured
+from ..featurizers.kinds import kind_of
+from ..featurizers.outputs import NoOutputs, output_reducer
+from ..recording.call import PROBED, RAW, REDUCED, CallRecord
+from ..recording.capture import Captured, dimensions_of, rows_in
 from ..recording.clocks import EventClock, StageClock
 from ..recording.devices import device_name
 from ..recording.recorder import Recorder
@@ -28,7 +32,7 @@ from ..telemetry.runtime import RuntimeLabels
 from ..telemetry.visibility import Visibility
 from .learning import BaselineLearner
 from .pacing import FLUSH_SHARE, Pacer
-from .reducing import reducer_of
+from .reducing import reduce_outputs, reducer_of
 
 # Where a fault of ours may come: on the request path, then in the flush thread.
 PHASES = (
@@ -75,7 +79,10 @@ class Pipeline:
             config.thresholds,
             window=config.windows[0],
             classes=classes,
+            said=config.features.of_outputs,
+            baseline=baseline.of_source("output") if baseline else (),
         )
+        self._sees_outputs = config.features.of_outputs.kind != kind_of(NoOutputs)
         self.visibility = Visibility()
         self.drift = self._drift_from(baseline) if baseline is not None else None
         self._learner = self._learning = learner if baseline is None else None
@@ -159,7 +166,7 @@ class Pipeline:
         self._guarded("calls", self.calls.add, calls)
         self._guarded("calls", self._see, calls)
         self._dropped["input_too_large"] += sum(call.too_large for call in calls)
-        if self.drift is not None and self.drift.judges("output"):
+        if self._judges_outputs:
             self._dropped["output_too_large"] += sum(call.outputs_too_large for call in calls)
         self._dropped["memory_full"] += sum(call.crowded_out for call in calls)
         self._out_of_memory += sum(call.out_of_memory for call in calls)
@@ -175,32 +182,60 @@ class Pipeline:
         self, calls: list[CallRecord], drift: DriftTelemetry, pause: Callable[[], None]
     ) -> None:
         for rows in joined(_copies(calls, "inputs")):
-            try:
-                drift.add_inputs(rows, pause)
-            except BaselineError as error:
-                self.visibility.cannot_compare("inputs", len(rows), str(error))
+            # Rows of one shape that fail leave those of another.
+            self._guarded("inputs", self._compare_inputs, rows, drift, pause)
+
+    def _compare_inputs(self, rows: NDArray[Any], drift: DriftTelemetry, pause: Callable[[], None]) -> None:
+        try:
+            unread = drift.add_inputs(rows, pause)
+        except BaselineError as error:
+            unread = [(len(rows), str(error))]
+        for amount, reason in unread:
+            self.visibility.cannot_compare("inputs", amount, reason)
 
     def _take_in_outputs(self, calls: list[CallRecord]) -> None:
-        for rows in by_shape(_copies(calls, "outputs")):
-            try:
-                signals = self.predictions.add(rows)
-            except BaselineError as error:
-                if self.drift is not None and self.drift.judges("output"):
-                    self.visibility.cannot_compare("outputs", len(rows), str(error))
-                continue
-            if self.drift is not None and signals:
-                self.drift.add_outputs(signals)
+        predictions = self.predictions
+        add = {RAW: predictions.add, REDUCED: predictions.add_features, PROBED: predictions.add_probed}
+        for form, some in _by_form(calls):
+            for rows in by_shape(_copies(some, "outputs")):
+                # Rows of one shape that fail leave those of another.
+                self._guarded("outputs", self._compare_outputs, add[form], rows)
+            if form == PROBED and predictions.spec is not None and predictions.spec.reduces:
+                # Now that it is known what they are, they become all that is to be known of them.
+                self._recorder.reduce_outputs = self._recorder.reduce_outputs or output_reducer(
+                    predictions.spec
+                )
+
+    def _compare_outputs(self, add: Callable[[Any], Any], rows: Any) -> None:
+        try:
+            signals = add(rows)
+        except BaselineError as error:
+            if self._judges_outputs or self._config.features.of_outputs.kind is not None:
+                self.visibility.cannot_compare("outputs", len(rows), str(error))
+            return
+        if self.drift is not None and signals:
+            self.drift.add_outputs(signals)
 
     def _collect(self, calls: list[CallRecord], learner: BaselineLearner) -> None:
-        outputs = [rows for rows in by_shape(_copies(calls, "outputs")) if self.predictions.describes(rows)]
+        outputs: list[Any] = []
+        for form, some in _by_form(calls):
+            if form == REDUCED:
+                outputs += by_shape(_copies(some, "outputs"))
+            elif form == RAW:
+                copies = by_shape(_copies(some, "outputs"))
+                outputs += [rows for rows in copies if self.predictions.describes(rows)]
         learner.add(joined(_copies(calls, "inputs")), outputs)
+
+    @property
+    def _judges_outputs(self) -> bool:
+        return self._sees_outputs and self.drift is not None and self.drift.judges("output")
 
     def _see(self, calls: list[CallRecord]) -> None:
         drift, learns = self.drift, self._learner is not None
         self.visibility.add(
             calls,
             inputs=learns or (drift is not None and drift.judges("input")),
-            outputs=drift is not None and drift.judges("output"),
+            outputs=self._judges_outputs,
         )
 
     def _learn(self) -> None:
@@ -209,12 +244,15 @@ class Pipeline:
         if baseline is not None:
             drift = self._drift_from(baseline)
             drift.start(GuardedPublisher(self._publisher, self._faults.note))
-            self.predictions.follow(baseline.outputs)
+            self.predictions.follow(baseline.outputs, baseline.of_source("output"))
+            self._publish_thresholds(GuardedPublisher(self._publisher, self._faults.note))
             self._recorder.reduce_inputs = reducer_of(baseline, None)
+            reduce_outputs(self._recorder, baseline, self._config.features.of_outputs, None)
             self.drift, self._learner = drift, None
 
     def _drift_from(self, baseline: BaselineData) -> DriftTelemetry:
         config = self._config
+        baseline = config.features.applied(baseline)
         detector = DriftDetector(
             baseline,
             window=config.windows,
@@ -241,8 +279,7 @@ class Pipeline:
         for reason in DROPS:
             publisher.increase(m.MONITOR_DROPPED, (reason,), 0)
         publisher.increase(m.MONITOR_SECONDS, ("flush",), 0)
-        for signal, value in self._config.thresholds.exported().items():
-            publisher.set(m.THRESHOLD, (signal,), value)
+        self._publish_thresholds(publisher)
         self._guarded("publish", self._publish_runtime, publisher)
         publisher.set(m.INFLIGHT, (self._worker,), 0)
         publisher.set(m.SAMPLED_RATIO, (self._worker,), 1)
@@ -250,6 +287,13 @@ class Pipeline:
             publisher.increase(m.ALLOCATION_RETRIES, (self._device,), 0)
         publisher.set(m.WINDOW_EVALUATED, (self._worker,), time.time())
         publisher.flush()
+
+    def _publish_thresholds(self, publisher: Publisher) -> None:
+        exported = self._config.thresholds.exported()
+        if self.predictions.least_confidence is not None:
+            exported["confidence"] = self.predictions.least_confidence
+        for signal, value in exported.items():
+            publisher.set(m.THRESHOLD, (signal,), value)
 
     def _publish_drift(self, publisher: Publisher) -> None:
         if self.drift is not None:
@@ -306,12 +350,34 @@ class Pipeline:
             del self._errors[phase]
 
 
+def _by_form(calls: list[CallRecord]) -> list[tuple[int, list[CallRecord]]]:
+    """Return the calls by how the copies of their outputs are to be read."""
+    if not any(call.outputs_are for call in calls):
+        return [(RAW, calls)]
+    forms = ((form, [call for call in calls if call.outputs_are == form]) for form in (RAW, REDUCED, PROBED))
+    return [(form, some) for form, some in forms if some]
+
+
 def _copies(calls: list[CallRecord], which: str) -> Iterator[Optional[Captured]]:
     """Yield what was copied of the calls' `inputs` or `outputs`."""
     for call in calls:
+        copy = getattr(call, which)
         if call.more is not None:
             yield from call.copies(which)
-        elif (call.instances or call.requests) == 1:
-            yield as_row(getattr(call, which))
+        elif (call.instances or call.requests) == 1 and not _has_rows(call, which):
+            yield as_row(copy)
         else:
-            yield getattr(call, which)
+            yield copy
+
+
+def _has_rows(call: CallRecord, which: str) -> bool:
+    """Tell whether outputs have a number for each of several rows of inputs, though they came as one request."""
+    return (
+        which == "outputs"
+        and call.inputs is not None
+        and call.outputs is not None
+        and type(call.outputs) is not bytes
+        and type(call.inputs) is not bytes
+        and rows_in(call.inputs) == rows_in(call.outputs) > 1
+        and dimensions_of(call.inputs) > 1
+    )

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from . import asynchronous, batching, calls, defaults, failures, functions, models, stages
+from . import asynchronous, batching, calls, defaults, failures, functions, learning, models, stages
 
 STYLES = (
     *stages.STYLES,
@@ -12,5 +12,6 @@ STYLES = (
     *batching.STYLES,
     *failures.STYLES,
     *calls.STYLES,
+    *learning.STYLES,
     *asynchronous.STYLES,
 )

@@ -67,6 +67,19 @@ STYLES = (
     replying("reply-of-wrong-type", "tuple(answers)"),
     replying("reply-of-none", "None"),
     Style(
+        "coroutine-on-a-synchronous-worker",
+        own("""
+class Handler(Numbers):
+    def handle(self, data, context):
+        return self.later(data) if "9" in str(data[0]) else super().handle(data, context)
+
+    async def later(self, data):
+        return data
+"""),
+        each(ROWS[0], [9, 9, 9, 9], ROWS[1]),
+        sees=Seen(errors=1, inputs=2, outputs=2, untimed=1),
+    ),
+    Style(
         "reply-kinds",
         own("""
 class Handler(Numbers):

@@ -39,7 +39,17 @@ def shown(publisher):
     return {labels[1] for (name, labels) in publisher.series if name == m.feature_gauge("psi").name}
 
 
-ALL = {"amount", "age", "hour", "row_distance", "predicted_class", "confidence", "entropy", "margin"}
+ALL = {
+    "amount",
+    "age",
+    "hour",
+    "row_distance",
+    "predicted_class",
+    "confidence",
+    "entropy",
+    "margin",
+    "energy",
+}
 
 
 def test_by_default_all_of_the_baseline_is_compared(baseline):
@@ -52,7 +62,7 @@ def test_ignored_features_are_neither_judged_nor_shown(baseline):
     publisher = served(baseline, config_of(ignore=["age", "hour"], row_distance=False))
     assert shown(publisher) == ALL - {"age", "hour", "row_distance"}
     assert publisher.value(m.DRIFTED, "input", "amount", "500", "0") == 1
-    assert publisher.value(m.DRIFTED_RATIO, "500", "0") == pytest.approx(1 / 5)
+    assert publisher.value(m.DRIFTED_RATIO, "500", "0") == pytest.approx(1 / 6)
 
 
 def test_outputs_are_chosen(baseline):
@@ -92,7 +102,7 @@ def test_what_is_built_is_chosen_too():
 def test_of_two_classes_entropy_and_margin_say_nothing_new_and_are_left_out():
     rng = np.random.default_rng(5)
     rows, logits = rng.normal(size=(1000, 1)), rng.normal(size=(1000, 2))
-    two = Baseline.fit(rows, outputs=logits)
+    two = Baseline.fit(rows, outputs=logits, class_names=["no", "yes"])
     assert [feature.name for feature in two.of_source("output")] == ["predicted_class", "confidence"]
     asked = Baseline.fit(rows, outputs=logits, features=Features(outputs=["margin", "entropy"]))
     assert [feature.name for feature in asked.of_source("output")] == ["entropy", "margin"]

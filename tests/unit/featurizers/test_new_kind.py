@@ -242,7 +242,8 @@ def test_a_kind_of_output_is_described_compared_and_read_back(tmp_path):
     content["outputs"]["kind"] = "smells"
     (tmp_path / "ranges-1.0.json").write_text(json.dumps(content))
     with pytest.raises(
-        BaselineError, match="outputs: unknown kind 'smells'; known kinds: regression, classification, ranges"
+        BaselineError,
+        match=r"outputs: unknown kind 'smells'; known kinds: regression, classification, .*, ranges",
     ):
         Baseline.load(tmp_path / "ranges-1.0.json")
 

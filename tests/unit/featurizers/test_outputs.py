@@ -13,7 +13,9 @@ from torchvitals.featurizers.outputs import (
     WIDE_CLASSES,
     WIDE_SCORES,
     Classification,
+    Multilabel,
     Regression,
+    Values,
     chosen_signals,
     output_signals,
     outputs_of,
@@ -21,6 +23,7 @@ from torchvitals.featurizers.outputs import (
 
 NAN, INF = math.nan, math.inf
 NAMES = ["predicted_class", "confidence", "entropy", "margin"]
+OF_LOGITS = [*NAMES, "energy"]
 
 
 def spec(scores, classes):
@@ -28,25 +31,27 @@ def spec(scores, classes):
 
 
 def slow_signals(row, scores):
-    """Return the four numbers of one row, by their definitions."""
+    """Return the numbers of one row, by their definitions: four, and of logits the energy."""
     row = [float(value) for value in row]
+    energy = []
     if scores == "logits":
         top = max(row) if not any(map(math.isnan, row)) else NAN
         if not math.isfinite(top):
-            return [NAN] * 4
+            return [NAN] * 5
         powers = [math.exp(value - top) for value in row]
         total = math.fsum(powers)
+        energy = [top + math.log(total)]
         row = [power / total for power in powers]
     if not all(map(math.isfinite, row)):
         return [NAN] * 4
     first, second = sorted(row, reverse=True)[:2]
     entropy = -math.fsum(share * math.log(share) for share in row if share > 0)
-    return [row.index(first), first, entropy, first - second]
+    return [row.index(first), first, entropy, first - second, *energy]
 
 
 def columns(scores, kind):
     found = output_signals(scores, spec(kind, scores.shape[1]))
-    assert list(found) == NAMES
+    assert list(found) == (OF_LOGITS if kind == "logits" else NAMES)
     return np.column_stack(list(found.values()))
 
 
@@ -56,14 +61,14 @@ def columns(scores, kind):
         ([0.7, 0.2, 0.1], "probabilities", [0, 0.7, 0.801819, 0.5]),
         ([0.25, 0.25, 0.25, 0.25], "probabilities", [0, 0.25, math.log(4), 0.0]),
         ([0.0, 1.0, 0.0], "probabilities", [1, 1.0, 0.0, 1.0]),
-        ([0.0, 0.0], "logits", [0, 0.5, math.log(2), 0.0]),
-        ([math.log(3), 0.0], "logits", [0, 0.75, 0.562335, 0.5]),
-        ([-INF, 0.0, -INF], "logits", [1, 1.0, 0.0, 1.0]),
-        ([1000.0, 1000.0, -1000.0], "logits", [0, 0.5, math.log(2), 0.0]),
+        ([0.0, 0.0], "logits", [0, 0.5, math.log(2), 0.0, math.log(2)]),
+        ([math.log(3), 0.0], "logits", [0, 0.75, 0.562335, 0.5, math.log(4)]),
+        ([-INF, 0.0, -INF], "logits", [1, 1.0, 0.0, 1.0, 0.0]),
+        ([1000.0, 1000.0, -1000.0], "logits", [0, 0.5, math.log(2), 0.0, 1000 + math.log(2)]),
         ([NAN, 0.5, 0.5], "probabilities", [NAN] * 4),
-        ([INF, 0.0], "logits", [NAN] * 4),
-        ([NAN, 0.0], "logits", [NAN] * 4),
-        ([-INF, -INF], "logits", [NAN] * 4),
+        ([INF, 0.0], "logits", [NAN] * 5),
+        ([NAN, 0.0], "logits", [NAN] * 5),
+        ([-INF, -INF], "logits", [NAN] * 5),
     ],
 )
 def test_exact_values_of_a_row(row, scores, expected):
@@ -128,14 +133,15 @@ LOGITS = st.floats(-1e4, 1e4, width=32)
 def test_softmax_does_not_see_a_shift_and_stays_in_its_bounds(row, shift, width):
     scores = np.full((1, max(width, len(row))), -INF)
     scores[0, : len(row)] = row
-    index, confidence, entropy, margin = columns(scores, "logits")[0]
+    index, confidence, entropy, margin, energy = columns(scores, "logits")[0]
     # Of two that are all but equal, either may be the larger once rounded.
     assert index == int(np.argmax(row)) or margin < 1e-6
     assert 0 < confidence <= 1
     assert 0 <= margin <= confidence + 1e-9
     assert -1e-6 <= entropy <= math.log(len(row)) + 1e-5
     shifted = columns(scores + shift, "logits")[0]
-    assert shifted[1:].tolist() == pytest.approx([confidence, entropy, margin], abs=1e-6, rel=1e-5)
+    assert shifted[1:4].tolist() == pytest.approx([confidence, entropy, margin], abs=1e-6, rel=1e-5)
+    assert shifted[4] == pytest.approx(energy + shift, rel=1e-6, abs=1e-4)
     assert shifted[0] == index or margin < 1e-6
 
 
@@ -147,7 +153,8 @@ def test_softmax_does_not_see_a_shift_and_stays_in_its_bounds(row, shift, width)
         (np.zeros((5, 2)), Classification(scores="logits", classes=["0", "1"])),
         (np.full((5, 2), 0.5), Classification(scores="probabilities", classes=["0", "1"])),
         (np.full((5, 2), [0.5, 0.5005]), Classification(scores="probabilities", classes=["0", "1"])),
-        (np.full((5, 2), [0.5, 0.502]), Classification(scores="logits", classes=["0", "1"])),
+        (np.full((5, 2), [0.5, 0.505]), Classification(scores="probabilities", classes=["0", "1"])),
+        (np.full((5, 2), [0.5, 0.52]), Multilabel(scores="probabilities", classes=["0", "1"])),
         (np.full((5, 2), [1.5, -0.5]), Classification(scores="logits", classes=["0", "1"])),
         (np.full((5, 2), NAN), Classification(scores="logits", classes=["0", "1"])),
     ],
@@ -170,14 +177,15 @@ def test_names_of_classes_and_of_features():
         ["a", "b", "c"],
         NAMES,
     )
-    assert chosen_signals(outputs_of(np.zeros((5, 2))), None) == NAMES[:2]
+    assert chosen_signals(outputs_of(np.zeros((5, 2)), ["no", "yes"]), None) == NAMES[:2]
+    assert chosen_signals(outputs_of(np.zeros((5, 2))), None) == [*NAMES[:2], "energy"]
+    assert chosen_signals(outputs_of(np.zeros((5, 3))), None) == OF_LOGITS
     assert chosen_signals(named, ["margin", "confidence"]) == ["confidence", "margin"]
     assert output_signals(np.array([[1.5], [NAN]]), Regression(scores="values"))[
         "value"
     ].tolist() == pytest.approx([1.5, NAN], nan_ok=True)
     with pytest.raises(BaselineError, match="a regression model has no 'margin'; it has value"):
         chosen_signals(outputs_of(np.zeros(5)), ["margin"])
-    with pytest.raises(
-        BaselineError, match=r"outputs have shape \(5, 2, 2\); give \(rows, classes\) or \(rows,\)"
-    ):
-        outputs_of(np.zeros((5, 2, 2)))
+    assert outputs_of(np.zeros((5, 2, 2))) == Values(count=4)
+    with pytest.raises(BaselineError, match=r"outputs have shape \(\); give \(rows, classes\) or \(rows,\)"):
+        outputs_of(np.array(1.0))

@@ -57,6 +57,20 @@ def test_answers_are_what_they_were_and_each_call_is_written_down(way):
     assert recorder.oldest_seconds() == 0
 
 
+@pytest.mark.filterwarnings("ignore:coroutine .* was never awaited")
+@pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptionWarning")
+def test_a_coroutine_that_nobody_awaits_leaves_no_call_behind():
+    recorder = recorder_of()
+    for wrapped in (
+        recorded(double_later, recorder, describe),
+        recorded(double_as_a_coroutine, recorder, describe),
+    ):
+        coroutine = wrapped([1])
+        assert not recorder.running
+        assert recorder.oldest_seconds() == 0
+        coroutine.close()
+
+
 @pytest.mark.parametrize("error", [ValueError, KeyboardInterrupt, SystemExit, asyncio.CancelledError])
 def test_what_the_user_raises_passes_unchanged_and_the_call_has_ended(way, error):
     problem = error("mine")

@@ -217,7 +217,7 @@ def test_drift_shows_in_the_gauges(publisher, baseline):
     monitor.flush()
     assert publisher.value(m.DRIFTED, *labels) == 1
     assert publisher.value(m.feature_gauge("mean_shift_sigmas"), *labels) == pytest.approx(4, abs=0.3)
-    assert publisher.value(m.DRIFTED_RATIO, "200", "9000") == pytest.approx(2 / 7)  # and the row's distance
+    assert publisher.value(m.DRIFTED_RATIO, "200", "9000") == pytest.approx(2 / 8)  # and the row's distance
 
 
 def test_invalid_values_are_counted_by_reason(publisher, baseline):

@@ -8,9 +8,13 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.special import chdtrc
 
+from .permutation_law import permutation_p_value
+
 # Below these the chi-square law is only rough: few rows, or bins in which few rows are expected.
 SMALL_WINDOW = 200
 SMALL_EXPECTED = 5.0
+# Above so many bins in use, the statistic takes so many values that a smooth law fits.
+FEW_BINS = 16
 NULL_DRAWS = 20_000
 # Only the upper tenth of the draws is kept: a p-value above a tenth decides nothing.
 TAIL_DRAWS = NULL_DRAWS // 10
@@ -22,8 +26,8 @@ def two_sample_p_value(
     """Return the probability of counts this different if both samples came from one distribution.
 
     The statistic is the two-sample chi-square, so the baseline's own sampling error counts too. Its p-value comes from
-    the chi-square law or, where that law is rough and the p-value small enough to matter, from the values that the
-    statistic takes without drift (Monte Carlo, seeded and cached).
+    the chi-square law. Where that is rough it comes from the exact moments of the statistic, or of few bins, if it is
+    small enough to matter, from the values that the statistic takes without drift (Monte Carlo, seeded and cached).
 
     Args:
         baseline_counts: (d, B), a row for each feature.
@@ -33,7 +37,11 @@ def two_sample_p_value(
         (d,); 1.0 where a sample is empty or only one bin is used.
     """
     p_values = chi_square_p_value(baseline_counts, window_counts)
-    for row in np.flatnonzero((p_values < TAIL_DRAWS / NULL_DRAWS) & _rough(baseline_counts, window_counts)):
+    rough = _rough(baseline_counts, window_counts)
+    many = ((baseline_counts + window_counts) > 0).sum(axis=-1) > FEW_BINS
+    for row in np.flatnonzero(rough & many):
+        p_values[row] = _permutation_p_value(baseline_counts[row], window_counts[row], p_values[row])
+    for row in np.flatnonzero(rough & ~many & (p_values < TAIL_DRAWS / NULL_DRAWS)):
         p_values[row] = monte_carlo_p_value(baseline_counts[row], window_counts[row])
     return p_values
 
@@ -64,6 +72,17 @@ def chi_square_p_value(
     testable = (baseline_counts.sum(axis=-1) > 0) & (window_counts.sum(axis=-1) > 0) & (freedom > 0)
     p_value = chdtrc(np.where(testable, freedom, 1), np.where(testable, statistic, 0.0))
     return np.asarray(np.where(testable, p_value, 1.0))
+
+
+def _permutation_p_value(
+    baseline_counts: NDArray[np.float64], window_counts: NDArray[np.float64], otherwise: float
+) -> float:
+    """Return the p-value of one feature's counts, (B,), by the law of permutations; `otherwise` of an empty sample."""
+    samples = float(baseline_counts.sum()), float(window_counts.sum())
+    if min(samples) < 1:
+        return otherwise
+    both = baseline_counts + window_counts
+    return permutation_p_value(float(chi_square(baseline_counts, window_counts)[0]), both[both > 0], samples)
 
 
 def monte_carlo_p_value(baseline_counts: NDArray[np.float64], window_counts: NDArray[np.float64]) -> float:
@@ -119,7 +138,7 @@ def _rough(baseline_counts: NDArray[np.float64], window_counts: NDArray[np.float
     n = window_counts.sum(axis=-1)
     both = baseline_counts + window_counts
     total = np.maximum(both.sum(axis=-1), 1.0)
-    expected = np.where(both > 0, both, np.inf).min(axis=-1) * n / total
+    expected = np.where(both > 0, both, total[..., None]).min(axis=-1) * n / total
     return np.asarray((n < SMALL_WINDOW) | (expected < SMALL_EXPECTED))
 
 

@@ -10,6 +10,7 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any, Optional
 
+from ...baseline.describing import described
 from ...config import MonitoringConfig, read_config
 from ...errors import BaselineError
 from ...publishers.torchserve import CoalescingMetrics, TorchServePublisher
@@ -159,7 +160,9 @@ def _load_baseline(config: MonitoringConfig, model_dir: Path) -> Optional[Baseli
             f"handler.monitoring.baseline: there is no '{config.baseline}' in the archive (JSON files in it: {found}); "
             "pack it with torch-model-archiver --extra-files"
         )
-    return Baseline.load(path)
+    baseline = Baseline.load(path)
+    logger.info("baseline '%s': %s", config.baseline, described(baseline))
+    return baseline
 
 
 def _learner(config: MonitoringConfig, name: str, version: str) -> Optional[BaselineLearner]:

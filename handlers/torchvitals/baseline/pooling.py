@@ -1,0 +1,96 @@
+"""Which bins a categorical feature with many categories is compared in."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from .schema import Feature
+
+# A feature with more categories is compared in so many bins, and one each for values never seen and missing ones.
+# In nearly empty bins a window of 1,000 rows differs from any baseline: PSI by about bins / rows.
+MOST_BINS = 64
+
+
+@dataclass(frozen=True)
+class Pooling:
+    """How a feature's own bins are pooled.
+
+    places: (feature.bins,), the pooled bin of each bin; as in the feature, the last two are those of values never seen
+    and of missing ones. counts: (B,) the baseline's. labels: a short text a pooled bin, no two the same, made so that
+    sorting keeps the order.
+    """
+
+    places: NDArray[np.intp]
+    counts: NDArray[np.float64]
+    labels: list[str]
+
+
+def is_wide(feature: Feature) -> bool:
+    """Tell whether a feature has so many categories that they are pooled."""
+    return feature.kind == "categorical" and len(feature.categories) > MOST_BINS
+
+
+def pooled(feature: Feature) -> Pooling:
+    """Return the bins of a wide feature: of about equal mass, by the baseline alone.
+
+    A category that holds more than its part has a bin to itself. The others are taken together in their own order,
+    which says nothing of how often they came: by their counts, those that chance made frequent would come together,
+    and no window would be as frequent again.
+
+    Of an input of which only the values seen are known, a window always has some that are new. The baseline's share of
+    those is its share of values that came once: each was new to all the other rows (Good, 1953).
+    """
+    counts = np.array(feature.counts, dtype=np.float64)
+    own, never, missing = counts[:-2], counts[-2], counts[-1]
+    if feature.source == "input" and own.all():
+        never += (own == 1).sum()
+        own = np.where(own == 1, 0.0, own)
+    bins = _equal_parts(_without_noise(own))
+    number = int(bins.max()) + 1
+    # The first and the last category of each bin.
+    order = np.argsort(bins, kind="stable")
+    ends = np.searchsorted(bins[order], np.arange(number + 1))
+    labels = [_label(feature, int(order[low]), int(order[high - 1])) for low, high in zip(ends, ends[1:])]
+    return Pooling(
+        places=np.concatenate([bins, [number, number + 1]]),
+        counts=np.array([*np.bincount(bins, weights=own, minlength=number), never, missing]),
+        labels=[*labels, "other", "missing"],
+    )
+
+
+def _without_noise(counts: NDArray[np.float64]) -> NDArray[np.float64]:
+    """Return counts drawn to their mean by the part of their variance that chance explains (Poisson)."""
+    mean, variance = max(counts.mean(), 1e-300), counts.var()
+    kept = 1 - mean / variance if variance > mean else 0.0
+    return np.asarray(mean + kept * (counts - mean))
+
+
+def _equal_parts(masses: NDArray[np.float64]) -> NDArray[np.intp]:
+    """Return a bin for each category: large ones first by place, alone; the rest by place in parts of equal mass."""
+    largest = np.argsort(-masses, kind="stable")[:MOST_BINS]
+    remaining = masses.sum() - np.concatenate([[0.0], np.cumsum(masses[largest[:-1]])])
+    part = remaining / (MOST_BINS - np.arange(len(largest)))
+    alone = np.zeros(len(masses), dtype=np.bool_)
+    # Each that is left out makes the parts of the others smaller, so the first that is no larger than one ends it.
+    alone[largest[: int(np.argmin((masses[largest] > 1.5 * part) & (masses[largest] > 0)))]] = True
+    rest = np.where(alone, 0.0, masses)
+    middles = np.cumsum(rest) - rest / 2
+    parts = MOST_BINS - int(alone.sum())
+    part_of = np.minimum(middles / max(rest.sum(), 1e-300) * parts, parts - 1).astype(np.intp)
+    # Bins in the order of their first category.
+    mark = np.where(alone, parts + np.arange(len(masses)), part_of)
+    _, first, bins = np.unique(mark, return_index=True, return_inverse=True)
+    order = np.empty(len(first), dtype=np.intp)
+    order[np.argsort(first)] = np.arange(len(first))
+    return np.asarray(order[bins.reshape(-1)])
+
+
+def _label(feature: Feature, first: int, last: int) -> str:
+    """Return the label of some of a feature's categories: place and text of one, else the range of their places."""
+    digits = len(str(len(feature.categories) - 1))
+    if first == last:
+        return f"{first:0{digits}d} {feature.categories[first]}"
+    return f"{first:0{digits}d}..{last:0{digits}d}"

@@ -1,0 +1,33 @@
+"""Training data that came in a type of two bytes."""
+
+from __future__ import annotations
+
+from typing import Any, Literal, get_args
+
+import msgspec
+
+from ..baseline.schema import Feature
+
+TwoBytes = Literal["", "float16", "bfloat16"]
+# Up to here every whole number is one of each type.
+EXACT_IN_ALL = 256.0
+
+
+def two_bytes_of(batch: Any) -> TwoBytes:
+    """Return the type of two bytes that an array or a tensor is of; nothing for any other batch.
+
+    >>> import torch
+    >>> two_bytes_of(torch.zeros(2, 3, dtype=torch.bfloat16)), two_bytes_of([[1.0]])
+    ('bfloat16', '')
+    """
+    name = str(getattr(batch, "dtype", "")).rpartition(".")[2]
+    known: tuple[TwoBytes, ...] = get_args(TwoBytes)
+    return next((one for one in known if one == name), "")
+
+
+def with_rounding(feature: Feature, rounded: TwoBytes) -> Feature:
+    """Return a feature that says which type its large whole numbers came in; of others their values tell."""
+    if not rounded or feature.kind != "discrete":
+        return feature
+    large = max(map(abs, map(float, feature.categories)), default=0.0) > EXACT_IN_ALL
+    return msgspec.structs.replace(feature, rounded=rounded) if large else feature
