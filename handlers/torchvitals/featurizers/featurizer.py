@@ -26,12 +26,13 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
     """What a learner may need to know.
 
     names: the columns that are wanted. padding: the token id that fills rows up. categories: by column, what its codes
-    mean.
+    mean. identifiers: the columns that tell rows apart, where that is known.
     """
 
     names: Optional[list[str]] = None
     padding: int = 0
     row_distance: bool = True
+    identifiers: list[str] = []
     categories: dict[str, Said] = {}
 
 
