@@ -36,6 +36,7 @@ class Recorder:
 
     reduce_inputs: makes a few numbers a row out of inputs that are too large to copy, on their device.
     sampler: says which large inputs are taken; all of them without one.
+    is_capturing: tells whether what the device is given now is captured, to run later; then nothing is copied.
     """
 
     def __init__(
@@ -46,6 +47,7 @@ class Recorder:
         faults: Optional[Faults] = None,
         reduce_inputs: Optional[Callable[[Any], Any]] = None,
         sampler: Optional[LargeInputSampler] = None,
+        is_capturing: Optional[Callable[[], bool]] = None,
     ) -> None:
         self.faults = faults or Faults()
         self.waiting: deque[CallRecord] = deque()
@@ -59,6 +61,7 @@ class Recorder:
         self._capture_inputs = capture_inputs
         self.reduce_inputs = reduce_inputs
         self.sampler = sampler or LargeInputSampler(None)
+        self._is_capturing = is_capturing
         # Whether a server says, once its reply is made, how a call was answered; until then the call is held.
         self.holds = False
         self.held: dict[CallRecord, bool] = {}
@@ -130,6 +133,8 @@ class Recorder:
 
     def _input(self, call: CallRecord, value: Any) -> Optional[Captured]:
         """Copy inputs that are not one row of few values, or describe them."""
+        if self._is_capturing is not None and self._is_capturing():
+            return None
         try:
             if self.reduce_inputs is None and isinstance(value, Tensor) and _has_small_rows(value):
                 return self._captured(call, value)
@@ -145,6 +150,8 @@ class Recorder:
             return None
 
     def _output(self, call: CallRecord, value: Any) -> Optional[Captured]:
+        if self._is_capturing is not None and self._is_capturing():
+            return None
         try:
             return self._captured(call, value)
         except TooLargeError:
@@ -276,7 +283,7 @@ class Recorder:
             call.crowded_out = True
             return None
         try:
-            copy = capture(value if reduce is None else reduce(value))
+            copy = capture(value if reduce is None else reduce(value), call)
         except TooLargeError:
             raise
         except BaseException as fault:
