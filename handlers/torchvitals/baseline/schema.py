@@ -1,4 +1,4 @@
-"""The baseline: what a model's inputs and outputs looked like in training, without any raw row."""
+"""The baseline: what a model's inputs and outputs looked like in training; docs/security.md says what it holds."""
 
 from __future__ import annotations
 
@@ -18,12 +18,13 @@ from ..errors import BaselineError
 from ..featurizers import COLUMNS, INPUTS, Featurizer, described
 from ..featurizers.batches import is_table, to_array
 from ..featurizers.codes import Codes
-from ..featurizers.columns import at_model_precision, holds_texts, text_or_none
+from ..featurizers.columns import at_model_precision
+from ..featurizers.identifiers import Identifier, column_names, described_identifiers, length_name, new_name
 from ..featurizers.kinds import kind_of
 from ..featurizers.outputs import OUTPUTS, Outputs
 from ..featurizers.row_distance import RowDistance
-from ..featurizers.tables import columns_of
-from .encoding import CategoryPlaces
+from ..featurizers.tables import Columns, columns_of
+from .encoding import ColumnEncoder
 from .file import (
     REBUILD,
     SCHEMA,
@@ -36,7 +37,6 @@ from .file import (
     refuse_schema,
     seal_of,
 )
-from .known_values import KnownValues
 from .variation import Variation
 
 # Rows and columns.
@@ -53,10 +53,11 @@ class Summary(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True, for
     numbers: `finite` values with their moments (`squares` is the sum of squared deviations from the mean), how many
     are below and above all (-inf, inf), and either every value (float32) with its count (int64), or a KLL sketch.
     texts: every text with its count, or a frequent-items sketch. none, no_texts: only missing values came, in the
-    second case as objects. Bytes are little-endian, in the file as base64.
+    second case as objects. identifiers: `hashes` alone; texts that are in a sketch have them too. Bytes are
+    little-endian, in the file as base64.
     """
 
-    kind: Literal["none", "no_texts", "numbers", "texts"]
+    kind: Literal["none", "no_texts", "numbers", "texts", "identifiers"]
     missing: int = 0
     finite: int = 0
     infinite: tuple[int, int] = (0, 0)
@@ -68,6 +69,20 @@ class Summary(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True, for
     counts: bytes = b""
     texts: dict[str, int] = {}
     sketch: bytes = b""
+    hashes: Optional[HashSummary] = None
+
+
+class HashSummary(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True, forbid_unknown_fields=True):
+    """What merging needs to know of texts that tell rows apart, in place of the texts.
+
+    once, twice: which hashes came, and came more than once, a bit a hash, compressed. lengths: of the texts, in
+    characters. numbers: the texts stand for numbers.
+    """
+
+    once: bytes
+    twice: bytes
+    lengths: Summary
+    numbers: bool = False
 
 
 class Feature(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True, forbid_unknown_fields=True):
@@ -77,7 +92,7 @@ class Feature(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True, for
     numbers; a bin a value), categorical (texts; a bin a text). `counts` has one entry a bin, then, for
     discrete and categorical, one for values never seen, and last one for missing values.
     `quantiles` are values at equally spaced probabilities (i + ½)/K. Moments are 0 for categorical.
-    `codes` says what numbers stand for in the place of texts. `rounded` is the type of two bytes that large whole
+    `codes` says what numbers stand for in the place of texts. `rounded` is the type of two bytes that few-valued
     numbers came in. `variation`, where the training data came in time order, says how far their own windows stray.
     `summary`, where the baseline was built to be merged, is what merging needs.
     """
@@ -142,7 +157,8 @@ class BaselineData(
 
     inputs: how images, tokens, texts or embeddings become the input features; None where they are columns.
     rows: how the columns go together; then the last of the input features is the row's distance. accuracy: what the
-    model's confidence was worth, where labels were known.
+    model's confidence was worth, where labels were known. identifiers: by column, how texts that tell rows apart become
+    the features `column_length` and `column_new`.
 
     torchvitals: the version that wrote the file; the first one left it out. sha256: the seal over all the rest, which
     is always the last field.
@@ -162,6 +178,7 @@ class BaselineData(
     inputs: Optional[Featurizer] = None
     rows: Optional[RowDistance] = None
     accuracy: Optional[Accuracy] = None
+    identifiers: dict[str, Identifier] = {}
     sha256: str = ""
 
     @property
@@ -174,6 +191,11 @@ class BaselineData(
         """The input features without the row's distance, in column order."""
         features = self.of_source("input")
         return features if self.rows is None else features[:-1]
+
+    @property
+    def column_names(self) -> list[str]:
+        """The columns that the input features come from, in order."""
+        return column_names((feature.name for feature in self.column_features), self.identifiers)
 
     @property
     def created_timestamp(self) -> float:
@@ -235,7 +257,14 @@ class BaselineData(
             raise BaselineError(
                 f"created is '{self.created}', not a time like 2026-01-31T12:00:00+00:00"
             ) from error
-        for part in (*self.features, self.inputs, self.outputs, self.rows, self.accuracy):
+        for part in (
+            *self.features,
+            self.inputs,
+            self.outputs,
+            self.rows,
+            self.accuracy,
+            *self.identifiers.values(),
+        ):
             if part is not None:
                 part.validate()
         names = Counter((feature.source, feature.name) for feature in self.features)
@@ -245,6 +274,7 @@ class BaselineData(
         columns = [feature.name for feature in self.column_features]
         if self.inputs is not None and self.inputs.names != columns:
             raise BaselineError(f"its features are not those of {self.input_kind}: {', '.join(columns)}")
+        _check_identifiers(self.identifiers, columns)
         if self.rows is not None and set(self.rows.columns) - set(columns):
             raise BaselineError("its row distance is of other columns")
 
@@ -258,7 +288,7 @@ class BaselineData(
         if self.inputs is not None:
             return self.encode_rows(described(self.inputs, X))
         array = None if is_table(X) else to_array(X)
-        if array is not None and array.dtype.kind in "biuf":
+        if array is not None and array.dtype.kind in "biuf" and not self.identifiers:
             if self.unreadable_codes:
                 raise BaselineError(self.codes_advice)
             return self.encode_rows(array)
@@ -271,10 +301,14 @@ class BaselineData(
         BaselineError for what is neither numbers nor texts, and on another width.
         """
         array = np.asarray(rows)
-        if self.inputs is None and array.dtype.kind in "OU" and array.ndim == ROWS_OF_VALUES:
+        texts = self.inputs is None and array.dtype.kind in "OU"
+        if array.ndim == ROWS_OF_VALUES and (texts or self.identifiers):
             self._check_width(array.shape[1])
             return self._encode_columns(array, table=False)
         try:
+            if array.dtype.kind not in "biufO":
+                # Complex numbers and durations would become numbers without a word.
+                raise TypeError(array.dtype)
             array = at_model_precision(array).reshape(len(array), -1)
         except (TypeError, ValueError) as error:
             # Its text may hold values of a request.
@@ -282,97 +316,76 @@ class BaselineData(
                 f"rows of {array.dtype} and shape {array.shape} are not rows of numbers"
             ) from error
         self._check_width(array.shape[1])
-        for place, known in self._known_values.items():
-            array[:, place] = known.snapped(array[:, place])
-        for place, categories in self._categories.items():
-            array[:, place] = categories.of_codes(array[:, place])
-        for feature in self.unreadable_codes:
-            array[:, self._places[feature.name]] = 0.0
+        for place, encoder in enumerate(self._encoders):
+            if not encoder.plain:
+                array[:, place] = encoder.of_numbers(array[:, place])
         return self._with_distance(array)
 
     @cached_property
-    def unreadable_codes(self) -> list[Feature]:
-        """The input features of texts of which the baseline does not know what numbers in their place mean."""
-        return [
-            feature for feature in self.column_features if feature.kind == "categorical" and not feature.codes
-        ]
+    def unreadable_codes(self) -> list[str]:
+        """The columns of texts of which the baseline does not know what numbers in their place mean."""
+        return [f.name for f, encoder in zip(self.column_features, self._encoders) if not encoder.readable]
 
     @property
     def codes_advice(self) -> str:
         """What to do about `unreadable_codes`."""
-        names = [f"'{feature.name}'" for feature in self.unreadable_codes]
+        names = [f"'{name}'" for name in self.unreadable_codes]
         return (
             f"baseline '{self.name}' version {self.version} has texts in {', '.join(names)}, and rows of numbers do "
             "not say which number is which; list the categories in the order of their codes (features: categories: "
-            f"{{{self.unreadable_codes[0].name}: [first, second]}}), say 'sorted' where an encoder sorted them, or "
+            f"{{{self.unreadable_codes[0]}: [first, second]}}), say 'sorted' where an encoder sorted them, or "
             "leave the columns out (features: ignore)"
         )
 
     def _encode_columns(self, data: Any, *, table: bool) -> NDArray[np.float64]:
-        features = self.column_features
-        columns = columns_of(data, [feature.name for feature in features])
+        columns = self._columns_of(data)
         encoded = [
-            self._encode_column(columns[feature.name], place, feature, table=table)
-            for place, feature in enumerate(features)
+            encoder.of_column(columns[feature.name], table=table)
+            for feature, encoder in zip(self.column_features, self._encoders)
         ]
         return self._with_distance(np.column_stack(encoded))
 
-    def _encode_column(
-        self, column: NDArray[Any], place: int, feature: Feature, *, table: bool
-    ) -> NDArray[np.float64]:
-        texts = holds_texts(column)
-        if feature.kind == "categorical":
-            categories = self._categories[place]
-            if texts:
-                return categories.of_texts(column)
-            if feature.codes or bool(np.isnan(column).all()):
-                return (
-                    categories.of_table(column) if table else categories.of_codes(column.astype(np.float64))
-                )
-        elif not texts:
-            numbers = column.astype(np.float64)
-            known = self._known_values.get(place)
-            return numbers if known is None else known.snapped(numbers)
-        if not feature.count:
-            # The training data had no value to tell numbers from texts; any value is a new one.
-            return np.array([np.nan if text_or_none(value) is None else 0.0 for value in column.tolist()])
-        have, want = ("texts", "numbers") if texts else ("numbers", "texts")
-        way_out = "" if texts else ", or say what the numbers mean (features: categories)"
-        raise BaselineError(
-            f"column '{feature.name}' holds {have}, and in the baseline {want}; give it as it was in training{way_out}"
-        )
+    # Made once: for the rows of a flush that takes longer than to look them up.
+    @cached_property
+    def _encoders(self) -> list[ColumnEncoder]:
+        return [
+            ColumnEncoder(
+                feature.name,
+                feature.kind,
+                categories=feature.categories,
+                codes=feature.codes,
+                rounded=feature.rounded,
+                empty=not feature.count,
+            )
+            for feature in self.column_features
+        ]
+
+    def _columns_of(self, data: Any) -> Columns:
+        """Return what is compared of each column of rows, by feature. Raises BaselineError."""
+        return described_identifiers(columns_of(data, self.column_names), self.identifiers)
 
     def _check_width(self, width: int) -> None:
         """Raise BaselineError where rows have another number of values than there are columns."""
-        features = self.column_features
-        if width != len(features):
+        names = self.column_names
+        if width != len(names):
             raise BaselineError(
                 f"rows have {width} values, baseline '{self.name}' version {self.version} has "
-                f"{len(features)} input features: {', '.join(feature.name for feature in features)}"
+                f"{len(names)} input features: {', '.join(names)}"
             )
-
-    # Made once: for the rows of a flush that takes longer than to look them up.
-    @cached_property
-    def _known_values(self) -> dict[int, KnownValues]:
-        features = enumerate(self.column_features)
-        return {place: KnownValues(f.categories, f.rounded) for place, f in features if f.kind == "discrete"}
-
-    @cached_property
-    def _categories(self) -> dict[int, CategoryPlaces]:
-        features = enumerate(self.column_features)
-        return {
-            place: CategoryPlaces(f.categories, f.codes) for place, f in features if f.kind == "categorical"
-        }
-
-    @cached_property
-    def _places(self) -> dict[str, int]:
-        return {feature.name: place for place, feature in enumerate(self.column_features)}
 
     def _with_distance(self, rows: NDArray[np.float64]) -> NDArray[np.float64]:
         if self.rows is None:
             return rows
-        distance = self.rows.of(rows[:, [self._places[name] for name in self.rows.columns]])
+        places = {feature.name: place for place, feature in enumerate(self.column_features)}
+        distance = self.rows.of(rows[:, [places[name] for name in self.rows.columns]])
         return np.column_stack([rows, at_model_precision(distance)])
+
+
+def _check_identifiers(identifiers: dict[str, Identifier], features: list[str]) -> None:
+    for name in identifiers:
+        lacking = [feature for feature in (length_name(name), new_name(name)) if feature not in features]
+        if lacking:
+            raise BaselineError(f"the identifier '{name}' has no feature '{lacking[0]}'")
 
 
 def _decoded(wanted: type, raw: Any) -> Any:
