@@ -16,6 +16,19 @@ def a_round(throughput, cpu, p99=0.01, defaults=1000):
     }
 
 
+def a_width(verdict, counted=100, more=0.0):
+    return {
+        "sent": 100,
+        "counted": counted,
+        "predictions": 100,
+        "path_seconds": 4e-6,
+        "verdict_seconds": verdict,
+        "verdict_bytes": 2e6,
+        "worker_bytes": 290e6 + more,
+        "worker_plain_bytes": 260e6,
+    }
+
+
 RESULTS_OF = {
     "hotpath": {
         "seconds_added": {"features": {"10": 4e-6}},
@@ -28,6 +41,7 @@ RESULTS_OF = {
     },
     "flush": {"loads": {"paced": {"p99_in_flushes_ratio": 1.5}}},
     "baseline_stream": {"values_per_second": 2e6},
+    "many-classes": {"widths": {"1000": a_width(0.004), "100000": a_width(0.06, counted=90, more=20e6)}},
 }
 
 
@@ -48,6 +62,11 @@ def test_each_is_read_in_its_unit_and_judged():
         ("≤ 10 ms", "4 ms", "holds"),
         ("≤ 10 MB", "8.5 MB", "holds"),
         ("≥ 2 M values/s", "2 M values/s", "holds"),
+        ("≤ 0 ", "10 ", "fails"),
+        ("≤ 5 µs", "4 µs", "holds"),
+        ("≤ 50 ms", "60 ms", "fails"),
+        ("≤ 50 MB", "2 MB", "holds"),
+        ("≤ 50 MB", "20 MB", "holds"),
     ]
 
 
@@ -59,4 +78,4 @@ def test_a_benchmark_shows_its_own_alone():
 @pytest.mark.parametrize("one", BUDGETS, ids=lambda one: one.what)
 def test_the_committed_results_have_every_figure(one):
     found = json.loads((RESULTS / f"{one.file}.json").read_text(encoding="utf-8"))
-    assert one.value(found) > 0
+    assert one.value(found) > 0 or one.limit == 0

@@ -61,8 +61,8 @@ class Kinds(Generic[K]):
             found = msgspec.json.decode(msgspec.json.encode(raw), type=cls)
         except msgspec.ValidationError as error:
             raise ValueError(f"{self.of} of kind '{kind}': {error}") from error
-        from_file = getattr(cls, "from_file", None)
-        return found if from_file is None else from_file(found, raw.keys())
+        completed = getattr(cls, "completed", None)
+        return found if completed is None else completed(found, raw.keys())
 
     def __iter__(self) -> Iterator[type[K]]:
         """Yield the classes, the latest first: what comes later may be more particular."""

@@ -119,6 +119,8 @@ def class_labels(classes: Sequence[str]) -> list[str]:
     >>> class_labels(["crane", "owl", "crane", "other"])
     ['crane 0', 'owl', 'crane 2', 'other 3']
     """
+    if OTHER not in classes and len(set(classes)) == len(classes):
+        return [*classes]
     times, labels, taken = Counter(classes), [], {OTHER}
     for index, name in enumerate(classes):
         label = name if times[name] == 1 else f"{name} {index}"
