@@ -22,8 +22,10 @@ def described_inputs(baseline: BaselineData) -> str:
     parts = [
         number_of(count, one, many)
         for count, one, many in (
-            (len(columns) - categories, "number", "numbers"),
+            # An identifier is two features: how long its text is, and whether it is new.
+            (len(columns) - categories - 2 * len(baseline.identifiers), "number", "numbers"),
             (categories, "category", "categories"),
+            (len(baseline.identifiers), "identifier", "identifiers"),
         )
         if count
     ]

@@ -1,4 +1,4 @@
-"""The baseline: what a model's inputs and outputs looked like in training, without any raw row."""
+"""The baseline: what a model's inputs and outputs looked like in training; docs/security.md says what it holds."""
 
 from __future__ import annotations
 
@@ -19,10 +19,11 @@ from ..featurizers import COLUMNS, INPUTS, Featurizer, described
 from ..featurizers.batches import is_table, to_array
 from ..featurizers.codes import Codes
 from ..featurizers.columns import at_model_precision
+from ..featurizers.identifiers import Identifier, column_names, described_identifiers, length_name, new_name
 from ..featurizers.kinds import kind_of
 from ..featurizers.outputs import OUTPUTS, Outputs
 from ..featurizers.row_distance import RowDistance
-from ..featurizers.tables import columns_of
+from ..featurizers.tables import Columns, columns_of
 from .encoding import ColumnEncoder
 from .file import (
     REBUILD,
@@ -52,10 +53,11 @@ class Summary(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True, for
     numbers: `finite` values with their moments (`squares` is the sum of squared deviations from the mean), how many
     are below and above all (-inf, inf), and either every value (float32) with its count (int64), or a KLL sketch.
     texts: every text with its count, or a frequent-items sketch. none, no_texts: only missing values came, in the
-    second case as objects. Bytes are little-endian, in the file as base64.
+    second case as objects. identifiers: `hashes` alone; texts that are in a sketch have them too. Bytes are
+    little-endian, in the file as base64.
     """
 
-    kind: Literal["none", "no_texts", "numbers", "texts"]
+    kind: Literal["none", "no_texts", "numbers", "texts", "identifiers"]
     missing: int = 0
     finite: int = 0
     infinite: tuple[int, int] = (0, 0)
@@ -67,6 +69,20 @@ class Summary(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True, for
     counts: bytes = b""
     texts: dict[str, int] = {}
     sketch: bytes = b""
+    hashes: Optional[HashSummary] = None
+
+
+class HashSummary(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True, forbid_unknown_fields=True):
+    """What merging needs to know of texts that tell rows apart, in place of the texts.
+
+    once, twice: which hashes came, and came more than once, a bit a hash, compressed. lengths: of the texts, in
+    characters. numbers: the texts stand for numbers.
+    """
+
+    once: bytes
+    twice: bytes
+    lengths: Summary
+    numbers: bool = False
 
 
 class Feature(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True, forbid_unknown_fields=True):
@@ -141,7 +157,8 @@ class BaselineData(
 
     inputs: how images, tokens, texts or embeddings become the input features; None where they are columns.
     rows: how the columns go together; then the last of the input features is the row's distance. accuracy: what the
-    model's confidence was worth, where labels were known.
+    model's confidence was worth, where labels were known. identifiers: by column, how texts that tell rows apart become
+    the features `column_length` and `column_new`.
 
     torchvitals: the version that wrote the file; the first one left it out. sha256: the seal over all the rest, which
     is always the last field.
@@ -161,6 +178,7 @@ class BaselineData(
     inputs: Optional[Featurizer] = None
     rows: Optional[RowDistance] = None
     accuracy: Optional[Accuracy] = None
+    identifiers: dict[str, Identifier] = {}
     sha256: str = ""
 
     @property
@@ -173,6 +191,11 @@ class BaselineData(
         """The input features without the row's distance, in column order."""
         features = self.of_source("input")
         return features if self.rows is None else features[:-1]
+
+    @property
+    def column_names(self) -> list[str]:
+        """The columns that the input features come from, in order."""
+        return column_names((feature.name for feature in self.column_features), self.identifiers)
 
     @property
     def created_timestamp(self) -> float:
@@ -234,7 +257,14 @@ class BaselineData(
             raise BaselineError(
                 f"created is '{self.created}', not a time like 2026-01-31T12:00:00+00:00"
             ) from error
-        for part in (*self.features, self.inputs, self.outputs, self.rows, self.accuracy):
+        for part in (
+            *self.features,
+            self.inputs,
+            self.outputs,
+            self.rows,
+            self.accuracy,
+            *self.identifiers.values(),
+        ):
             if part is not None:
                 part.validate()
         names = Counter((feature.source, feature.name) for feature in self.features)
@@ -244,6 +274,7 @@ class BaselineData(
         columns = [feature.name for feature in self.column_features]
         if self.inputs is not None and self.inputs.names != columns:
             raise BaselineError(f"its features are not those of {self.input_kind}: {', '.join(columns)}")
+        _check_identifiers(self.identifiers, columns)
         if self.rows is not None and set(self.rows.columns) - set(columns):
             raise BaselineError("its row distance is of other columns")
 
@@ -257,7 +288,7 @@ class BaselineData(
         if self.inputs is not None:
             return self.encode_rows(described(self.inputs, X))
         array = None if is_table(X) else to_array(X)
-        if array is not None and array.dtype.kind in "biuf":
+        if array is not None and array.dtype.kind in "biuf" and not self.identifiers:
             if self.unreadable_codes:
                 raise BaselineError(self.codes_advice)
             return self.encode_rows(array)
@@ -270,10 +301,14 @@ class BaselineData(
         BaselineError for what is neither numbers nor texts, and on another width.
         """
         array = np.asarray(rows)
-        if self.inputs is None and array.dtype.kind in "OU" and array.ndim == ROWS_OF_VALUES:
+        texts = self.inputs is None and array.dtype.kind in "OU"
+        if array.ndim == ROWS_OF_VALUES and (texts or self.identifiers):
             self._check_width(array.shape[1])
             return self._encode_columns(array, table=False)
         try:
+            if array.dtype.kind not in "biufO":
+                # Complex numbers and durations would become numbers without a word.
+                raise TypeError(array.dtype)
             array = at_model_precision(array).reshape(len(array), -1)
         except (TypeError, ValueError) as error:
             # Its text may hold values of a request.
@@ -303,19 +338,12 @@ class BaselineData(
         )
 
     def _encode_columns(self, data: Any, *, table: bool) -> NDArray[np.float64]:
-        columns = columns_of(data, [feature.name for feature in self.column_features])
-        pairs = zip(columns.values(), self._encoders)
-        encoded = [encoder.of_column(column, table=table) for column, encoder in pairs]
+        columns = self._columns_of(data)
+        encoded = [
+            encoder.of_column(columns[feature.name], table=table)
+            for feature, encoder in zip(self.column_features, self._encoders)
+        ]
         return self._with_distance(np.column_stack(encoded))
-
-    def _check_width(self, width: int) -> None:
-        """Raise BaselineError where rows have another number of values than there are columns."""
-        features = self.column_features
-        if width != len(features):
-            raise BaselineError(
-                f"rows have {width} values, baseline '{self.name}' version {self.version} has "
-                f"{len(features)} input features: {', '.join(feature.name for feature in features)}"
-            )
 
     # Made once: for the rows of a flush that takes longer than to look them up.
     @cached_property
@@ -332,12 +360,32 @@ class BaselineData(
             for feature in self.column_features
         ]
 
+    def _columns_of(self, data: Any) -> Columns:
+        """Return what is compared of each column of rows, by feature. Raises BaselineError."""
+        return described_identifiers(columns_of(data, self.column_names), self.identifiers)
+
+    def _check_width(self, width: int) -> None:
+        """Raise BaselineError where rows have another number of values than there are columns."""
+        names = self.column_names
+        if width != len(names):
+            raise BaselineError(
+                f"rows have {width} values, baseline '{self.name}' version {self.version} has "
+                f"{len(names)} input features: {', '.join(names)}"
+            )
+
     def _with_distance(self, rows: NDArray[np.float64]) -> NDArray[np.float64]:
         if self.rows is None:
             return rows
         places = {feature.name: place for place, feature in enumerate(self.column_features)}
         distance = self.rows.of(rows[:, [places[name] for name in self.rows.columns]])
         return np.column_stack([rows, at_model_precision(distance)])
+
+
+def _check_identifiers(identifiers: dict[str, Identifier], features: list[str]) -> None:
+    for name in identifiers:
+        lacking = [feature for feature in (length_name(name), new_name(name)) if feature not in features]
+        if lacking:
+            raise BaselineError(f"the identifier '{name}' has no feature '{lacking[0]}'")
 
 
 def _decoded(wanted: type, raw: Any) -> Any:

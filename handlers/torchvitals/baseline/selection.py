@@ -13,6 +13,7 @@ from ..featurizers.codes import CODES, SORTED, Codes, CodesError, Said, codes_in
 from ..featurizers.kinds import UnknownKindError, kind_of
 from ..featurizers.outputs import OUTPUTS, NoOutputs, OutputOptions
 from ..featurizers.row_distance import NAME as ROW_DISTANCE
+from ..featurizers.time_parts import check_parts
 from .schema import BaselineData, Feature
 
 B = TypeVar("B", bound=BaselineData)
@@ -25,6 +26,8 @@ class Features(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=
     inputs: the kind of what the model is given; told from shape and type where left out. padding: the token id that
     fills a row up. row_distance: whether rows are compared as a whole too. outputs: the kind of what the model gives,
     told where left out; or those of its features that are compared; or a section with both and more, see OutputOptions.
+    identifiers: columns that tell rows apart, of which no text is kept, beside those that are recognised; with an empty
+    list there are none. time_parts: parts that columns of times become, by column.
     ignore: names of features that are in the baseline and are not to be compared. psi: smallest PSI that counts as
     drift, by feature, where it is not `thresholds: psi:`. categories: by column, what the numbers mean that stand for
     its categories: the categories in the order of the codes from 0; each code and its category (None is missing);
@@ -36,6 +39,8 @@ class Features(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=
     padding: int = 0
     row_distance: bool = True
     outputs: Union[str, list[str], OutputOptions, None] = None
+    identifiers: Optional[list[str]] = None
+    time_parts: dict[str, list[str]] = {}
     ignore: list[str] = []
     psi: dict[str, Floor] = {}
     categories: dict[str, Said] = {}
@@ -44,6 +49,8 @@ class Features(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=
         self._check_categories()
         if self.inputs is not None:
             INPUTS.named(self.inputs)
+        for column, parts in self.time_parts.items():
+            check_parts(column, parts)
         said = OutputOptions.of(self.outputs)
         if isinstance(self.outputs, (dict, tuple)):
             # Of Python; a section of a file is checked as it is read.
@@ -81,6 +88,7 @@ class Features(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=
                 f"{where}.inputs: it says {self.inputs}, and the baseline describes {kind}; change it, or rebuild the "
                 "baseline"
             )
+        self._check_identifiers(baseline, where)
         said = self.of_outputs
         if baseline.outputs is not None and said.kind not in (
             None,
@@ -99,6 +107,13 @@ class Features(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=
                     hint = f"did you mean '{close[0]}'?" if close else f"it has: {', '.join(have)}"
                     raise ConfigurationError(f"{where}.{key}: the baseline has no feature '{name}'; {hint}")
         self.applied(baseline, where)
+
+    def _check_identifiers(self, baseline: BaselineData, where: str) -> None:
+        unknown = [name for name in self.identifiers or () if name not in baseline.identifiers]
+        if unknown:
+            raise ConfigurationError(
+                f"{where}.identifiers: '{unknown[0]}' is no identifier in the baseline; rebuild it with this section"
+            )
 
     def applied(self, baseline: B, where: str = "handler.monitoring.features") -> B:
         """Return the baseline with what this section says of codes. Raises ConfigurationError where it does not fit."""

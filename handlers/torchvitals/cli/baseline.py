@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import enum
+from dataclasses import replace
 from pathlib import Path
 from typing import Optional
 
@@ -18,13 +19,25 @@ from ..baseline.selection import Features
 from ..baseline.variation import shortfall
 from ..config import read_config
 from ..drift.verdict import PSI_FLOOR
-from ..errors import BaselineError, ConfigurationError
+from ..errors import BaselineError, ConfigurationError, one_line
+from ..featurizers.time_parts import parts_in
 from ..training.baseline import Baseline, BaselineBuilder
 from ..training.difference import differences
 from ..training.options import BuildOptions
+from .building.csv_files import MISSING_NUMBERS, ColumnKinds, CsvOptions, form_of
+from .building.pictures import ImageFiles, Pictures, images_in, numbers_of, size_of
 from .building.ray import build_on_ray
-from .building.recipe import Recipe, build_in_order, build_streaming, with_held_out
-from .building.tables import columns_in, files_of
+from .building.recipe import (
+    Recipe,
+    build_from_images,
+    build_in_order,
+    build_streaming,
+    with_held_out,
+    with_held_out_images,
+    with_time_formats,
+)
+from .building.tables import columns_in, files_of, is_csv
+from .building.taken import Taken, names_in, taken
 from .console import clear_errors, console
 from .wide import changes, summaries
 
@@ -46,11 +59,19 @@ def build(
     data: list[str] = typer.Option(
         ...,
         help="Training data in the units that the model is given: a .parquet or .csv file, a folder, or a pattern "
-        "in quotes such as 'train/*.parquet'; may be given several times.",
+        "in quotes such as 'train/*.parquet'; or a folder of images, a folder a class. May be given several times.",
     ),
     output: Path = typer.Option(..., help="File to write, for example baselines/fraud-1.0.json."),
     columns: Optional[str] = typer.Option(
-        None, help="Input columns, in the model's order: a,b,c. Default: all."
+        None,
+        help="Input columns, in the model's order: a,b,c, or @FILE with a name a line. Default: all but the label, the "
+        "time and what is excluded.",
+    ),
+    column: list[str] = typer.Option(
+        [], help="Input column, whatever commas its name holds; may be given several times, after --columns."
+    ),
+    exclude: list[str] = typer.Option(
+        [], help="Columns that are not inputs: a,b, one name, or @FILE; may be given several times."
     ),
     model: Optional[Path] = typer.Option(
         None, help="TorchScript file, or model.py with one class; its outputs join the baseline."
@@ -69,12 +90,53 @@ def build(
         help="Column with the time of each row; the baseline then learns how its own windows vary. "
         "Reads all rows into memory.",
     ),
+    time_format: Optional[str] = typer.Option(
+        None, help="How times are written as text, where that can be read in several ways: '%d/%m/%Y %H:%M'."
+    ),
+    time_parts: list[str] = typer.Option(
+        [],
+        help="Column of times that becomes its parts hour, weekday and month, or those named: departure=hour,month; "
+        "may be given several times.",
+    ),
+    identifier: list[str] = typer.Option(
+        [],
+        help="Column whose texts tell rows apart (an account, an email address); none of them is kept. May be given "
+        "several times. Default: columns of nearly unique texts.",
+    ),
     window: list[int] = typer.Option(
         [1000], help="Window size in rows that the model is watched with; may be given several times."
     ),
     label_column: Optional[str] = typer.Option(
-        None, help="Column with the true class, by name or number from 0; for the estimate of accuracy."
+        None,
+        help="Column with the true class, by name or number from 0; for the estimate of accuracy. It is no input.",
     ),
+    separator: Optional[str] = typer.Option(
+        None, help="Between the fields of a CSV file. Default: recognised."
+    ),
+    decimal: Optional[str] = typer.Option(None, help="Decimal mark in CSV files. Default: recognised."),
+    thousands: Optional[str] = typer.Option(None, help="Mark between thousands in CSV files. Default: none."),
+    encoding: Optional[str] = typer.Option(None, help="Encoding of CSV files. Default: UTF-8."),
+    missing_text: list[str] = typer.Option(
+        [],
+        help="Text that means missing in CSV files, beside the empty field; may be given several times. Default: NA, "
+        "NaN, null and the like, in columns of numbers alone.",
+    ),
+    no_missing_text: bool = typer.Option(
+        False,
+        "--no-missing-text",
+        help="No text in CSV files means missing; an empty field is an empty text.",
+    ),
+    image_size: Optional[str] = typer.Option(
+        None,
+        help="Pixels that images of a folder are scaled and cropped to: 224, or 320x240. Default: as they are.",
+    ),
+    image_grey: bool = typer.Option(
+        False, "--image-grey", help="Images have one channel. Default: red, green, blue."
+    ),
+    image_mean: Optional[str] = typer.Option(
+        None, help="Subtracted from each channel, after it is made 0 to 1."
+    ),
+    image_std: Optional[str] = typer.Option(None, help="Divides each channel, after --image-mean."),
     held_out: list[str] = typer.Option(
         [], help="Labelled rows that the model was not trained on, for the estimate of accuracy; as --data."
     ),
@@ -96,6 +158,16 @@ def build(
 ) -> None:
     """Build a baseline from training data of any size."""
     with clear_errors():
+        files = CsvOptions(
+            separator=_unescaped(separator),
+            decimal=decimal,
+            thousands=thousands,
+            encoding=encoding,
+            missing=() if no_missing_text else tuple(missing_text) or None,
+            texts=tuple(identifier),
+        )
+        files.validate()
+        images = images_in(data)
         _refuse_contradictions(
             time_column=time_column,
             mergeable=mergeable,
@@ -103,34 +175,64 @@ def build(
             label_column=label_column,
             held_out=held_out,
             model=model,
+            images=images is not None,
+            columns=[*([columns] if columns else []), *column, *exclude, *time_parts, *identifier],
+            missing_text=bool(missing_text) and no_missing_text,
         )
-        files, extra = files_of(data), files_of(held_out)
         found_name, found_version = _name_and_version(output)
-        apart = [column for column in (time_column, label_column) if column]
-        features = _of_kind(_features_in(config), output_kind)
-        names = _split(columns) or [column for column in columns_in(files[0]) if column not in apart]
         recipe = Recipe(
-            names=names,
-            label=label_column,
+            names=[],
+            label=label_column if model else None,
             model=model,
             weights=weights,
             options=BuildOptions(
-                feature_names=names,
                 class_names=_split(class_names),
-                features=features,
+                features=_of_kind(_features_in(config), output_kind),
                 name=name or found_name,
                 version=version or found_version,
             ),
+            files=files,
+            time_format=time_format,
         )
-        labelled = label_column is not None and not extra
+        if images is not None:
+            pictures = Pictures(
+                size=size_of(image_size),
+                grey=image_grey,
+                mean=numbers_of(image_mean, "--image-mean"),
+                std=numbers_of(image_std, "--image-std"),
+            )
+            baseline = _from_images(
+                images, pictures, recipe, held_out, labelled=model is not None, mergeable=mergeable
+            )
+            _write(baseline, output)
+            return
+        kinds = ColumnKinds()
+        tables, extra = files_of(data), files_of(held_out)
+        have = columns_in(tables[0], files)
+        found = taken(
+            have,
+            [*names_in([columns] if columns else [], have, "--columns"), *column],
+            label=label_column,
+            time=time_column,
+            exclude=names_in(exclude, have, "--exclude"),
+        )
+        _say_how_it_is_read(tables[0], files, found)
+        recipe = _with_columns(recipe, found.names, time_parts, identifier)
+        recipe = with_time_formats(recipe, tables)
+        labelled = recipe.label is not None and not extra
         if time_column:
-            baseline = build_in_order(recipe, files, time_column, tuple(window), labelled=labelled)
+            baseline = build_in_order(recipe, tables, time_column, tuple(window), kinds, labelled=labelled)
         elif engine is Engine.ray:
-            baseline = build_on_ray(recipe, files, labelled=labelled, mergeable=mergeable)
+            baseline = build_on_ray(recipe, tables, labelled=labelled, mergeable=mergeable)
         else:
-            baseline = build_streaming(recipe, files, labelled=labelled, mergeable=mergeable)
+            baseline = build_streaming(recipe, tables, kinds, labelled=labelled, mergeable=mergeable)
         if extra:
             baseline = with_held_out(baseline, recipe, extra)
+        for kept_in, texts in kinds.kept.items():
+            _say(
+                f"column '{kept_in}' is one of texts, and {', '.join(sorted(texts))} in it is a text like any other; "
+                "if it means missing, give --missing-text"
+            )
         _write(baseline, output)
     for size in window if time_column else ():
         lacking = shortfall(baseline.samples, size)
@@ -263,6 +365,9 @@ def _name_and_version(output: Path) -> tuple[str, str]:
 
 
 def _write(baseline: Baseline, output: Path) -> None:
+    if baseline.identifiers:
+        names = ", ".join(f"{name} (no text of it is kept)" for name in baseline.identifiers)
+        _say(f"identifiers: {names}")
     output.parent.mkdir(parents=True, exist_ok=True)
     baseline.save(output)
     console.print(f"wrote {output}: {baseline.samples:,} rows, {len(baseline.features)} features")
@@ -280,6 +385,75 @@ def _features_in(config: Optional[Path]) -> Features:
     except (OSError, yaml.YAMLError) as error:
         raise BaselineError(f"--config: '{config}' cannot be read: {error}") from error
     return read_config(content, str(config)).features
+
+
+def _from_images(
+    images: ImageFiles,
+    pictures: Pictures,
+    recipe: Recipe,
+    held_out: list[str],
+    *,
+    labelled: bool,
+    mergeable: bool,
+) -> Baseline:
+    """Build from pictures; their folders name the classes where nobody else does. Raises BaselineError."""
+    pictures.validate()
+    extra = images_in(held_out)
+    if held_out and extra is None:
+        raise BaselineError(
+            f"--held-out: '{held_out[0]}' has no images, and --data has; give a folder of images"
+        )
+    options = recipe.options
+    kind = options.features.of_outputs.kind
+    if labelled and options.class_names is None and kind in (None, "classification", "binary"):
+        options = msgspec.structs.replace(options, class_names=images.classes or None)
+        recipe = replace(recipe, options=options)
+    classes = f"classes {', '.join(images.classes)}" if images.classes else "no folder names a class"
+    _say(f"{len(images.paths):,} images; {pictures}; {classes}")
+    labelled = labelled and bool(images.classes)
+    baseline = build_from_images(
+        recipe, images, pictures, labelled=labelled and extra is None, mergeable=mergeable
+    )
+    return with_held_out_images(baseline, recipe, extra, pictures) if extra is not None else baseline
+
+
+def _with_columns(recipe: Recipe, names: list[str], time_parts: list[str], identifiers: list[str]) -> Recipe:
+    """Return the recipe for these columns. Raises BaselineError for parts, or identifiers, of other columns."""
+    features = recipe.options.features
+    parts = {**features.time_parts, **dict(map(parts_in, time_parts))}
+    if identifiers:
+        features = msgspec.structs.replace(features, identifiers=identifiers)
+    for option, columns in (("--time-parts", parts), ("--identifier", features.identifiers or ())):
+        for column in columns:
+            if column not in names:
+                raise BaselineError(
+                    f"{option}: '{column}' is not among the columns taken: {', '.join(names)}"
+                )
+    options = msgspec.structs.replace(
+        recipe.options, feature_names=names, features=msgspec.structs.replace(features, time_parts=parts)
+    )
+    files = replace(recipe.files, texts=tuple(features.identifiers or ()))
+    return replace(recipe, names=names, options=options, files=files)
+
+
+def _say_how_it_is_read(path: Path, options: CsvOptions, found: Taken) -> None:
+    said = [str(found)]
+    if is_csv(path):
+        said += form_of(path, options).says
+        missing = ["empty", *(options.missing or ())] if options.missing != () else ["none"]
+        also = f", and in columns of numbers {', '.join(MISSING_NUMBERS[:4])} and the like"
+        said.append(f"missing: {', '.join(missing)}{also if options.missing is None else ''}")
+    _say("; ".join(said))
+
+
+def _say(line: str) -> None:
+    """Print one line, whatever brackets and length names have."""
+    console.print(one_line(line), markup=False, highlight=False, soft_wrap=True)
+
+
+def _unescaped(separator: Optional[str]) -> Optional[str]:
+    """Return a separator as a shell passes it: a tab is hard to type."""
+    return {"\\t": "\t", "tab": "\t"}.get(separator, separator) if separator else separator
 
 
 def _of_kind(features: Features, output_kind: Optional[str]) -> Features:
@@ -305,7 +479,24 @@ def _refuse_contradictions(
     label_column: Optional[str],
     held_out: list[str],
     model: Optional[Path],
+    images: bool,
+    columns: list[str],
+    missing_text: bool,
 ) -> None:
+    if images:
+        for option, given in (
+            ("--time-column", time_column),
+            ("--label-column", label_column),
+            ("--engine ray", engine is Engine.ray),
+            ("--columns and what else names columns", columns),
+        ):
+            if given:
+                raise BaselineError(f"{option}: a folder of images has no columns; leave it out")
+        if held_out and model is None:
+            raise BaselineError("--held-out needs --model: accuracy is of the model's predictions")
+        return
+    if missing_text:
+        raise BaselineError("--missing-text and --no-missing-text exclude each other; leave one out")
     if mergeable and time_column:
         raise BaselineError(
             "--mergeable does not go with --time-column: how windows vary cannot be merged; leave one out"
@@ -316,5 +507,5 @@ def _refuse_contradictions(
         )
     if held_out and not label_column:
         raise BaselineError("--held-out needs --label-column: the column with the true class")
-    if label_column and model is None:
-        raise BaselineError("--label-column needs --model: accuracy is of the model's predictions")
+    if held_out and model is None:
+        raise BaselineError("--held-out needs --model: accuracy is of the model's predictions")

@@ -14,6 +14,7 @@ from ..baseline.binning import Binning
 from ..baseline.known_values import KnownValues
 from ..baseline.schema import BaselineData, Source
 from ..featurizers.columns import at_model_precision
+from ..featurizers.identifiers import new_name
 from ..featurizers.outputs import output_signals
 from ..featurizers.row_distance import NAME as ROW_DISTANCE
 from .comparison import Comparison, Reference
@@ -147,9 +148,31 @@ class DriftDetector:
                 pause()
         report = evaluate(comparisons, psi_floors=self._floors, ignored=self.ignored, pause=pause)
         pause()
+        report = self._without_fewer_new(report, size)
         shares = self._row_shares(size, pause)
         pause()
         return replace(report, estimated_accuracy=self._estimated_accuracy(size), row_shares=shares)
+
+    def _without_fewer_new(self, report: DriftReport, size: int) -> DriftReport:
+        """Return the report in which identifiers do not drift because more of them than in training are known.
+
+        Rows of training are all known when they are served again.
+        """
+        features = dict(report.features)
+        for column in self.baseline.identifiers:
+            drift = features.get(new_name(column))
+            if drift is not None and drift.drifted and self._mean("input", new_name(column), size) <= 0:
+                features[drift.name] = replace(drift, drifted=False)
+        return replace(report, features=features)
+
+    def _mean(self, source: Source, name: str, size: int) -> float:
+        """Return how far a window's mean of a feature lies above the baseline's."""
+        names = [feature.name for feature in self._binnings[source].features]
+        place = names.index(name)
+        values = self._windows[source][size].view().rows[:, place]
+        present = values[np.isfinite(values)]
+        mean = self._binnings[source].features[place].mean
+        return float(present.mean()) - mean if len(present) else 0.0
 
     def _row_shares(self, size: int, pause: Callable[[], None]) -> dict[str, float]:
         distance, window = self.baseline.rows, self._windows["input"][size]

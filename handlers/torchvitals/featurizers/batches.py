@@ -14,6 +14,9 @@ from ..errors import BaselineError
 # What marks a table of any library: pandas and polars, Arrow, and what speaks Arrow's protocol.
 TABLE_MARKS = ("columns", "to_pandas", "__arrow_c_stream__", "__arrow_c_array__")
 
+# What pandas, polars and Arrow call one column.
+COLUMN_TYPES = ("Series", "Index", "ChunkedArray", "DoubleArray", "StringArray", "Array")
+
 
 def is_texts(value: Any) -> bool:
     """Tell whether a value is a list, a tuple or an (n,) array of texts."""
@@ -42,8 +45,12 @@ def dimensions(value: Any) -> int:
 
 
 def unreadable(table: Any) -> BaselineError:
-    """Return the error for a table that has no rows in memory, or is of an unknown library."""
+    """Return the error for a table that has no rows in memory, is one column, or is of an unknown library."""
     library = type(table).__module__.partition(".")[0]
+    if type(table).__name__ in COLUMN_TYPES:
+        return BaselineError(
+            f"the data are a single column, a {type(table).__name__} of {library}; give a table with its name"
+        )
     return BaselineError(
         f"the data are a {type(table).__name__} of {library}, whose rows cannot be read from memory; give a pandas, "
         "polars or Arrow table, or an array"
@@ -83,19 +90,37 @@ def inputs_of(batch: Any) -> Any:
     return batch
 
 
+def _tensor_array(values: torch.Tensor) -> NDArray[Any]:
+    if values.layout is not torch.strided or values.is_nested:
+        raise BaselineError("the data are a sparse or nested tensor; give a dense one: values.to_dense()")
+    if values.is_meta:
+        raise BaselineError("the data are a tensor of the device 'meta', which holds no values; give them")
+    values = values.detach().cpu()
+    if values.is_quantized:
+        values = values.dequantize()
+    if values.is_floating_point() and values.dtype not in (torch.float16, torch.float32, torch.float64):
+        # NumPy has no bfloat16, and none of the types of one byte.
+        values = values.float()
+    # What is conjugated or negated lazily is no array.
+    return np.asarray(values.resolve_conj().resolve_neg())
+
+
 def to_array(values: Any) -> NDArray[Any]:
     """Return an array, a tensor (of any device and precision) or nested lists as an array.
 
     Masked values become NaN. Raises BaselineError for sparse and nested tensors, sparse matrices and ragged lists.
     """
     if isinstance(values, torch.Tensor):
-        if values.layout is not torch.strided or values.is_nested:
-            raise BaselineError("the data are a sparse or nested tensor; give a dense one: values.to_dense()")
-        values = values.detach().cpu()
-        # NumPy has no bfloat16.
-        return np.asarray(values.float() if values.dtype is torch.bfloat16 else values)
+        return _tensor_array(values)
     if isinstance(values, np.ma.MaskedArray):
-        return np.asarray(np.ma.filled(values.astype(np.float64), np.nan))
+        if values.dtype.kind in "biuf":
+            return np.asarray(np.ma.filled(values.astype(np.float64), np.nan))
+        objects = np.asarray(values.data).astype(object)
+        objects[np.ma.getmaskarray(values)] = None
+        return objects
+    if isinstance(values, Mapping) or (isinstance(values, np.ndarray) and values.dtype.names):
+        kind = "dict" if isinstance(values, Mapping) else "structured array"
+        raise BaselineError(f"the data are a {kind}; give a table, such as pandas.DataFrame(data)")
     if type(values).__module__.startswith("scipy.sparse"):
         raise BaselineError(
             "the data are a sparse matrix; give the columns that matter as a dense array: X[:, columns].toarray()"

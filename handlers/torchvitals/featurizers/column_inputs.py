@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection
 from typing import Any, ClassVar, Optional
 
 import msgspec
@@ -35,14 +36,15 @@ class ColumnInputs(Featurizer, msgspec.Struct, frozen=True, tag="columns", tag_f
     def learner(cls, settings: Settings) -> Learner:
         """Return an empty learner."""
         sample = RowSample() if settings.row_distance else None
-        return ColumnsLearner(settings.names, sample, CodedColumns(settings.categories))
+        coded = CodedColumns(settings.categories)
+        return ColumnsLearner(settings.names, sample, coded, identifiers=settings.identifiers)
 
 
 class ColumnsLearner(Learner):
     """Takes tables apart into columns, and samples whole rows for the row distance.
 
     names: the columns that are wanted; by default the first batch's. sample: None where rows are not compared. coded:
-    what is known of columns of codes.
+    what is known of columns of codes. identifiers: columns that take no part in the row distance.
     """
 
     def __init__(
@@ -50,10 +52,13 @@ class ColumnsLearner(Learner):
         names: Optional[list[str]] = None,
         sample: Optional[RowSample] = None,
         coded: Optional[CodedColumns] = None,
+        *,
+        identifiers: Collection[str] = (),
     ) -> None:
         self._names = names
         self._sample = sample
         self._coded = coded or CodedColumns()
+        self._identifiers = frozenset(identifiers)
 
     def update(self, batch: Any) -> Columns:
         """Take in a table or (n, d) rows; return its columns. Later batches must have the columns of the first."""
@@ -62,13 +67,13 @@ class ColumnsLearner(Learner):
         if rows:
             self._names = list(columns)
             if self._sample is not None:
-                self._sample.update(rows, lambda places: _matrix(columns, places))
+                self._sample.update(rows, lambda places: self._matrix(columns, places))
         return columns
 
     def empty(self) -> Learner:
         """Return a learner for any columns."""
         sample = None if self._sample is None else RowSample(self._sample.size)
-        return ColumnsLearner(None, sample, self._coded.empty())
+        return ColumnsLearner(None, sample, self._coded.empty(), identifiers=self._identifiers)
 
     def merge(self, other: ColumnsLearner) -> None:
         """Add the rows of another part. Raises BaselineError where its codes mean something else."""
@@ -107,15 +112,18 @@ class ColumnsLearner(Learner):
         values = distance.of(np.stack(measure)[:, places].astype(np.float64))
         return Learned(columns={NAME: as_float32(values)}, rows=distance, codes=bare.codes)
 
+    def _matrix(self, columns: Columns, places: NDArray[np.intp]) -> NDArray[np.float32]:
+        """Return whole rows; texts, and numbers that tell rows apart, are missing."""
+        return np.column_stack(
+            [
+                np.full(len(places), np.nan, dtype=np.float32)
+                if name in self._identifiers or holds_texts(values)
+                else values[places]
+                for name, values in columns.items()
+            ]
+        )
+
 
 def _varies(values: NDArray[np.float32]) -> bool:
     finite = values[np.isfinite(values)]
     return bool(len(finite) and finite.min() < finite.max())
-
-
-def _matrix(columns: Columns, places: NDArray[np.intp]) -> NDArray[np.float32]:
-    """Return whole rows; texts are missing."""
-    chosen = (values[places] for values in columns.values())
-    return np.column_stack(
-        [np.full(len(places), np.nan, dtype=np.float32) if holds_texts(part) else part for part in chosen]
-    )

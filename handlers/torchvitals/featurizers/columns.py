@@ -9,6 +9,7 @@ from fractions import Fraction
 from typing import Any, Optional
 
 import numpy as np
+import torch
 from numpy.typing import NDArray
 
 from ..errors import BaselineError
@@ -16,7 +17,9 @@ from ..errors import BaselineError
 NUMBER_TYPES = (bool, int, float, np.bool_, np.number, Decimal, Fraction)
 TEXT_TYPES = (str, np.str_)
 DATE_TYPES = (datetime.date, datetime.time, datetime.timedelta, np.datetime64, np.timedelta64)
-NESTED_TYPES = (list, tuple, set, frozenset, dict, np.ndarray)
+NESTED_TYPES = (list, tuple, set, frozenset, dict, np.ndarray, torch.Tensor)
+# What pandas has beside these, which is not imported here.
+DATE_NAMES = ("Period", "DateOffset", "MonthDayNano")
 LEAVE_OUT = "or leave the column out"
 
 
@@ -44,14 +47,16 @@ def column_values(values: NDArray[Any], name: str) -> NDArray[Any]:
     names the column, and never a value, where it is neither numbers nor texts.
     """
     kind = values.dtype.kind
+    if values.ndim != 1:
+        raise _refusal(name, {list})
     if kind in "biuf":
         return as_float32(values)
     if kind == "U":
         return values.astype(object)
     if kind in "Mm":
-        raise _unusable(name, "dates or times", "make them numbers (seconds, weekday) or texts")
+        raise unusable(name, "dates or times", "make them numbers (seconds, weekday) or texts")
     if kind != "O":
-        raise _unusable(name, f"values of type {values.dtype}", "make them numbers or texts")
+        raise unusable(name, f"values of type {values.dtype}", "make them numbers or texts")
     objects = values.tolist()
     found = {type(value) for value in objects}
     if (
@@ -81,7 +86,7 @@ def as_float32(values: NDArray[Any]) -> NDArray[np.float32]:
 
 def mixed(name: str) -> BaselineError:
     """Return the error for a column with numbers in some rows and texts in others."""
-    return _unusable(name, "numbers in some rows and texts in others", "make it one of them")
+    return unusable(name, "numbers in some rows and texts in others", "make it one of them")
 
 
 def _refusal(name: str, kinds: set[type]) -> BaselineError:
@@ -90,19 +95,20 @@ def _refusal(name: str, kinds: set[type]) -> BaselineError:
 
     if all_are((*NUMBER_TYPES, *TEXT_TYPES)):
         return mixed(name)
-    if all_are(DATE_TYPES):
-        return _unusable(name, "dates or times", "make them numbers (seconds, weekday) or texts")
+    if all(issubclass(kind, DATE_TYPES) or kind.__name__ in DATE_NAMES for kind in kinds):
+        return unusable(name, "dates or times", "make them numbers (seconds, weekday) or texts")
     if any(issubclass(kind, NESTED_TYPES) for kind in kinds):
-        return _unusable(
+        return unusable(
             name,
             "lists or structs",
             "make a column of each part, say what the lists are (features: inputs: tokens or embeddings)",
         )
     types = ", ".join(sorted(kind.__name__ for kind in kinds))
-    return _unusable(name, f"objects of type {types}", "make them numbers or texts")
+    return unusable(name, f"objects of type {types}", "make them numbers or texts")
 
 
-def _unusable(name: str, what: str, way_out: str) -> BaselineError:
+def unusable(name: str, what: str, way_out: str) -> BaselineError:
+    """Return the error for a column that is neither numbers nor texts."""
     return BaselineError(f"column '{name}' holds {what}; {way_out}, {LEAVE_OUT}")
 
 
@@ -111,8 +117,8 @@ def _is_missing(value: Any) -> bool:
         return value is None
     try:
         return bool(value != value)
-    except (TypeError, ValueError, ArithmeticError):
-        # pandas' NA, which has no truth value; not an array, which has several, nor a signalling NaN.
+    except (TypeError, ValueError, ArithmeticError, RuntimeError):
+        # pandas' NA, which has no truth value; not an array or a tensor, which have several, nor a signalling NaN.
         return type(value).__name__ == "NAType" or (isinstance(value, Decimal) and value.is_nan())
 
 

@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 
 from ..errors import BaselineError
 from .batches import is_table, to_array, unreadable
-from .columns import column_values
+from .columns import column_values, unusable
 
 Columns = dict[str, NDArray[Any]]
 
@@ -90,7 +90,10 @@ def _series(table: Any, names: Optional[list[str]]) -> dict[str, Any]:
         # An Arrow record batch; its table is a view of it.
         import pyarrow as pa
 
-        table = pa.table(table)
+        try:
+            table = pa.table(table)
+        except (TypeError, ValueError) as error:
+            raise unreadable(table) from error
     try:
         frame = nw.from_native(table, eager_only=True)
     except DuplicateError as error:
@@ -125,7 +128,23 @@ def _array_of(series: Any) -> NDArray[Any]:
 
     if series.dtype in (nw.Categorical, nw.Enum):
         # Of Arrow's dictionaries with missing values, the array would hold a wrong text in their place.
-        values = np.empty(len(series), dtype=object)
-        values[:] = series.to_list()
-        return values
-    return np.asarray(series.to_numpy())
+        return _objects_of(series)
+    try:
+        return np.asarray(series.to_numpy())
+    except (
+        Exception
+    ):  # each library has errors of its own for the types that NumPy lacks, and their texts hold values
+        return _objects_of(series)
+
+
+def _objects_of(series: Any) -> NDArray[Any]:
+    """Return a column as objects. Raises BaselineError where its library cannot give them."""
+    try:
+        found = series.to_list()
+    except Exception as error:
+        raise unusable(
+            str(series.name), f"values of type {series.dtype}", "make them numbers or texts"
+        ) from error
+    values = np.empty(len(found), dtype=object)
+    values[:] = found
+    return values

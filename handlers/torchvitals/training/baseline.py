@@ -16,8 +16,8 @@ from ..baseline.selection import Features
 from ..drift.detector import DriftDetector
 from ..drift.verdict import DriftReport
 from ..errors import BaselineError
-from ..featurizers import Featurizer
-from ..featurizers.batches import inputs_of, with_rows
+from ..featurizers import COLUMNS, Featurizer
+from ..featurizers.batches import inputs_of, is_table, with_rows
 from ..featurizers.featurizer import Describing
 from ..featurizers.kinds import kind_of
 from ..featurizers.outputs import labelled_accuracy
@@ -84,6 +84,8 @@ class Baseline(BaselineData, frozen=True, kw_only=True, omit_defaults=True):
             version=version,
             exact=True,
         )
+        if is_table(X) and options.features.time_parts:
+            X = options.prepared(COLUMNS, X)  # noqa: N806
         builder = BaselineBuilder(options)
         builder.add(X, outputs=outputs, labels=labels)
         baseline = builder.baseline()
@@ -223,7 +225,12 @@ class BaselineBuilder:
         if self._seen.inputs is None:
             kind = self.options.kind_of(inputs)
             learner = kind.learner(self.options.settings)
-            self._seen.inputs = InputColumns(kind_of(kind), learner, exact=self.options.exact)
+            self._seen.inputs = InputColumns(
+                kind_of(kind),
+                learner,
+                exact=self.options.exact,
+                identifiers=self.options.features.identifiers,
+            )
         columns = self._seen.inputs
         inputs = self.options.prepared(columns.kind, inputs)
         self._add(len(inputs), lambda: columns.update(inputs), outputs, labels)
@@ -255,7 +262,7 @@ class BaselineBuilder:
         """Return the baseline of all rows so far. Raises BaselineError where there are none.
 
         mergeable: keep what `Baseline.merge` needs, about 30 kB a feature, and leave the row's distance out: to merge
-        it takes rows, and a baseline holds none.
+        it takes whole rows, which a baseline does not hold.
         """
         seen = self._seen
         if not seen.samples or seen.inputs is None:
@@ -276,6 +283,7 @@ class BaselineBuilder:
                 inputs=found.inputs,
                 rows=found.rows,
                 accuracy=seen.accuracy,
+                identifiers=found.identifiers,
             )
         )
 

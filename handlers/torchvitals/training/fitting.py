@@ -16,6 +16,7 @@ from ..baseline.file import SCHEMA
 from ..baseline.schema import BaselineData, Feature, Source
 from ..featurizers import Featurizer
 from ..featurizers.columns import at_model_precision
+from ..featurizers.identifiers import Identifier
 from ..featurizers.outputs import Outputs
 from ..featurizers.row_distance import RowDistance
 
@@ -38,6 +39,7 @@ def new_baseline(
     inputs: Optional[Featurizer] = None,
     rows: Optional[RowDistance] = None,
     accuracy: Optional[Accuracy] = None,
+    identifiers: Optional[Mapping[str, Identifier]] = None,
 ) -> BaselineData:
     """Return a baseline that is created now, sealed."""
     return BaselineData(
@@ -51,6 +53,7 @@ def new_baseline(
         inputs=inputs,
         rows=rows,
         accuracy=accuracy,
+        identifiers=dict(identifiers or {}),
     ).sealed()
 
 

@@ -2,20 +2,23 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Mapping
 from typing import Any, Optional
 
 import msgspec
 
-from ..baseline.schema import BaselineData, Feature
+from ..baseline.schema import BaselineData, Feature, Summary
 from ..errors import BaselineError
 from ..featurizers import Featurizer, Learner
 from ..featurizers.codes import CodedColumns
 from ..featurizers.column_inputs import ColumnsLearner
+from ..featurizers.identifiers import Identifier, length_name, new_name
 from ..featurizers.row_distance import RowDistance
 from ..featurizers.tables import Columns
 from .coded import with_codes
 from .column import Column
+from .identifiers import IdentifierCounts
 from .rounded import TwoBytes, two_bytes_of, with_rounding
 
 
@@ -25,13 +28,15 @@ class InputFeatures(msgspec.Struct, frozen=True):
     features: list[Feature]
     inputs: Optional[Featurizer] = None
     rows: Optional[RowDistance] = None
+    identifiers: dict[str, Identifier] = {}
 
 
 class InputColumns:
     """Takes batches of one kind of input, and merges with another of its kind.
 
     exact: describe every value exactly. columns: what is described so far. rounded: the type of two bytes that it came
-    in, if it was one.
+    in, if it was one. identifiers: columns whose texts are not kept, beside those whose texts tell rows apart; with an
+    empty list there are none.
     """
 
     def __init__(
@@ -42,9 +47,11 @@ class InputColumns:
         exact: bool = False,
         columns: Optional[Mapping[str, Column]] = None,
         rounded: TwoBytes = "",
+        identifiers: Optional[list[str]] = None,
     ) -> None:
         self.kind = kind
         self.exact = exact
+        self.identifiers = identifiers
         self._learner = learner
         self._columns = dict(columns or {})
         self._rounded: TwoBytes = rounded
@@ -62,7 +69,7 @@ class InputColumns:
 
     def empty(self) -> InputColumns:
         """Return one of this kind that has seen nothing."""
-        return InputColumns(self.kind, self._learner.empty(), exact=self.exact)
+        return InputColumns(self.kind, self._learner.empty(), exact=self.exact, identifiers=self.identifiers)
 
     def merge(self, other: InputColumns) -> None:
         """Add what another part has seen, which stays as it is. Raises BaselineError where the features differ."""
@@ -87,27 +94,44 @@ class InputColumns:
                 f"a baseline of {self.kind} cannot be built to be merged; leave 'mergeable' out"
             )
         learned = self._learner.finish()
-        features = [
-            with_rounding(with_codes(column.describe("input"), learned.codes.get(name)), self._rounded)
-            for name, column in self._columns.items()
-        ]
+        self._check_identifiers()
+        features: list[Feature] = []
+        identifiers: dict[str, Identifier] = {}
+        for name, column in self._columns.items():
+            codes = learned.codes.get(name)
+            found = None if codes or self.identifiers == [] else column.identifiers()
+            if found is None:
+                described = [with_rounding(with_codes(column.describe("input"), codes), self._rounded)]
+                summaries = [column.summary()]
+            elif found.are_decimals and name not in (self.identifiers or ()):
+                raise BaselineError(
+                    f"column '{name}' holds numbers that are written as texts; make them numbers, name it an "
+                    "identifier (features: identifiers), or leave the column out"
+                )
+            else:
+                described, identifiers[name] = found.describe(name=name, source="input"), found.identifier()
+                # The second feature comes of what the first one keeps.
+                summaries = [found.summary(), Summary(kind="none", missing=found.missing)]
+            if mergeable:
+                described = [msgspec.structs.replace(f, summary=s) for f, s in zip(described, summaries)]
+            features += described
+        self._check_names(features, identifiers)
         if mergeable:
-            pairs = zip(features, self._columns.values())
-            features = [msgspec.structs.replace(f, summary=column.summary()) for f, column in pairs]
-            return InputFeatures(features, learned.featurizer)
+            return InputFeatures(features, learned.featurizer, identifiers=identifiers)
         last = InputColumns(self.kind, self._learner, exact=True)
         last.add(learned.columns)
         features += [column.describe("input") for column in last._columns.values()]
-        return InputFeatures(features, learned.featurizer, learned.rows)
+        return InputFeatures(features, learned.featurizer, learned.rows, identifiers)
 
     @classmethod
     def resume(cls, baseline: BaselineData) -> InputColumns:
         """Return what goes on where a mergeable baseline ended; it holds no rows."""
-        columns = {
-            feature.name: Column.resume(feature.name, feature.summary)
-            for feature in baseline.column_features
-            if feature.summary is not None
-        }
+        summaries = {feature.name: feature.summary for feature in baseline.column_features}
+        columns = {}
+        for name in baseline.column_names:
+            summary = summaries[length_name(name) if name in baseline.identifiers else name]
+            if summary is not None:
+                columns[name] = Column.resume(name, summary)
         coded = CodedColumns.resumed({feature.name: feature.codes for feature in baseline.column_features})
         learner = (
             ColumnsLearner(list(columns), None, coded)
@@ -118,4 +142,24 @@ class InputColumns:
         return cls(baseline.input_kind, learner, columns=columns, rounded=types[0] if types else "")
 
     def _column(self, name: str) -> Column:
-        return self._columns.setdefault(name, Column(name, exact=self.exact))
+        if name not in self._columns:
+            found = IdentifierCounts() if name in (self.identifiers or ()) else None
+            self._columns[name] = Column(name, exact=self.exact, found=found)
+        return self._columns[name]
+
+    def _check_identifiers(self) -> None:
+        unknown = [name for name in self.identifiers or () if name not in self._columns]
+        if unknown:
+            raise BaselineError(
+                f"features: identifiers: the data have no column '{unknown[0]}'; they have: {', '.join(self._columns)}"
+            )
+
+    def _check_names(self, features: list[Feature], identifiers: Mapping[str, Identifier]) -> None:
+        names = Counter(feature.name for feature in features)
+        for name in identifiers:
+            for feature in (length_name(name), new_name(name)):
+                if names[feature] > 1:
+                    raise BaselineError(
+                        f"a column is named '{feature}', as is a feature of the identifier '{name}'; rename it, or "
+                        "leave one of them out"
+                    )

@@ -10,6 +10,7 @@ from ..baseline.selection import Features
 from ..featurizers import COLUMNS, INPUTS, Featurizer, Settings, detect
 from ..featurizers.batches import is_table
 from ..featurizers.outputs import OutputOptions
+from ..featurizers.time_parts import expanded, with_time_parts
 
 
 class BuildOptions(msgspec.Struct, frozen=True, kw_only=True):
@@ -31,9 +32,10 @@ class BuildOptions(msgspec.Struct, frozen=True, kw_only=True):
     def settings(self) -> Settings:
         """What a learner of inputs needs to know."""
         return Settings(
-            names=self.feature_names,
+            names=self.feature_names and expanded(self.feature_names, self.features.time_parts),
             padding=self.features.padding,
             row_distance=self.features.row_distance,
+            identifiers=self.features.identifiers or [],
             categories=self.features.categories,
         )
 
@@ -48,7 +50,13 @@ class BuildOptions(msgspec.Struct, frozen=True, kw_only=True):
         return INPUTS.named(kind)
 
     def prepared(self, kind: str, inputs: Any) -> Any:
-        """Return a batch as a kind's learner takes it: of a table its one column, unless the kind is columns."""
-        if kind == COLUMNS or not is_table(inputs):
+        """Return a batch as a kind's learner takes it: of a table its one column, unless the kind is columns.
+
+        Of columns, parts of times stand in the place of those that have some. Raises BaselineError.
+        """
+        if not is_table(inputs):
             return inputs
+        if kind == COLUMNS:
+            parts = self.features.time_parts
+            return with_time_parts(inputs, parts) if parts else inputs
         return INPUTS.named(kind).from_table(inputs, self.settings)

@@ -7,7 +7,9 @@ from collections.abc import Mapping
 from typing import Any, Optional
 
 from ..baseline.schema import Feature, Source, Summary
+from ..errors import BaselineError
 from .fitting import categorical_feature
+from .identifiers import IdentifierCounts, are_identifiers
 from .sketches import frequency_sketch, frequent_texts
 
 # Up to so many different texts are counted exactly; more go into a sketch.
@@ -18,7 +20,8 @@ class TextCounts:
     """Mergeable counts of texts. Beyond EXACT_TEXTS a text's count may be too low, never too high: the rest is `other`.
 
     exact_texts: how many different ones are counted exactly, None for all; a model's classes are known and all
-    counted. missing, exact, sketch: what was counted so far; the sketch, where there is one, is of all texts.
+    counted. missing, exact, sketch: what was counted so far; the sketch, where there is one, is of all texts, and
+    hashes beside it tell how many are different.
     """
 
     def __init__(
@@ -28,17 +31,21 @@ class TextCounts:
         missing: int = 0,
         exact: Optional[Mapping[str, int]] = None,
         sketch: Optional[Any] = None,
+        hashes: Optional[IdentifierCounts] = None,
     ) -> None:
         self.missing = missing
         self.exact_texts = exact_texts
         self._exact: Counter[str] = Counter(exact)
         self._sketch = sketch
+        self._hashes = hashes
 
     def update(self, counts: Mapping[str, int]) -> None:
         """Add texts with how often each came."""
         if self._sketch is not None:
             for text, count in counts.items():
                 self._sketch.update(text, count)
+            if self._hashes is not None:
+                self._hashes.update(counts, numbers=False)
             return
         self._exact.update(counts)
         if self.exact_texts is not None and len(self._exact) > self.exact_texts:
@@ -49,8 +56,33 @@ class TextCounts:
         self.missing += other.missing
         if other._sketch is not None:
             self._to_sketch().merge(other._sketch)
+            if self._hashes is None or other._hashes is None:
+                self._hashes = None
+            else:
+                self._hashes.merge(other._hashes)
         else:
             self.update(other._exact)
+
+    def identifiers(self) -> Optional[IdentifierCounts]:
+        """Return what is kept of the texts where they tell rows apart; None where they are categories."""
+        if self._sketch is None:
+            different, present = float(len(self._exact)), sum(self._exact.values())
+        elif self._hashes is None:
+            return None
+        else:
+            different, present = self._hashes.different, int(self._sketch.total_weight)
+        return self.without_texts() if are_identifiers(different, present) else None
+
+    def without_texts(self) -> IdentifierCounts:
+        """Return what is kept of the texts where they are identifiers. Raises BaselineError."""
+        if self._sketch is None:
+            return IdentifierCounts.of(self._exact, missing=self.missing)
+        if self._hashes is None:
+            raise BaselineError(
+                "a part has texts of a version that knew no identifiers, and the other identifiers; rebuild both"
+            )
+        self._hashes.missing = self.missing
+        return self._hashes
 
     def describe(self, *, name: str, source: Source, categories: Optional[list[str]] = None) -> Feature:
         """Return the feature that these texts make; `categories` names its bins where they are known."""
@@ -68,13 +100,15 @@ class TextCounts:
             missing=self.missing,
             texts=dict(sorted(self._exact.items())),
             sketch=b"" if self._sketch is None else self._sketch.serialize(),
+            hashes=None if self._hashes is None else self._hashes.hashes(),
         )
 
     @classmethod
     def resume(cls, summary: Summary, exact_texts: Optional[int] = EXACT_TEXTS) -> TextCounts:
         """Return the texts that `summary` tells of."""
         sketch = frequency_sketch(summary.sketch) if summary.sketch else None
-        return cls(exact_texts, missing=summary.missing, exact=summary.texts, sketch=sketch)
+        hashes = None if summary.hashes is None else IdentifierCounts.resume(summary.hashes, 0)
+        return cls(exact_texts, missing=summary.missing, exact=summary.texts, sketch=sketch, hashes=hashes)
 
     def __reduce__(self) -> tuple[Any, ...]:
         return TextCounts.resume, (self.summary(), self.exact_texts)
@@ -83,6 +117,7 @@ class TextCounts:
         """Return the sketch; what was counted exactly so far moves into it."""
         if self._sketch is None:
             self._sketch = frequency_sketch()
+            self._hashes = IdentifierCounts.of(self._exact)
             for text, count in self._exact.items():
                 self._sketch.update(text, count)
             self._exact = Counter()

@@ -12,6 +12,7 @@ from ..baseline.schema import BaselineData, Feature
 from ..baseline.variation import STRIDES_PER_WINDOW, shortfall, summarise
 from ..drift.detector import DriftDetector
 from ..drift.statistics import STATISTICS
+from ..featurizers.identifiers import new_name
 from ..featurizers.outputs import output_signals
 
 B = TypeVar("B", bound=BaselineData)
@@ -37,6 +38,8 @@ def with_window_limits(
     sizes = [size for size in windows if not shortfall(samples, size)]
     total = sum(_strides(samples, size) for size in sizes)
     features, done = list(baseline.features), 0
+    # Of the training rows none is new, so their own windows do not tell how many will be.
+    seen_before = set(map(new_name, baseline.identifiers))
     for size in sizes:
         evaluations: list[list[dict[str, float]]] = [[] for _ in features]
         monitor = DriftDetector(baseline, window=size)
@@ -54,7 +57,10 @@ def with_window_limits(
                 evaluations[place].append({one.name: drift.values[one.name] for one in STATISTICS.learned})
             done += 1
             progress(done, total)
-        features = [_with(feature, size, values) for feature, values in zip(features, evaluations)]
+        features = [
+            feature if feature.name in seen_before else _with(feature, size, values)
+            for feature, values in zip(features, evaluations)
+        ]
     return msgspec.structs.replace(baseline, features=features).sealed()
 
 

@@ -252,7 +252,8 @@ class BaselineLearner:
             if self._featurizer is not None:
                 builder.add_described(self._featurizer, rows, scores)
             else:
-                builder.add(rows[:, 0] if rows.dtype == object else rows, scores)
+                # Texts are kept as rows of one; rows of more are columns, of which some are texts.
+                builder.add(rows[:, 0] if rows.dtype == object and rows.shape[1] == 1 else rows, scores)
             start += len(rows)
         return builder.baseline()
 

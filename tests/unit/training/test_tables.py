@@ -13,9 +13,9 @@ import scipy.sparse
 import torch
 from typer.testing import CliRunner
 
-from torchvitals import Baseline, BaselineError, DriftDetector, Features
+from torchvitals import Baseline, BaselineBuilder, BaselineError, DriftDetector, Features
 from torchvitals.cli import app
-from torchvitals.worker.learning import BaselineLearner
+from torchvitals.worker.learning import ATTEMPTS, BaselineLearner
 
 ROWS = 240
 BATCHES = 7
@@ -356,3 +356,239 @@ def test_a_column_without_a_value_in_training_takes_any_value_as_new():
         encoded = empty.encode(frame(a=holed(values)))
         assert np.isnan(encoded[:, 0]).tolist() == [place % 6 == 0 for place in range(9)]
     assert empty.compare(frame(a=texts())).features["a"].missing_ratio == 0.0
+
+
+def column_of(values):
+    found = np.empty(len(values), dtype=object)
+    found[:] = values
+    return found
+
+
+# By what it shows: a column's values, and its kind, missing values and extremes, or its categories.
+OF_TYPES = {
+    "decimals of Arrow": (
+        lambda: pa.table({"b": pa.array([Decimal("1.5"), None, Decimal("2.5")] * 80, pa.decimal256(40, 2))}),
+        ("discrete", 80, [1.5, 2.5]),
+    ),
+    "half precision of Arrow": (
+        lambda: pa.table({"b": pa.array(np.float16([1.5, 2.5] * 120))}),
+        ("discrete", 0, [1.5, 2.5]),
+    ),
+    "texts of Arrow, large": (
+        lambda: pa.table({"b": pa.array(["a", None, "b"] * 80, pa.large_string())}),
+        ("categorical", 80, ["a", "b"]),
+    ),
+    "texts of Arrow, views": (
+        lambda: pa.table({"b": pa.array(["a", None, "b"] * 80).cast(pa.string_view())}),
+        ("categorical", 80, ["a", "b"]),
+    ),
+    "runs of Arrow": (
+        lambda: pa.table({"b": pa.RunEndEncodedArray.from_arrays([100, 240], ["a", "b"])}),
+        ("categorical", 0, ["a", "b"]),
+    ),
+    "a union of Arrow": (
+        lambda: pa.table(
+            {
+                "b": pa.UnionArray.from_sparse(
+                    pa.array([0, 1] * 120, pa.int8()), [pa.array([1] * 240), pa.array([2.5] * 240)]
+                )
+            }
+        ),
+        ("discrete", 0, [1.0, 2.5]),
+    ),
+    "a record batch": (
+        lambda: pa.record_batch({"b": pa.array([1, None, 3] * 80)}),
+        ("discrete", 80, [1.0, 3.0]),
+    ),
+    "nothing, of Arrow": (lambda: pa.table({"b": pa.nulls(240)}), ("discrete", 240, [])),
+    "Arrow's types in pandas": (
+        lambda: frame(b=pd.array([True, None, False] * 80, dtype=pd.ArrowDtype(pa.bool_()))),
+        ("discrete", 80, [0.0, 1.0]),
+    ),
+    "Arrow's dictionaries in pandas": (
+        lambda: frame(b=pd.array(["a", None, "b"] * 80, dtype=pd.ArrowDtype(pa.dictionary(pa.int8(), pa.string())))),
+        ("categorical", 80, ["a", "b"]),
+    ),
+    "whole numbers of 128 bits": (
+        lambda: pl.DataFrame({"b": pl.Series([2**100, 2**101] * 120, dtype=pl.Int128)}),
+        ("discrete", 0, [2.0**100, 2.0**101]),
+    ),
+    "an enumeration of polars": (
+        lambda: pl.DataFrame({"b": pl.Series(["a", None, "b"] * 80, dtype=pl.Enum(["a", "b", "never"]))}),
+        ("categorical", 80, ["a", "b"]),
+    ),
+    "categories that no row has": (
+        lambda: frame(b=pd.Categorical(["a", "b"] * 120, categories=["a", "b", "never"])),
+        ("categorical", 0, ["a", "b"]),
+    ),
+    "categories that are truth values": (
+        lambda: frame(b=pd.Categorical([True, False] * 120)),
+        ("discrete", 0, [0.0, 1.0]),
+    ),
+    "sparse columns": (
+        lambda: pd.DataFrame({"b": pd.arrays.SparseArray([0.0, 1.0, np.nan] * 80)}),
+        ("discrete", 80, [0.0, 1.0]),
+    ),
+    "NaT among texts": (lambda: frame(b=objects(["a", pd.NaT, "b"] * 80)), ("categorical", 80, ["a", "b"])),
+    "texts of NumPy": (lambda: frame(b=objects([np.str_("a"), "b"] * 120)), ("categorical", 0, ["a", "b"])),
+    "masked texts": (
+        lambda: np.ma.array([["a"], ["b"], ["?"]] * 80, mask=[[False], [False], [True]] * 80),
+        ("categorical", 80, ["a", "b"]),
+    ),
+    "masked whole numbers": (
+        lambda: np.ma.array([[1], [2], [9]] * 80, mask=[[False], [False], [True]] * 80),
+        ("discrete", 80, [1.0, 2.0]),
+    ),
+    "eight bits of torch": (
+        lambda: torch.tensor([[1.0], [2.0]] * 120).to(torch.float8_e4m3fn),
+        ("discrete", 0, [1.0, 2.0]),
+    ),
+    "a lazily negated tensor": (
+        lambda: torch.tensor([[1.0 + 2j], [2.0 + 3j]] * 120).conj().imag,
+        ("discrete", 0, [-3.0, -2.0]),
+    ),
+    "several levels of names": (
+        lambda: pd.DataFrame({("price", "net"): [1.0, 2.0] * 120}),
+        ("discrete", 0, [1.0, 2.0]),
+    ),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("what", OF_TYPES)
+def test_columns_of_any_type_that_holds_numbers_or_texts(what):
+    make, (kind, missing, categories) = OF_TYPES[what]
+    for baseline in (Baseline.fit(make()), Baseline.from_batches([make()])):
+        (feature,) = baseline.column_features
+        assert (feature.kind, feature.missing, feature.categories) == (kind, missing, categories)
+        detector = DriftDetector(baseline, window=ROWS)
+        detector.update(make())
+        assert not detector.report().drifted
+    if what == "several levels of names":
+        assert feature.name == "('price', 'net')"
+
+
+NESTED = "holds lists or structs; make a column of each part"
+TIMES = "holds dates or times; make them numbers (seconds, weekday) or texts, or leave the column out"
+# A table with a secret in each row, and what is said of it.
+SECRETS = {
+    "dicts": (lambda: frame(b=objects([{"card": SECRET}] * 9)), f"column 'b' {NESTED}"),
+    "tuples": (lambda: frame(b=objects([(SECRET,)] * 9)), f"column 'b' {NESTED}"),
+    "sets": (lambda: frame(b=objects([{SECRET}] * 9)), f"column 'b' {NESTED}"),
+    "arrays": (lambda: frame(b=objects([np.array([SECRET, SECRET])] * 9)), f"column 'b' {NESTED}"),
+    "tensors": (lambda: frame(b=objects([torch.tensor([4.0, 1.0])] * 9)), f"column 'b' {NESTED}"),
+    "lists of Arrow": (lambda: pa.table({"b": [[SECRET]] * 9}), f"column 'b' {NESTED}"),
+    "maps of Arrow": (
+        lambda: pa.table({"b": pa.array([[(SECRET, 1)]] * 9, pa.map_(pa.string(), pa.int64()))}),
+        f"column 'b' {NESTED}",
+    ),
+    "structs of polars": (lambda: pl.DataFrame({"b": [{"card": SECRET}] * 9}), f"column 'b' {NESTED}"),
+    "arrays of polars": (
+        lambda: pl.DataFrame({"b": pl.Series([[1, 2]] * 9, dtype=pl.Array(pl.Int64, 2))}),
+        f"column 'b' {NESTED}",
+    ),
+    "structs of Arrow in pandas": (
+        lambda: frame(b=pd.array([{"c": SECRET}] * 9, dtype=pd.ArrowDtype(pa.struct([("c", pa.string())])))),
+        f"column 'b' {NESTED}",
+    ),
+    "bytes": (lambda: frame(b=objects([SECRET.encode()] * 9)), "column 'b' holds objects of type bytes"),
+    "bytes of Arrow": (
+        lambda: pa.table({"b": [SECRET.encode()] * 9}),
+        "column 'b' holds objects of type bytes",
+    ),
+    "an array of bytes": (lambda: np.array([[SECRET.encode()]] * 9), "column 'f0' holds values of type |S9"),
+    "errors": (
+        lambda: frame(b=objects([ValueError(SECRET)] * 9)),
+        "column 'b' holds objects of type ValueError",
+    ),
+    "mixed categories": (
+        lambda: frame(b=pd.Categorical(objects([SECRET, 5] * 9))),
+        "column 'b' holds numbers in some rows and texts in others",
+    ),
+    "mixed objects": (
+        lambda: column_of([SECRET, 5.0] * 9).reshape(-1, 1),
+        "column 'f0' holds numbers in some rows and texts in others",
+    ),
+    "time zones": (lambda: frame(b=pd.date_range(DAY, periods=9, tz="Europe/Oslo")), f"column 'b' {TIMES}"),
+    "durations": (lambda: frame(b=pd.to_timedelta(range(9), unit="s")), f"column 'b' {TIMES}"),
+    "periods": (lambda: frame(b=pd.period_range("2026-01", periods=9, freq="M")), f"column 'b' {TIMES}"),
+    "times of day": (lambda: pl.DataFrame({"b": [datetime.time(1, 2)] * 9}), f"column 'b' {TIMES}"),
+    "categories of dates": (
+        lambda: frame(b=pd.Categorical(pd.date_range(DAY, periods=9))),
+        f"column 'b' {TIMES}",
+    ),
+    "an array of dates": (
+        lambda: np.array([["2026-01-02"]] * 9, dtype="datetime64[D]"),
+        f"column 'f0' {TIMES}",
+    ),
+    "intervals": (lambda: frame(b=pd.cut(np.arange(9.0), 3)), "column 'b' holds objects of type Interval"),
+    "complex objects": (lambda: frame(b=objects([1j] * 9)), "column 'b' holds objects of type complex"),
+    "complex tensors": (
+        lambda: torch.ones(9, 2, dtype=torch.complex64),
+        "column 'f0' holds values of type complex64",
+    ),
+    "halves of surrogates": (
+        lambda: column_of(["\ud800"] * 9).reshape(-1, 1),
+        "column 'f0' holds texts that are not",
+    ),
+    "a dict": (lambda: {"card": [SECRET] * 9}, "the data are a dict; give a table"),
+    "records": (
+        lambda: np.array([(SECRET, 1.0)] * 9, dtype=[("card", "U9"), ("x", "f8")]),
+        "the data are a structured array; give a table",
+    ),
+    "dicts in a list": (lambda: [{"card": SECRET}] * 9, "the data have shape (9,); give (rows, features)"),
+    "one column of pandas": (
+        lambda: pd.Series([SECRET] * 9),
+        "the data are a single column, a Series of pandas",
+    ),
+    "one column of Arrow": (
+        lambda: pa.array([SECRET] * 9),
+        "the data are a single column, a StringArray of pyarrow",
+    ),
+    "no values": (lambda: torch.ones(9, 2, device="meta"), "the data are a tensor of the device 'meta'"),
+}
+
+
+@pytest.mark.parametrize("what", SECRETS)
+def test_what_is_refused_is_refused_without_its_values(what, tmp_path, caplog, capfd):
+    make, complaint = SECRETS[what]
+    trained = Baseline.fit(frame(b=numbers()))
+    told = []
+    for use in (
+        Baseline.fit,
+        lambda table: Baseline.from_batches([table]),
+        lambda table: BaselineBuilder().update(table),
+    ):
+        with pytest.raises(BaselineError) as refusal:
+            use(make())
+        assert str(refusal.value).startswith(complaint)
+        told.append(str(refusal.value))
+    # Whatever the baseline's own columns are called, a row of these never passes as numbers, nor is it printed.
+    uses = [trained.encode, trained.compare, DriftDetector(trained).update]
+    for use in uses if what == "no values" else [*uses, trained.encode_rows]:
+        with pytest.raises(BaselineError) as refusal:
+            use(make())
+        told.append(str(refusal.value))
+    out, err = capfd.readouterr()
+    assert SECRET not in "".join([*told, caplog.text, out, err])
+    assert not [text for text in told if "\n" in text or len(text) > 400]
+
+
+def test_rows_served_that_cannot_be_learned_from_are_not_logged(tmp_path, caplog):
+    learner = BaselineLearner(ROWS, folder=tmp_path, name="model", version="1.0")
+    for _ in range(ATTEMPTS):
+        learner.add(
+            [column_of([SECRET, 1.5] * ROWS).reshape(-1, 2), column_of([1.5, SECRET] * ROWS).reshape(-1, 2)],
+            [],
+        )
+        with pytest.raises(BaselineError, match="column 'f0' holds numbers in some rows and texts in others"):
+            learner.learned()
+    assert "no baseline can be learned from the rows served" in caplog.text
+    assert SECRET not in caplog.text
+
+
+def test_rows_served_with_texts_in_columns_are_learned_from(tmp_path):
+    table = frame(a=holed(numbers(), np.nan), b=holed(texts()))
+    learner = BaselineLearner(ROWS, folder=tmp_path, name="model", version="1.0")
+    learner.add([part.to_numpy(dtype=object) for part in in_parts(table)], [])
+    expected = Baseline.fit(table.rename(columns={"a": "f0", "b": "f1"}))
+    assert learner.learned().features == expected.features

@@ -4,6 +4,9 @@ from __future__ import annotations
 
 import importlib.util
 import inspect
+import pickle
+import zipfile
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, Optional
 
@@ -14,6 +17,15 @@ from numpy.typing import NDArray
 from ...errors import BaselineError
 
 BATCH_ROWS = 4096
+# What a file holds.
+SCRIPT, PICKLED, STATE = "TorchScript", "a pickled model", "a state_dict"
+# Where training loops keep a state_dict among other things.
+STATE_KEYS = ("state_dict", "model_state_dict", "model", "net", "network", "ema")
+AS_STATE = (
+    "write its weights where its class can be imported: torch.save(model.state_dict(), 'weights.pt'), and give those "
+    "as --weights and its model.py as --model"
+)
+LONGEST_REASON = 600
 
 
 class Model:
@@ -34,11 +46,13 @@ class Model:
                     self._network(_given(rows[start : start + BATCH_ROWS]))
                     for start in range(0, max(len(rows), 1), BATCH_ROWS)
                 ]
-        except (RuntimeError, TypeError) as error:
+        except (IndexError, RuntimeError, TypeError, ValueError) as error:
             given = (
                 f"rows of {'x'.join(map(str, rows.shape[1:]))} values" if hasattr(rows, "shape") else "texts"
             )
-            raise BaselineError(f"--model: '{self.path}' does not take {given}: {error}") from error
+            raise BaselineError(
+                f"--model: '{self.path}' does not take {given}: {_first_lines(error)}"
+            ) from error
         if not all(isinstance(part, torch.Tensor) and part.ndim in (1, 2) for part in parts):
             raise BaselineError(f"--model: '{self.path}' must give one tensor, (rows, classes) or (rows,)")
         return torch.cat(parts).double().numpy()
@@ -54,18 +68,100 @@ def _load(model: Path, weights: Optional[Path]) -> Any:
         if not path.is_file():
             raise BaselineError(f"there is no file '{path}'")
     if model.suffix != ".py":
-        try:
-            return torch.jit.load(model).eval()  # type: ignore[no-untyped-call]
-        except RuntimeError as error:
-            raise BaselineError(f"--model: '{model}' is not a TorchScript file: {error}") from error
+        return _torchscript(model)
     if weights is None:
         raise BaselineError(f"--weights is missing: '{model}' needs its state_dict")
-    network = _class_of(model)()
+    cls = _class_of(model)
     try:
-        network.load_state_dict(torch.load(weights, map_location="cpu", weights_only=True))
-    except RuntimeError as error:
-        raise BaselineError(f"--weights: '{weights}' does not fit '{model}': {error}") from error
+        network = cls()
+    except TypeError as error:
+        raise BaselineError(
+            f"--model: '{model}': the class {cls.__name__} cannot be made without arguments; give them defaults, or "
+            "give a TorchScript file"
+        ) from error
+    state = _state_in(weights, model)
+    try:
+        network.load_state_dict(state)
+    except (AttributeError, RuntimeError, TypeError) as error:
+        raise BaselineError(
+            f"--weights: '{weights}' does not fit '{model}': {_first_lines(error)}"
+        ) from error
     return network.eval()
+
+
+def _torchscript(model: Path) -> Any:
+    try:
+        return torch.jit.load(model).eval()  # type: ignore[no-untyped-call]
+    except (RuntimeError, ValueError) as error:
+        found = _kind_of(model)
+        if found == PICKLED:
+            raise BaselineError(
+                f"--model: '{model}' is not a TorchScript file: it is a whole model that was pickled, which runs code "
+                f"of its own when it is read; {AS_STATE}, or make it TorchScript with torch.jit.trace(model, rows)"
+            ) from error
+        if found == STATE:
+            raise BaselineError(
+                f"--model: '{model}' is not a TorchScript file: it holds a state_dict; give it as --weights, and the "
+                "model.py with its class as --model"
+            ) from error
+        raise BaselineError(
+            f"--model: '{model}' is not a TorchScript file; write one with torch.jit.trace(model, rows).save(...), or "
+            "give model.py with --weights"
+        ) from error
+
+
+def _state_in(weights: Path, model: Path) -> Any:
+    """Return the state_dict in a file. Raises BaselineError that says what else is in it."""
+    found = _kind_of(weights)
+    if found == SCRIPT:
+        raise BaselineError(
+            f"--weights: '{weights}' is a TorchScript file, which is a whole model; give it as --model, without "
+            "--weights"
+        )
+    if found == PICKLED:
+        raise BaselineError(
+            f"--weights: '{weights}' holds a whole model that was pickled, not its state_dict; reading it would run "
+            f"code of its own. {AS_STATE[0].upper()}{AS_STATE[1:]}"
+        )
+    if found is None:
+        raise BaselineError(
+            f"--weights: '{weights}' is not a file that torch.save wrote; write one with "
+            f"torch.save(model.state_dict(), '{weights.name}')"
+        )
+    state = torch.load(weights, map_location="cpu", weights_only=True)
+    inside = [key for key in STATE_KEYS if isinstance(state, Mapping) and isinstance(state.get(key), Mapping)]
+    if inside:
+        raise BaselineError(
+            f"--weights: '{weights}' is a checkpoint, with the state_dict under '{inside[0]}'; write that alone: "
+            f"torch.save(checkpoint['{inside[0]}'], 'weights.pt')"
+        )
+    if not isinstance(state, Mapping):
+        raise BaselineError(
+            f"--weights: '{weights}' holds a {type(state).__name__}, not the state_dict of '{model}'; {AS_STATE}"
+        )
+    return state
+
+
+def _kind_of(path: Path) -> Optional[str]:
+    """Return what torch.save, or torch.jit.save, wrote into a file; None where neither did."""
+    if zipfile.is_zipfile(path):
+        with zipfile.ZipFile(path) as archive:
+            if any(name.endswith("/constants.pkl") for name in archive.namelist()):
+                return SCRIPT
+    try:
+        torch.load(path, map_location="cpu", weights_only=True)
+    except pickle.UnpicklingError as error:
+        # What torch says of a class or function that is none of its own (torch/_weights_only_unpickler.py).
+        return PICKLED if "GLOBAL" in str(error) else None
+    except Exception:  # of bytes that are no pickle, the unpickler raises whatever they lead it to
+        return None
+    return STATE
+
+
+def _first_lines(error: Exception) -> str:
+    """Return what torch says of keys and shapes, which may be hundreds, up to a length that is read."""
+    text = " ".join(str(error).split())
+    return text if len(text) <= LONGEST_REASON else f"{text[:LONGEST_REASON]}..."
 
 
 def _class_of(path: Path) -> Any:
@@ -73,7 +169,12 @@ def _class_of(path: Path) -> Any:
     if spec is None or spec.loader is None:
         raise BaselineError(f"--model: '{path}' is not a Python file")
     module = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(module)
+    try:
+        spec.loader.exec_module(module)
+    except (ImportError, SyntaxError) as error:
+        raise BaselineError(
+            f"--model: '{path}' cannot be imported: {error}; mend it, or set PYTHONPATH"
+        ) from error
     classes = [
         cls
         for _, cls in inspect.getmembers(module, inspect.isclass)

@@ -14,11 +14,12 @@ import numpy as np
 from ...errors import BaselineError
 from ...training.baseline import Baseline, BaselineBuilder
 from .model_outputs import Model
-from .recipe import Recipe, require
+from .recipe import Recipe, frames, require
+from .tables import is_csv
 
 BLOCK_ROWS = 262_144
 PARTS_PER_MERGE = 16
-PART = "part"
+PART, FILE = "part", "file"
 
 
 def count_rows(frame: Any, *, recipe: Recipe, labelled: bool) -> dict[str, Any]:
@@ -26,6 +27,17 @@ def count_rows(frame: Any, *, recipe: Recipe, labelled: bool) -> dict[str, Any]:
     builder = recipe.builder()
     try:
         recipe.add(builder, frame, _network(recipe.model, recipe.weights), labelled=labelled)
+    except BaselineError as error:
+        return _row(error)
+    return _row(builder)
+
+
+def count_file(row: dict[str, Any], *, recipe: Recipe, labelled: bool) -> dict[str, Any]:
+    """Return one row for a CSV file, as `count_rows` does: the files are read as they are in one process."""
+    builder = recipe.builder()
+    try:
+        for frame in frames([Path(row[FILE])], recipe.wanted, recipe.files):
+            recipe.add(builder, frame, _network(recipe.model, recipe.weights), labelled=labelled)
     except BaselineError as error:
         return _row(error)
     return _row(builder)
@@ -59,19 +71,26 @@ def build_on_ray(recipe: Recipe, files: list[Path], *, labelled: bool, mergeable
         raise BaselineError(
             "--engine ray: Ray is not installed; run pip install 'torchvitals[ray]'"
         ) from error
-    require(files, recipe.wanted)
-    if len({file.suffix for file in files}) > 1:
+    require(files, recipe.wanted, recipe.files)
+    if len({is_csv(file) for file in files}) > 1:
         raise BaselineError("--engine ray reads files of one kind; give only .parquet or only .csv files")
     if not ray.is_initialized():
         _start(ray)
     try:
-        read = ray.data.read_csv if files[0].suffix == ".csv" else ray.data.read_parquet
-        rows = read([str(file.resolve()) for file in files]).select_columns(recipe.wanted)
-        counted = rows.map_batches(
-            functools.partial(count_rows, recipe=recipe, labelled=labelled),
-            batch_format="pandas",
-            batch_size=BLOCK_ROWS,
-        )
+        paths = [str(file.resolve()) for file in files]
+        if is_csv(files[0]):
+            rows = ray.data.from_items([{FILE: path} for path in paths], override_num_blocks=len(paths))
+            counted = rows.map(functools.partial(count_file, recipe=recipe, labelled=labelled))
+        else:
+            counted = (
+                ray.data.read_parquet(paths)
+                .select_columns(recipe.wanted)
+                .map_batches(
+                    functools.partial(count_rows, recipe=recipe, labelled=labelled),
+                    batch_format="pandas",
+                    batch_size=BLOCK_ROWS,
+                )
+            )
         parts = counted.map_batches(merge_parts, batch_size=PARTS_PER_MERGE)
         whole = merge_parts({PART: [row[PART] for row in parts.iter_rows()]})
     finally:

@@ -10,10 +10,11 @@ from pathlib import Path
 from typing import Any, Optional
 
 from ...errors import BaselineError
+from .csv_files import BATCH_ROWS, ColumnKinds, CsvOptions, check_rows, form_of, frames_of
 
-SUFFIXES = (".parquet", ".csv")
-BATCH_ROWS = 65_536
+SUFFIXES = (".parquet", ".csv", ".tsv")
 READ_BYTES = 1 << 20
+PLAIN = CsvOptions()
 
 
 @dataclass(frozen=True)
@@ -51,16 +52,11 @@ def files_of(patterns: list[str]) -> list[Path]:
     return list(dict.fromkeys(found))
 
 
-def columns_in(path: Path) -> list[str]:
+def columns_in(path: Path, options: CsvOptions = PLAIN) -> list[str]:
     """Return the names of a file's columns. Raises BaselineError where it cannot be read."""
-    import pandas as pd
-
     with _Readable(path):
-        if path.suffix == ".csv":
-            # The line as it stands: pandas would give the second of two columns of one name another name.
-            first = pd.read_csv(path, nrows=1, header=None, dtype=str)
-            _different(path, first.iloc[0].dropna())
-            return [str(column) for column in pd.read_csv(path, nrows=0).columns]
+        if is_csv(path):
+            return _different(path, form_of(path, options).header)
         import pyarrow.parquet as pq
 
         with pq.ParquetFile(path) as file:
@@ -68,21 +64,26 @@ def columns_in(path: Path) -> list[str]:
             return _different(path, file.schema_arrow.empty_table().to_pandas().columns)
 
 
-def batches_of(path: Path, columns: list[str]) -> Iterator[Batch]:
-    """Yield a file's rows, a few ten thousand at a time. Raises BaselineError where it cannot be read."""
-    read = _csv_batches if path.suffix == ".csv" else _parquet_batches
+def batches_of(
+    path: Path, columns: list[str], options: CsvOptions = PLAIN, kinds: Optional[ColumnKinds] = None
+) -> Iterator[Batch]:
+    """Yield a file's rows, a few ten thousand at a time. Raises BaselineError where it cannot be read.
+
+    kinds: what the columns were in the files before, and are from then on.
+    """
     with _Readable(path):
-        yield from read(path, columns)
+        if is_csv(path):
+            form = form_of(path, options)
+            check_rows(form)
+            found = frames_of(form, columns, options, kinds or ColumnKinds())
+            yield from (Batch(frame, file_bytes) for frame, file_bytes in found)
+        else:
+            yield from _parquet_batches(path, columns)
 
 
-def _csv_batches(path: Path, columns: list[str]) -> Iterator[Batch]:
-    import pandas as pd
-
-    with path.open("rb") as file:
-        # All columns are read: with `usecols`, pandas takes a row of too many fields without a word.
-        # A batch is typed as a whole (low_memory): pieces of it that differ would make a column of both.
-        for frame in pd.read_csv(file, chunksize=BATCH_ROWS, low_memory=False):
-            yield Batch(frame[columns], file.tell())
+def is_csv(path: Path) -> bool:
+    """Tell whether a file is text with a row a line."""
+    return path.suffix != ".parquet"
 
 
 def _parquet_batches(path: Path, columns: list[str]) -> Iterator[Batch]:

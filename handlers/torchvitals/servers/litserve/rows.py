@@ -63,7 +63,7 @@ def row_recorder(recorder: Recorder, baseline: Optional[BaselineData], *, batche
         baseline: tells what inputs are.
         batched: whether `predict` is given several requests at once.
     """
-    columns = [] if baseline is None or baseline.inputs else [f.name for f in baseline.column_features]
+    columns = [] if baseline is None or baseline.inputs else baseline.column_names
     inputs, outputs = Rows(columns, baseline.inputs if baseline else None), Rows()
     if batched:
         return RowRecorder(recorder, as_inputs=inputs.of_requests, as_outputs=outputs.of_requests)
