@@ -81,8 +81,9 @@ bench: setup
 	$(VENV)/python -m benchmarks.baseline_stream
 	$(VENV)/python -m benchmarks.budgets
 
-# The same of larger models (about 4 minutes; needs wrk).
+# The same of larger models (about 4 minutes; needs wrk), and what each kind of input costs.
 bench-models: setup
+	$(VENV)/python -m benchmarks.inputs
 	$(VENV)/python -m benchmarks.server --model resnet18 --rounds 5 --seconds 10 --connections 2
 	$(VENV)/python -m benchmarks.server --model transformer --rounds 6
 
