@@ -77,10 +77,11 @@ bench: setup
 	$(VENV)/python -m benchmarks.baseline_stream
 	$(VENV)/python -m benchmarks.budgets
 
-# The same of larger models (about 4 minutes; needs wrk).
+# The same of larger models, and of classifiers of 1,000 to 100,000 classes (about 7 minutes; needs wrk).
 bench-models: setup
 	$(VENV)/python -m benchmarks.server --model resnet18 --rounds 5 --seconds 10 --connections 2
 	$(VENV)/python -m benchmarks.server --model transformer --rounds 6
+	$(VENV)/python -m benchmarks.many_classes
 
 # Half an hour of load on two workers each: memory, dropped records, exact counts (needs wrk).
 soak: setup

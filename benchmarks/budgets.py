@@ -55,6 +55,24 @@ def _median_ratio(field: str, other: str = "plain") -> Callable[[Found], float]:
     )
 
 
+def _miscounted(found: Found) -> float:
+    """Return by how many the counts of requests and predictions differ from what was sent."""
+    return float(
+        sum(
+            abs(one[field] - one["sent"])
+            for one in found["widths"].values()
+            for field in ("counted", "predictions")
+        )
+    )
+
+
+def _most(field: str, added_to: str = "") -> Callable[[Found], float]:
+    """Return what takes the largest figure of all numbers of classes, or the most that it is above another."""
+    return lambda found: max(
+        one[field] - (one[added_to] if added_to else 0) for one in found["widths"].values()
+    )
+
+
 BUDGETS = (
     Budget(
         "added to a request, batch 1, 10 features",
@@ -89,6 +107,23 @@ BUDGETS = (
     Budget(
         "baseline of streamed data, a core",
         *("≥", 2.0, "M values/s", "baseline_stream", lambda found: found["values_per_second"], 1e-6),
+    ),
+    Budget(
+        "requests and predictions not counted once, 1,000 to 100,000 classes",
+        *("≤", 0.0, "", "many-classes", _miscounted),
+    ),
+    Budget(
+        "1,000 classes on the request path, a row of a batch of 64",
+        *("≤", 5.0, "µs", "many-classes", lambda found: found["widths"]["1000"]["path_seconds"], 1e6),
+    ),
+    Budget(
+        "verdict on 1,000 to 100,000 classes, the first",
+        *("≤", 50.0, "ms", "many-classes", _most("verdict_seconds"), 1e3),
+    ),
+    Budget("its memory", "≤", 50.0, "MB", "many-classes", _most("verdict_bytes"), 1e-6),
+    Budget(
+        "memory a worker of 100,000 classes, monitored less plain",
+        *("≤", 50.0, "MB", "many-classes", _most("worker_bytes", "worker_plain_bytes"), 1e-6),
     ),
 )
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import statistics
+import threading
 import time
 
 import pytest
@@ -10,7 +11,9 @@ import torch
 
 from torchvitals import Monitor, MonitoringConfig
 from torchvitals.publishers.memory import MemoryPublisher
+from torchvitals.recording.accelerators import spare_captures
 from torchvitals.recording.capture import DeviceCopy
+from torchvitals.recording.forward import ModelWatch
 from torchvitals.recording.stages import instrument_stages
 from torchvitals.telemetry import catalogue as m
 from torchvitals.telemetry.runtime import LAST_WATCHED, Runtime
@@ -194,6 +197,105 @@ def test_the_replay_of_a_cuda_graph_is_timed(device, cycles):
     call, result = serve([[1.0, 2.0]])
     assert result == [[2.0, 4.0]]
     assert device_seconds(monitor, call)[1] == pytest.approx(KERNEL_SECONDS, rel=5 * WITHIN)
+
+
+class Graphed(Handler):
+    """Runs its model in `handle`; the first call captures it, and each call replays the graph."""
+
+    graph = None
+
+    def __init__(self, device, work):
+        super().__init__(device, work)
+        self.model = torch.nn.Linear(100, 100).to(device)
+        self.static = torch.zeros(2, 100, device=device)
+        with torch.inference_mode():
+            self.model(self.static)
+        torch.cuda.synchronize()
+
+    inference = None
+
+    def handle(self, data, context=None):
+        self.static.copy_(torch.as_tensor(data))
+        if self.graph is None:
+            self.graph = torch.cuda.CUDAGraph()
+            with torch.inference_mode(), torch.cuda.graph(self.graph):
+                self.output = self.model(self.static)
+        self.graph.replay()
+        return self.output
+
+
+def test_a_graph_that_is_captured_in_a_request_is_the_one_without_a_monitor(device):
+    monitor = monitor_of(device)
+    handler = Graphed(device, None)
+    ModelWatch(monitor.recorder, monitor.clock).look(handler)
+    data = torch.randn(2, 100)
+    for _ in range(3):
+        call = monitor.recorder.begin()
+        result = handler.handle(data)
+        monitor.recorder.finish(call, requests=2, failed=0)
+        torch.cuda.synchronize()
+        with torch.inference_mode():
+            assert torch.allclose(result, handler.model(data.to(device)))
+        assert call.inputs is None
+        assert call.outputs is None
+        monitor.recorder.take()
+    assert monitor.faults.take() == {}
+
+
+def test_events_that_the_flush_thread_asks_for_end_no_capture(device):
+    ended, failed = threading.Event(), []
+
+    def ask():
+        failed.append(not spare_captures(device))
+        event = torch.cuda.Event()
+        event.record()
+        while not ended.is_set():
+            event.query()
+
+    thread = threading.Thread(target=ask)
+    static = torch.zeros(64, 64, device=device)
+    static @ static
+    torch.cuda.synchronize()
+    thread.start()
+    try:
+        for _ in range(200):
+            with torch.cuda.graph(torch.cuda.CUDAGraph()):
+                static @ static
+    finally:
+        ended.set()
+        thread.join()
+    assert failed == [False]
+
+
+def test_a_model_that_runs_on_a_side_stream_is_marked_and_copied_there(device, cycles):
+    side = torch.cuda.Stream(device)
+
+    class Sleeps(torch.nn.Module):
+        def forward(self, rows):
+            torch.cuda._sleep(cycles)
+            return rows * 2
+
+    class Aside(Handler):
+        inference = None
+
+        def __init__(self, device, work):
+            super().__init__(device, work)
+            self.model = Sleeps()
+
+        def handle(self, data, context=None):
+            rows = torch.as_tensor(data, device=self.device)
+            side.wait_stream(torch.cuda.current_stream(self.device))
+            with torch.cuda.stream(side):
+                return self.model(rows)
+
+    monitor = monitor_of(device)
+    handler = Aside(device, None)
+    ModelWatch(monitor.recorder, monitor.clock).look(handler)
+    call = monitor.recorder.begin()
+    handler.handle([[1.0, 2.0]])
+    monitor.recorder.finish(call, requests=1, failed=0)
+    assert device_seconds(monitor, call)[1] == pytest.approx(KERNEL_SECONDS, rel=5 * WITHIN)
+    assert monitor.recorder.take()[0].outputs.array().tolist() == [[2.0, 4.0]]
 
 
 def test_a_handlers_own_asynchronous_copy_is_timed_on_the_device(device, cycles):

@@ -66,11 +66,18 @@ class KnownValues:
             made = rounded(self._values)
             if (rounded(beside) == beside).all():
                 found = _matched(found, made, self._values)
+                if self._rounded_by not in ("", name):
+                    found = self._near(found)
             # Fractions that are all numbers of the type are so because the training data were of it.
             if name == self._rounded_by or (not self._whole and (made == self._values).all()):
                 coarse = rounded(found)
                 found = np.where(np.isin(coarse, self._values), coarse, found)
         return found
+
+    def _near(self, values: NDArray[np.float64]) -> NDArray[np.float64]:
+        """Return the known values from which values of the other type of two bytes are no farther than both round."""
+        nearest = self._values[np.searchsorted(self._middles, values)]
+        return np.where(np.abs(values - nearest) <= COARSEST * np.abs(nearest), nearest, values)
 
 
 def _matched(

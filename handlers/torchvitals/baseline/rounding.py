@@ -16,12 +16,13 @@ LOWER_HALF = np.uint32(0xFFFF)
 
 
 def as_bfloat16(values: NDArray[Any]) -> NDArray[np.float64]:
-    """Return finite numbers rounded to bfloat16, to the nearest and half to even, as float64; NumPy has no such type.
+    """Return numbers, none of them NaN, rounded to bfloat16 (half to even), as float64; NumPy has no such type.
 
     >>> as_bfloat16(np.array([0.1, 257.0])).tolist()
     [0.10009765625, 256.0]
     """
-    bits = np.asarray(values, dtype=np.float32).view(np.uint32)
+    with np.errstate(over="ignore"):
+        bits = np.asarray(values, dtype=np.float32).view(np.uint32)
     half = np.uint32(0x7FFF) + ((bits >> np.uint32(16)) & np.uint32(1))
     return ((bits + half) & ~LOWER_HALF).view(np.float32).astype(np.float64)
 

@@ -18,13 +18,13 @@ from ..errors import BaselineError
 from ..featurizers import COLUMNS, INPUTS, Featurizer, described
 from ..featurizers.batches import is_table, to_array
 from ..featurizers.codes import Codes
-from ..featurizers.columns import at_model_precision, holds_texts, text_or_none
+from ..featurizers.columns import at_model_precision
 from ..featurizers.identifiers import Identifier, column_names, described_identifiers, length_name, new_name
 from ..featurizers.kinds import kind_of
 from ..featurizers.outputs import OUTPUTS, Outputs
 from ..featurizers.row_distance import RowDistance
 from ..featurizers.tables import Columns, columns_of
-from .encoding import CategoryPlaces
+from .encoding import ColumnEncoder
 from .file import (
     REBUILD,
     SCHEMA,
@@ -37,7 +37,6 @@ from .file import (
     refuse_schema,
     seal_of,
 )
-from .known_values import KnownValues
 from .variation import Variation
 
 # Rows and columns.
@@ -93,7 +92,7 @@ class Feature(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True, for
     numbers; a bin a value), categorical (texts; a bin a text). `counts` has one entry a bin, then, for
     discrete and categorical, one for values never seen, and last one for missing values.
     `quantiles` are values at equally spaced probabilities (i + ½)/K. Moments are 0 for categorical.
-    `codes` says what numbers stand for in the place of texts. `rounded` is the type of two bytes that large whole
+    `codes` says what numbers stand for in the place of texts. `rounded` is the type of two bytes that few-valued
     numbers came in. `variation`, where the training data came in time order, says how far their own windows stray.
     `summary`, where the baseline was built to be merged, is what merging needs.
     """
@@ -317,82 +316,49 @@ class BaselineData(
                 f"rows of {array.dtype} and shape {array.shape} are not rows of numbers"
             ) from error
         self._check_width(array.shape[1])
-        for place, known in self._known_values.items():
-            array[:, place] = known.snapped(array[:, place])
-        for place, categories in self._categories.items():
-            array[:, place] = categories.of_codes(array[:, place])
-        for feature in self.unreadable_codes:
-            array[:, self._places[feature.name]] = 0.0
+        for place, encoder in enumerate(self._encoders):
+            if not encoder.plain:
+                array[:, place] = encoder.of_numbers(array[:, place])
         return self._with_distance(array)
 
     @cached_property
-    def unreadable_codes(self) -> list[Feature]:
-        """The input features of texts of which the baseline does not know what numbers in their place mean."""
-        return [
-            feature for feature in self.column_features if feature.kind == "categorical" and not feature.codes
-        ]
+    def unreadable_codes(self) -> list[str]:
+        """The columns of texts of which the baseline does not know what numbers in their place mean."""
+        return [f.name for f, encoder in zip(self.column_features, self._encoders) if not encoder.readable]
 
     @property
     def codes_advice(self) -> str:
         """What to do about `unreadable_codes`."""
-        names = [f"'{feature.name}'" for feature in self.unreadable_codes]
+        names = [f"'{name}'" for name in self.unreadable_codes]
         return (
             f"baseline '{self.name}' version {self.version} has texts in {', '.join(names)}, and rows of numbers do "
             "not say which number is which; list the categories in the order of their codes (features: categories: "
-            f"{{{self.unreadable_codes[0].name}: [first, second]}}), say 'sorted' where an encoder sorted them, or "
+            f"{{{self.unreadable_codes[0]}: [first, second]}}), say 'sorted' where an encoder sorted them, or "
             "leave the columns out (features: ignore)"
         )
 
     def _encode_columns(self, data: Any, *, table: bool) -> NDArray[np.float64]:
-        features = self.column_features
         columns = self._columns_of(data)
         encoded = [
-            self._encode_column(columns[feature.name], place, feature, table=table)
-            for place, feature in enumerate(features)
+            encoder.of_column(columns[feature.name], table=table)
+            for feature, encoder in zip(self.column_features, self._encoders)
         ]
         return self._with_distance(np.column_stack(encoded))
 
-    def _encode_column(
-        self, column: NDArray[Any], place: int, feature: Feature, *, table: bool
-    ) -> NDArray[np.float64]:
-        texts = holds_texts(column)
-        if feature.kind == "categorical":
-            categories = self._categories[place]
-            if texts:
-                return categories.of_texts(column)
-            if feature.codes or bool(np.isnan(column).all()):
-                return (
-                    categories.of_table(column) if table else categories.of_codes(column.astype(np.float64))
-                )
-        elif not texts:
-            numbers = column.astype(np.float64)
-            known = self._known_values.get(place)
-            return numbers if known is None else known.snapped(numbers)
-        if not feature.count:
-            # The training data had no value to tell numbers from texts; any value is a new one.
-            return np.array([np.nan if text_or_none(value) is None else 0.0 for value in column.tolist()])
-        have, want = ("texts", "numbers") if texts else ("numbers", "texts")
-        way_out = "" if texts else ", or say what the numbers mean (features: categories)"
-        raise BaselineError(
-            f"column '{feature.name}' holds {have}, and in the baseline {want}; give it as it was in training{way_out}"
-        )
-
     # Made once: for the rows of a flush that takes longer than to look them up.
     @cached_property
-    def _known_values(self) -> dict[int, KnownValues]:
-        features = enumerate(self.column_features)
-        return {place: KnownValues(f.categories, f.rounded) for place, f in features if f.kind == "discrete"}
-
-    @cached_property
-    def _categories(self) -> dict[int, CategoryPlaces]:
-        features = enumerate(self.column_features)
-        return {
-            place: CategoryPlaces(f.categories, f.codes) for place, f in features if f.kind == "categorical"
-        }
-
-    @cached_property
-    def _places(self) -> dict[str, int]:
-        return {feature.name: place for place, feature in enumerate(self.column_features)}
+    def _encoders(self) -> list[ColumnEncoder]:
+        return [
+            ColumnEncoder(
+                feature.name,
+                feature.kind,
+                categories=feature.categories,
+                codes=feature.codes,
+                rounded=feature.rounded,
+                empty=not feature.count,
+            )
+            for feature in self.column_features
+        ]
 
     def _columns_of(self, data: Any) -> Columns:
         """Return what is compared of each column of rows, by feature. Raises BaselineError."""
@@ -410,7 +376,8 @@ class BaselineData(
     def _with_distance(self, rows: NDArray[np.float64]) -> NDArray[np.float64]:
         if self.rows is None:
             return rows
-        distance = self.rows.of(rows[:, [self._places[name] for name in self.rows.columns]])
+        places = {feature.name: place for place, feature in enumerate(self.column_features)}
+        distance = self.rows.of(rows[:, [places[name] for name in self.rows.columns]])
         return np.column_stack([rows, at_model_precision(distance)])
 
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import difflib
-from collections.abc import Mapping
 from typing import Annotated, Optional, TypeVar, Union
 
 import msgspec
@@ -127,6 +126,8 @@ class Features(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=
             if name not in places:
                 raise ConfigurationError(f"{here}: the baseline has no column '{name}'")
             feature = features[places[name]]
+            if not feature.count:
+                continue  # no value came, so that it is neither texts nor numbers
             if feature.kind != "categorical":
                 raise ConfigurationError(
                     f"{here}: the baseline has numbers in '{name}'; rebuild it with this section (torchvitals baseline "
@@ -159,9 +160,9 @@ class Features(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=
 def _served_codes(said: Said, feature: Feature) -> Codes:
     """Return what codes mean for a feature that was built with or without them. Raises CodesError."""
     texts = [str(text) for text in feature.categories]
-    if isinstance(said, (list, Mapping)):
+    if not isinstance(said, str):
         codes = codes_of(said, feature.name)
-        if not set(texts) & set(codes.values()):
+        if feature.codes != codes and not set(texts) & set(codes.values()):
             raise CodesError(
                 f"categories: '{feature.name}': the baseline has none of the categories that are listed; write them as "
                 "in the training data"

@@ -40,22 +40,26 @@ def number_text(value: float) -> str:
     return str(int(value)) if value == math.floor(value) else f"{value:.9g}"
 
 
-def codes_of(said: Union[list[Optional[str]], Mapping[float, Optional[str]]], column: str) -> Codes:
-    """Return what each code stands for, at float32, ascending. Raises CodesError."""
+def codes_of(said: Union[Iterable[Any], Mapping[float, Any]], column: str) -> Codes:
+    """Return what each code stands for, at float32, ascending. Raises CodesError.
+
+    said: the categories in the order of their codes, such as an encoder's `categories_[0]`, or a mapping.
+    """
     where = f"categories: '{column}'"
-    if not said:
+    listed = not isinstance(said, Mapping)
+    pairs = said.items() if isinstance(said, Mapping) else enumerate(said)
+    texts = {code: text_or_none(text) for code, text in pairs}
+    if not texts:
         raise CodesError(f"{where}: nothing is listed; give the categories in the order of their codes")
-    if isinstance(said, Mapping):
-        found = {float(np.float32(code)): text for code, text in said.items()}
-        if len(found) < len(said) or not all(map(math.isfinite, found)):
-            raise CodesError(f"{where}: codes must be finite numbers, and different ones at float32")
-        return dict(sorted(found.items()))
-    if len(set(said)) < len(said):
+    if listed and len(set(texts.values())) < len(texts):
         raise CodesError(
             f"{where}: a category is listed twice; where several codes mean the same, give a mapping of codes to "
             "categories"
         )
-    return {float(code): text for code, text in enumerate(said)}
+    codes = {float(np.float32(code)): text for code, text in texts.items()}
+    if len(codes) < len(texts) or not all(map(math.isfinite, codes)):
+        raise CodesError(f"{where}: codes must be finite numbers, and different ones at float32")
+    return dict(sorted(codes.items()))
 
 
 def codes_in_order(texts: Iterable[str]) -> Codes:
@@ -185,6 +189,12 @@ def texts_of(numbers: NDArray[np.float32], codes: Codes) -> NDArray[Any]:
         for value in distinct.tolist()
     ]
     return np.asarray(found[places.reshape(-1)], dtype=object)
+
+
+def numbers_of(texts: NDArray[Any], codes: Codes) -> NDArray[np.float64]:
+    """Return the codes of (n,) texts; NaN for a text without one."""
+    by_text = {text: code for code, text in reversed(codes.items())}
+    return np.array([by_text.get(text_or_none(text), np.nan) for text in texts.tolist()], dtype=np.float64)
 
 
 def _category_name(category: Any) -> str:

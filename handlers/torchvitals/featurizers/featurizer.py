@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from typing import Any, ClassVar, Optional, TypeVar
 
 import msgspec
@@ -118,9 +118,10 @@ class Featurizer:
     def validate(self) -> None:
         """Raise BaselineError that says what is wrong inside."""
 
-    def goes_with(self, other: Featurizer) -> bool:
-        """Tell whether batches of another featurizer of `of` may be described by this one, in one baseline."""
-        return self == other
+    @classmethod
+    def read(cls: type[F], found: F, fields: Collection[str]) -> F:
+        """Return what an older file means, which has no more than these fields; `found` has defaults for the others."""
+        return found
 
     @classmethod
     def recognises(cls, value: Any, names: Optional[list[str]]) -> bool:
@@ -165,9 +166,10 @@ class Describing(Learner):
         batch = to_array(batch)
         found = self._kind.of(batch)
         first = self._featurizer = self._featurizer or found
-        if not first.goes_with(found):
+        if found != first:
             raise BaselineError(
-                f"a batch holds {_fields(found)}, the first one {_fields(first)}; build a baseline of each"
+                f"a batch holds {_differing(found, first)}, the first one {_differing(first, found)}; build a baseline "
+                "of each"
             )
         return self.described(described(first, batch))
 
@@ -186,7 +188,8 @@ class Describing(Learner):
         mine, theirs = self._featurizer, other._featurizer
         if mine is not None and theirs is not None and mine != theirs:
             raise BaselineError(
-                f"one part holds {_fields(mine)}, the other {_fields(theirs)}; build both from batches alike"
+                f"one part holds {_differing(mine, theirs)}, the other {_differing(theirs, mine)}; build both from "
+                "batches alike, with one version of TorchVitals"
             )
         self._featurizer = mine or theirs
 
@@ -230,7 +233,10 @@ def described(featurizer: Featurizer, X: Any) -> NDArray[np.float64]:  # noqa: N
     return np.concatenate([np.asarray(part.double() if hasattr(part, "double") else part) for part in parts])
 
 
-def _fields(featurizer: Any) -> str:
-    values = msgspec.to_builtins(featurizer)
-    values.pop(featurizer.__struct_config__.tag_field)
-    return " ".join([kind_of(featurizer), *(f"with {name} = {value}" for name, value in values.items())])
+def _differing(featurizer: Any, other: Any) -> str:
+    """Return a featurizer's kind, and the fields that it has otherwise than another one."""
+    mine, theirs = msgspec.to_builtins(featurizer), msgspec.to_builtins(other)
+    fields = (f"with {name} = {value}" for name, value in mine.items() if theirs.get(name) != value)
+    return " ".join(
+        [kind_of(featurizer), *(field for field in fields if not field.startswith("with kind ="))]
+    )

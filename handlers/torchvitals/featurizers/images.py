@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from typing import Any, Optional
+from collections.abc import Collection
+from typing import Any, Optional, Union
 
 import msgspec
 import torch
@@ -17,15 +18,15 @@ IMAGE_DIMENSIONS = 4  # images, channels, height, width
 COLOURS = {1: ("grey",), 3: ("red", "green", "blue")}
 
 
-class Images(Featurizer, msgspec.Struct, frozen=True, omit_defaults=True, tag="images", tag_field="kind"):
+class Images(Featurizer, msgspec.Struct, frozen=True, tag="images", tag_field="kind"):
     """Inputs that are images, (n, channels, height, width).
 
-    pixels: about how many of each image are looked at, on a fixed grid; 0 for all of them, as of small images and in
-    files of the first version.
+    pixels: about how many of each image are looked at, on a fixed grid; of smaller images all. Unset in files of the
+    first version, for which every pixel of any image is looked at.
     """
 
     channels: int
-    pixels: int = 0
+    pixels: Union[int, msgspec.UnsetType] = PIXELS
 
     @property
     def names(self) -> list[str]:
@@ -37,19 +38,15 @@ class Images(Featurizer, msgspec.Struct, frozen=True, omit_defaults=True, tag="i
         return getattr(value, "ndim", 0) == IMAGE_DIMENSIONS and bool(value.shape[1] == self.channels)
 
     def validate(self) -> None:
-        """Raise BaselineError where there are no channels, or less than no pixels."""
+        """Raise BaselineError where there are no channels, or no pixels to look at."""
         if self.channels <= 0:
             raise BaselineError(f"images have {self.channels} channels")
-        if self.pixels < 0:
+        if self.pixels is not msgspec.UNSET and self.pixels <= 0:
             raise BaselineError(f"{self.pixels} pixels of images are looked at")
-
-    def goes_with(self, other: Featurizer) -> bool:
-        """Tell images of as many channels, of any size."""
-        return isinstance(other, Images) and other.channels == self.channels
 
     def transform(self, batch: torch.Tensor) -> torch.Tensor:
         """Return the features of a batch."""
-        grid = grid_of(*batch.shape[2:], self.pixels) if self.pixels else None
+        grid = None if self.pixels is msgspec.UNSET else grid_of(*batch.shape[2:], self.pixels)
         return image_features(batch) if grid is None else grid_features(batch, grid)
 
     @classmethod
@@ -62,8 +59,12 @@ class Images(Featurizer, msgspec.Struct, frozen=True, omit_defaults=True, tag="i
         """Return what images these are. Raises BaselineError where they are none."""
         if batch.ndim != IMAGE_DIMENSIONS:
             raise BaselineError(f"images have shape {batch.shape}; give (images, channels, height, width)")
-        channels, height, width = (int(size) for size in batch.shape[1:])
-        return cls(channels=channels, pixels=PIXELS if height * width > PIXELS else 0)
+        return cls(channels=int(batch.shape[1]))
+
+    @classmethod
+    def read(cls, found: Images, fields: Collection[str]) -> Images:
+        """Have every pixel looked at where a file does not say how many."""
+        return found if "pixels" in fields else msgspec.structs.replace(found, pixels=msgspec.UNSET)
 
 
 def image_feature_names(channels: int) -> list[str]:

@@ -58,9 +58,11 @@ class Kinds(Generic[K]):
             raise ValueError(f"{self.of} of kind '{kind}': Object contains unknown field `{unknown[0]}`")
         try:
             # Through JSON, so that bytes are read from base64.
-            return msgspec.json.decode(msgspec.json.encode(raw), type=cls)
+            found = msgspec.json.decode(msgspec.json.encode(raw), type=cls)
         except msgspec.ValidationError as error:
             raise ValueError(f"{self.of} of kind '{kind}': {error}") from error
+        read = getattr(cls, "read", None)
+        return found if read is None else read(found, raw.keys())
 
     def __iter__(self) -> Iterator[type[K]]:
         """Yield the classes, the latest first: what comes later may be more particular."""

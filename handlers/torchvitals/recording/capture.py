@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 from struct import Struct
-from typing import Any, Optional, Union
+from time import perf_counter_ns
+from typing import Any, Optional, Protocol, Union
 
 import msgspec
 import numpy as np
 import torch
 from numpy.typing import NDArray
 
+from .accelerators import Event, accelerator_of
 from .parts import array_in
 
 MAX_ROW_VALUES = 1024
@@ -18,24 +20,22 @@ FEW_VALUES = 64
 PACK = [Struct(f"{values}d").pack for values in range(FEW_VALUES + 1)]
 
 
+class Timed(Protocol):
+    """What keeps the nanoseconds of inference: a call."""
+
+    inference_ns: int
+
+
 class DeviceCopy(msgspec.Struct, gc=False, eq=False):
-    """A copy on its way from a device to pinned memory; holds no device tensor."""
+    """A copy on its way from a device to the host; holds no device tensor."""
 
     host: torch.Tensor
-    event: torch.cuda.Event
-
-    @classmethod
-    def of(cls, tensor: torch.Tensor) -> DeviceCopy:
-        """Start to copy a tensor of a CUDA device, behind the work that makes it."""
-        host = torch.empty(tensor.shape, dtype=tensor.dtype, pin_memory=True)
-        host.copy_(tensor, non_blocking=True)
-        # The stream of the tensor's own device, which need not be the process's current one.
-        return cls(host, torch.cuda.current_stream(tensor.device).record_event())
+    event: Event
 
     @property
     def ready(self) -> bool:
         """Whether the copy has arrived."""
-        return bool(self.event.query())  # type: ignore[no-untyped-call]
+        return bool(self.event.query())
 
     def array(self) -> NDArray[Any]:
         """Return the arrived copy."""
@@ -75,20 +75,21 @@ class TooLargeError(ValueError):
     """A row has more values than are worth copying on the request path."""
 
 
-def capture(value: Any) -> Optional[Captured]:
+def capture(value: Any, call: Optional[Timed] = None) -> Optional[Captured]:
     """Copy the tensor or array in `value` (see `array_in`); None where there is none.
 
-    Raises TooLargeError over MAX_ROW_VALUES values a row. Nothing waits for the device.
+    Raises TooLargeError over MAX_ROW_VALUES values a row. Nothing waits for the device, unless it has no events; then
+    the time is added to that of the call's inference.
     """
     if isinstance(value, torch.Tensor):
         # Rows of a nested tensor differ in length, so they have nothing to compare.
-        return None if value.is_nested else packed_row(value) or _capture_tensor(value)
+        return None if value.is_nested else packed_row(value) or _capture_tensor(value, call)
     if isinstance(value, np.ndarray):
         if value.ndim and value.size > MAX_ROW_VALUES * len(value):
             raise TooLargeError(value.shape)
         return value.copy()
     found = array_in(value)
-    return None if found is None else capture(found)
+    return None if found is None else capture(found, call)
 
 
 def packed_row(tensor: torch.Tensor) -> Optional[bytes]:
@@ -108,7 +109,7 @@ def packed_row(tensor: torch.Tensor) -> Optional[bytes]:
     return None
 
 
-def _capture_tensor(tensor: torch.Tensor) -> Captured:
+def _capture_tensor(tensor: torch.Tensor, call: Optional[Timed]) -> Captured:
     shape = tensor.shape
     if shape and shape.numel() > MAX_ROW_VALUES * shape[0]:
         raise TooLargeError(tuple(shape))
@@ -116,6 +117,21 @@ def _capture_tensor(tensor: torch.Tensor) -> Captured:
         tensor = tensor.detach()
     if tensor.dtype is torch.bfloat16:
         tensor = tensor.float()
-    if tensor.is_cuda:
-        return DeviceCopy.of(tensor)
-    return (tensor if tensor.is_cpu else tensor.cpu()).numpy().copy()
+    return tensor.numpy().copy() if tensor.is_cpu else _from_device(tensor, call)
+
+
+def _from_device(tensor: torch.Tensor, call: Optional[Timed]) -> Captured:
+    accelerator = accelerator_of(tensor.device)
+    if accelerator is not None and accelerator.copies:
+        try:
+            return DeviceCopy(*accelerator.copy(tensor))
+        except Exception:
+            if tensor.is_cuda:
+                raise
+            # A device whose events or copies are not what CUDA's are: from now on it is waited for.
+            accelerator.copies = False
+    began = perf_counter_ns()
+    copy = tensor.cpu().numpy()
+    if call is not None:
+        call.inference_ns += perf_counter_ns() - began
+    return np.asarray(copy)

@@ -3,25 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Any, Optional, Protocol
+from typing import Any, Optional
 
 import msgspec
-import torch
 
+from .accelerators import Event, accelerator_of, capture_check
 from .faults import Faults
-
-
-class Event(Protocol):
-    """What we use of torch.cuda.Event."""
-
-    def record(self, stream: Any = None) -> None:
-        """Mark a stream."""
-
-    def query(self) -> bool:
-        """Tell whether the device has passed the mark."""
-
-    def elapsed_time(self, end: Any) -> float:
-        """Return milliseconds from this mark to `end`."""
 
 
 class EventPool:
@@ -59,7 +46,7 @@ class Span(msgspec.Struct, gc=False, eq=False):
 
 
 class StageClock:
-    """What a stage does at its start and end beside reading the host's clock; here, nothing (CPU, MPS)."""
+    """What a stage does at its start and end beside reading the host's clock; here, nothing (CPU, and mostly MPS)."""
 
     host_only = True
 
@@ -76,17 +63,25 @@ class StageClock:
 
 
 class EventClock(StageClock):
-    """Marks a device's stream and reads the marks later, so that no request waits."""
+    """Marks a device's stream and reads the marks later, so that no request waits.
+
+    is_capturing: tells whether the stream's work is being captured, which a mark would become part of.
+    """
 
     host_only = False
 
-    def __init__(self, pool: EventPool, faults: Faults) -> None:
+    def __init__(
+        self, pool: EventPool, faults: Faults, is_capturing: Optional[Callable[[], bool]] = None
+    ) -> None:
         self._pool = pool
         self._faults = faults
+        self._is_capturing = is_capturing
 
     def mark(self) -> Optional[Event]:
         """Mark the stream; a failing device costs us the mark, never the prediction."""
         try:
+            if self._is_capturing is not None and self._is_capturing():
+                return None
             return self._pool.mark()
         except BaseException as fault:
             self._faults.note("timing", fault)
@@ -122,14 +117,22 @@ class SyncClock(StageClock):
 
     host_only = False
 
-    def __init__(self, synchronize: Callable[[], None], faults: Faults) -> None:
+    def __init__(
+        self,
+        synchronize: Callable[[], None],
+        faults: Faults,
+        is_capturing: Optional[Callable[[], bool]] = None,
+    ) -> None:
         self._synchronize = synchronize
         self._faults = faults
+        self._is_capturing = is_capturing
 
     def settle(self) -> None:
         """Wait; an error of the device is the model's to raise, at its next call."""
         try:
-            self._synchronize()
+            # Nothing that is captured runs, so there is nothing to wait for, and to wait is an error.
+            if self._is_capturing is None or not self._is_capturing():
+                self._synchronize()
         except BaseException as fault:
             self._faults.note("timing", fault)
 
@@ -137,15 +140,14 @@ class SyncClock(StageClock):
 def stage_clock(timing: str, device: Any, faults: Faults) -> StageClock:
     """Return the clock for a torch device and the `timing` of the configuration; it notes its faults.
 
-    CPU and MPS have the host's clock alone, and so has `timing: off`.
+    A CPU has the host's clock alone, and so has `timing: off`, and MPS unless it is to be waited for.
     """
-    if timing == "off" or getattr(device, "type", None) != "cuda":
+    accelerator = accelerator_of(device)
+    if timing == "off" or accelerator is None:
         return StageClock()
+    is_capturing = capture_check(device)
     if timing == "sync":
-        return SyncClock(lambda: torch.cuda.synchronize(device), faults)
-    pool = EventPool(
-        lambda: torch.cuda.Event(enable_timing=True),  # type: ignore[no-untyped-call]
-        # A handler may run on another device than the process's current one.
-        lambda: torch.cuda.current_stream(device),
-    )
-    return EventClock(pool, faults)
+        return SyncClock(accelerator.synchronize, faults, is_capturing)
+    if not accelerator.has_timers:
+        return StageClock()
+    return EventClock(EventPool(accelerator.timer, accelerator.stream), faults, is_capturing)

@@ -37,6 +37,7 @@ class Recorder:
 
     reduce_inputs: makes a few numbers a row out of inputs that are too large to copy, on their device.
     sampler: says which large inputs are taken; all of them without one.
+    is_capturing: tells whether what the device is given now is captured, to run later; then nothing is copied.
     """
 
     def __init__(
@@ -47,6 +48,7 @@ class Recorder:
         faults: Optional[Faults] = None,
         reduce_inputs: Optional[Callable[[Any], Any]] = None,
         sampler: Optional[LargeInputSampler] = None,
+        is_capturing: Optional[Callable[[], bool]] = None,
     ) -> None:
         self.faults = faults or Faults()
         self.waiting: deque[CallRecord] = deque()
@@ -66,6 +68,7 @@ class Recorder:
         self.samples_outputs = False
         self.probe: Optional[Callable[[Any], Any]] = None
         self.sampler = sampler or LargeInputSampler(None)
+        self._is_capturing = is_capturing
         # Whether a server says, once its reply is made, how a call was answered; until then the call is held.
         self.holds = False
         self.held: dict[CallRecord, bool] = {}
@@ -141,6 +144,8 @@ class Recorder:
 
     def _input(self, call: CallRecord, value: Any) -> Optional[Captured]:
         """Copy inputs that are not one row of few values, or describe them."""
+        if self._is_capturing is not None and self._is_capturing():
+            return None
         try:
             if self.reduce_inputs is None and isinstance(value, Tensor) and _has_small_rows(value):
                 return self._captured(call, value)
@@ -157,6 +162,8 @@ class Recorder:
 
     def _output(self, call: CallRecord, value: Any) -> Optional[Captured]:
         """Copy outputs, or what they are reduced to; boxes of which nothing is said are left alone."""
+        if self._is_capturing is not None and self._is_capturing():
+            return None
         reduce = self.reduce_outputs
         try:
             if reduce is not None:
@@ -310,7 +317,7 @@ class Recorder:
             call.crowded_out = True
             return None
         try:
-            copy = capture(value if reduce is None else reduce(value))
+            copy = capture(value if reduce is None else reduce(value), call)
         except TooLargeError:
             raise
         except BaseException as fault:

@@ -9,8 +9,9 @@ from typing import Any, Optional
 
 import msgspec
 
+from .accelerators import Event
 from .call import MEASURED, STAGE_FIELDS, CallRecord
-from .clocks import Event, Span, StageClock
+from .clocks import Span, StageClock
 from .recorder import Recorder
 from .shadows import Function, Shadow, put, switchable
 

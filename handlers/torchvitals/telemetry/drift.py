@@ -62,9 +62,7 @@ class DriftTelemetry:
         self._ranges = _Ranges(detector.baseline.column_features)
         # Features of texts that numbers are served in the place of, without it being known which stands for which.
         self._unread = frozenset(
-            feature.name
-            for feature in detector.baseline.unreadable_codes
-            if ("input", feature.name) not in detector.ignored
+            name for name in detector.baseline.unreadable_codes if ("input", name) not in detector.ignored
         )
         self._stale = False
         self._reports: dict[int, DriftReport] = {}

@@ -9,8 +9,6 @@ import msgspec
 from ..baseline.schema import Feature
 
 TwoBytes = Literal["", "float16", "bfloat16"]
-# Up to here every whole number is one of each type.
-EXACT_IN_ALL = 256.0
 
 
 def two_bytes_of(batch: Any) -> TwoBytes:
@@ -26,8 +24,7 @@ def two_bytes_of(batch: Any) -> TwoBytes:
 
 
 def with_rounding(feature: Feature, rounded: TwoBytes) -> Feature:
-    """Return a feature that says which type its large whole numbers came in; of others their values tell."""
+    """Return a feature of few values that says which type of two bytes they came in."""
     if not rounded or feature.kind != "discrete":
         return feature
-    large = max(map(abs, map(float, feature.categories)), default=0.0) > EXACT_IN_ALL
-    return msgspec.structs.replace(feature, rounded=rounded) if large else feature
+    return msgspec.structs.replace(feature, rounded=rounded)

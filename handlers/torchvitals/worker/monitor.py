@@ -12,6 +12,7 @@ from typing import Any, Optional
 
 from ..baseline.schema import BaselineData
 from ..config import MonitoringConfig
+from ..recording.accelerators import capture_check, spare_captures
 from ..recording.clocks import stage_clock
 from ..recording.faults import Faults
 from ..recording.recorder import Recorder
@@ -75,10 +76,12 @@ class Monitor:
             faults=self.faults,
             reduce_inputs=reducer_of(baseline, learner),
             sampler=LargeInputSampler(config.overhead_budget),
+            is_capturing=capture_check(device),
         )
         reduce_outputs(self.recorder, baseline, config.features.of_outputs, learner)
         self._publisher = publisher = publisher if counts else OwnSeries(publisher)
         self._worker = worker
+        self._device = device
         self._learner = learner
         self._new_pipeline: Callable[[], Pipeline] = functools.partial(
             Pipeline,
@@ -211,6 +214,7 @@ class Monitor:
         )
 
     def _prepare(self) -> None:
+        spare_captures(self._device)
         if self._series_due:
             self._series_due = False
             self._pipeline.start()

@@ -123,40 +123,49 @@ def test_an_image_of_one_colour_has_no_spread_and_a_grey_one_no_colour():
         assert kind.transform(images)[:, -1].tolist() == [0.0, 0.0]
 
 
-def test_the_grid_is_in_the_file_and_is_of_large_images_alone(tmp_path):
-    small, large = (
-        rng.random((200, 1, 64, 64), dtype=np.float32),
-        rng.random((60, 1, 120, 120), dtype=np.float32),
-    )
-    assert Baseline.fit(small).inputs == Images(channels=1)
-    baseline = Baseline.fit(large, name="large")
-    assert baseline.inputs == Images(channels=1, pixels=PIXELS)
+def test_the_grid_is_in_the_file(tmp_path):
+    baseline = Baseline.fit(rng.random((60, 1, 120, 120), dtype=np.float32), name="large")
+    assert baseline.inputs == Images(channels=1) == Images(channels=1, pixels=PIXELS)
     baseline.save(tmp_path / "large-1.0.json")
     assert b'"pixels": 8192' in (tmp_path / "large-1.0.json").read_bytes()
     assert Baseline.load(tmp_path / "large-1.0.json") == baseline
-    wrong = msgspec.structs.replace(baseline.inputs, pixels=-1)
-    with pytest.raises(BaselineError, match="-1 pixels"):
-        wrong.validate()
+    for pixels in (0, -1):
+        with pytest.raises(BaselineError, match=f"{pixels} pixels"):
+            Images(channels=1, pixels=pixels).validate()
 
 
 def test_a_file_of_the_first_version_describes_every_pixel_as_it_did():
     inputs = Baseline.load(FIRST_VERSION).inputs
-    assert inputs == Images(channels=3, pixels=0)
+    assert inputs == Images(channels=3, pixels=msgspec.UNSET)
+    assert inputs != Images(channels=3)
     images = torch.rand(2, 3, 150, 150)
     assert torch.equal(inputs.transform(images), image_features(images))
 
 
-def test_images_of_several_sizes_make_one_baseline_and_parts_must_be_described_alike():
-    whole, part = BaselineBuilder(), BaselineBuilder()
+def test_small_images_are_described_from_every_pixel():
+    for size in ((8, 8), (64, 64), (90, 91), (2, 9000)):
+        images = torch.rand(2, 1, *size)
+        assert torch.equal(Images(channels=1).transform(images), image_features(images))
+
+
+def test_images_of_several_sizes_make_one_baseline():
+    whole = BaselineBuilder()
     for side in (128, 20, 200):
-        whole.update(rng.random((30, 1, side, side), dtype=np.float32))
-    assert whole.baseline().inputs == Images(channels=1, pixels=PIXELS)
-    part.update(rng.random((30, 1, 20, 20), dtype=np.float32))
-    with pytest.raises(
-        BaselineError,
-        match="one part holds images with channels = 1 with pixels = 8192, the other images with channels",
-    ):
+        part = BaselineBuilder()
+        part.update(rng.random((30, 1, side, side), dtype=np.float32))
         whole.merge(part)
+    assert whole.baseline().inputs == Images(channels=1)
+    assert whole.samples == 90
+
+
+def test_parts_that_were_described_in_different_ways_do_not_merge():
+    older, newer = BaselineBuilder(), BaselineBuilder()
+    older.add_described(Images(channels=1, pixels=msgspec.UNSET), np.zeros((30, 6)))
+    newer.add_described(Images(channels=1), np.zeros((30, 6)))
+    with pytest.raises(
+        BaselineError, match="one part holds images, the other images with pixels = 8192; build both"
+    ):
+        older.merge(newer)
 
 
 # --- the same faults ---
@@ -208,7 +217,7 @@ def data(request):
     training = images[:TRAINING]
     by_grid = Baseline.fit(training)
     every_pixel = BaselineBuilder()
-    every_pixel.add_described(Images(channels=3), image_features(training).numpy())
+    every_pixel.add_described(Images(channels=3, pixels=msgspec.UNSET), image_features(training).numpy())
     return by_grid, every_pixel.baseline(), images[TRAINING:]
 
 

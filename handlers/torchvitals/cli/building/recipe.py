@@ -14,6 +14,7 @@ from numpy.typing import NDArray
 from ...errors import BaselineError
 from ...featurizers import COLUMNS
 from ...featurizers.batches import is_table
+from ...featurizers.codes import codes_of, numbers_of
 from ...featurizers.columns import holds_texts
 from ...featurizers.tables import columns_of
 from ...training.baseline import Baseline, BaselineBuilder
@@ -83,12 +84,19 @@ class Recipe:
         if not is_table(inputs):
             return network.outputs(inputs)
         columns = columns_of(inputs)
-        texts = [name for name, values in columns.items() if holds_texts(values)]
-        if texts:
+        return network.outputs(np.column_stack([self._numbers(*column) for column in columns.items()]))
+
+    def _numbers(self, name: str, values: NDArray[Any]) -> NDArray[Any]:
+        """Return what the model is given of a column. Raises BaselineError for texts whose codes are not listed."""
+        if not holds_texts(values):
+            return values
+        said = self.options.features.categories.get(name)
+        if said is None or isinstance(said, str):
             raise BaselineError(
-                f"--model takes numbers, and a column is text: '{texts[0]}'; leave it out with --columns"
+                f"--model takes numbers, and a column is text: '{name}'; leave it out with --columns, or list its "
+                "categories in the order of their codes in --config (features: categories)"
             )
-        return network.outputs(np.column_stack(list(columns.values())))
+        return numbers_of(values, codes_of(said, name))
 
     def labels(self, frame: Any) -> Optional[NDArray[Any]]:
         """Return the true classes of some rows."""
