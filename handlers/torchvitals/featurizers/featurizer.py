@@ -119,7 +119,7 @@ class Featurizer:
         """Raise BaselineError that says what is wrong inside."""
 
     @classmethod
-    def read(cls: type[F], found: F, fields: Collection[str]) -> F:
+    def completed(cls: type[F], found: F, fields: Collection[str]) -> F:
         """Return what an older file means, which has no more than these fields; `found` has defaults for the others."""
         return found
 

@@ -62,7 +62,7 @@ class Images(Featurizer, msgspec.Struct, frozen=True, tag="images", tag_field="k
         return cls(channels=int(batch.shape[1]))
 
     @classmethod
-    def read(cls, found: Images, fields: Collection[str]) -> Images:
+    def completed(cls, found: Images, fields: Collection[str]) -> Images:
         """Have every pixel looked at where a file does not say how many."""
         return found if "pixels" in fields else msgspec.structs.replace(found, pixels=msgspec.UNSET)
 

@@ -61,8 +61,8 @@ class Kinds(Generic[K]):
             found = msgspec.json.decode(msgspec.json.encode(raw), type=cls)
         except msgspec.ValidationError as error:
             raise ValueError(f"{self.of} of kind '{kind}': {error}") from error
-        read = getattr(cls, "read", None)
-        return found if read is None else read(found, raw.keys())
+        completed = getattr(cls, "completed", None)
+        return found if completed is None else completed(found, raw.keys())
 
     def __iter__(self) -> Iterator[type[K]]:
         """Yield the classes, the latest first: what comes later may be more particular."""
