@@ -77,8 +77,11 @@ bench: setup
 	$(VENV)/python -m benchmarks.baseline_stream
 	$(VENV)/python -m benchmarks.budgets
 
-# The same of larger models, and of classifiers of 1,000 to 100,000 classes (about 7 minutes; needs wrk).
+# The same of larger models, of classifiers of 1,000 to 100,000 classes, and of each kind of input and output (about
+# 10 minutes; needs wrk).
 bench-models: setup
+	$(VENV)/python -m benchmarks.inputs
+	$(VENV)/python -m benchmarks.output_kinds
 	$(VENV)/python -m benchmarks.server --model resnet18 --rounds 5 --seconds 10 --connections 2
 	$(VENV)/python -m benchmarks.server --model transformer --rounds 6
 	$(VENV)/python -m benchmarks.many_classes

@@ -7,7 +7,7 @@ import pytest
 import torch
 
 from torchvitals.featurizers import Images, Tokens
-from torchvitals.servers.litserve.rows import Rows
+from torchvitals.servers.litserve.rows import Rows, together
 
 NAMED = Rows(["hour", "temp"])
 ONE = {
@@ -90,3 +90,16 @@ def test_a_list_of_token_ids_is_whole_numbers():
     tokens = Rows(featurizer=Tokens(padding=0, vocabulary=b""))
     batch = tokens.of_request([5, 6, 7])
     assert (batch.dtype.kind, batch.tolist()) == ("i", [[5, 6, 7]])
+
+
+def test_answers_that_are_reduced_stay_what_they_are_and_those_of_one_shape_are_put_together():
+    masks = [torch.ones(3, 8, 8), torch.zeros(3, 8, 8)]
+    assert together(masks).shape == (2, 3, 8, 8)
+    assert together([np.ones((4, 5)), np.ones((4, 5))]).shape == (2, 4, 5)
+    boxes = [
+        {"boxes": torch.ones(1, 4), "scores": torch.ones(1)},
+        {"boxes": torch.ones(0, 4), "scores": torch.ones(0)},
+    ]
+    assert together(boxes) is boxes
+    ragged = [torch.arange(3), torch.arange(5)]
+    assert together(ragged) is ragged

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import datetime
 from typing import Any
 
 from ..errors import BaselineError
@@ -30,9 +31,9 @@ def check_parts(column: str, parts: list[str]) -> None:
     """Raise BaselineError for an unknown part, or none."""
     unknown = [part for part in parts if part not in PARTS]
     if unknown or not parts or len(set(parts)) < len(parts):
+        wrong = f"unknown part '{unknown[0]}'" if unknown else "no part, or one twice"
         raise BaselineError(
-            f"time_parts of column '{column}': unknown part '{(unknown or [''])[0]}'; give some of {', '.join(PARTS)}, "
-            "each once"
+            f"time_parts of column '{column}': {wrong}; give some of {', '.join(PARTS)}, each once"
         )
 
 
@@ -54,7 +55,6 @@ def with_time_parts(table: Any, columns: dict[str, list[str]]) -> Any:
         if name not in wanted:
             chosen.append(frame[name])
             continue
-        times = _times(frame[name], name)
         for part in wanted[name]:
             new = part_name(name, part)
             if new in frame.columns:
@@ -62,9 +62,7 @@ def with_time_parts(table: Any, columns: dict[str, list[str]]) -> Any:
                     f"the data have a column '{new}', and it is a part of column '{name}' too; rename one, or leave it "
                     "out"
                 )
-            # Missing parts need floats; weekdays count from 1 at Monday.
-            values = times.dt.weekday() - 1 if part == "weekday" else getattr(times.dt, part)()
-            chosen.append(values.cast(nw.Float64).alias(new))
+            chosen.append(_part(frame[name], name, part).alias(new))
     return frame.select(*chosen).to_native()
 
 
@@ -77,26 +75,32 @@ def expanded(names: list[str], columns: dict[str, list[str]]) -> list[str]:
     ]
 
 
-def _times(series: Any, name: str) -> Any:
+def _part(series: Any, name: str, part: str) -> Any:
+    """Return a part of each time, as floats, for it is missing where the time is."""
     import narwhals.stable.v2 as nw
 
-    if series.dtype == nw.Datetime:
-        return series
-    if series.dtype == nw.Date:
-        return series.cast(nw.Datetime("us"))
-    try:
-        if series.dtype == nw.String:
-            return series.str.to_datetime(format=None)
-        if series.dtype == nw.Object:
-            # pandas keeps dates, and times of several zones, as objects.
-            return nw.new_series(name, series.to_list(), nw.Datetime("us"), backend=series.implementation)
-    except Exception as error:  # each library has errors of its own, and their texts hold values
-        raise _no_times(name) from error
-    raise _no_times(name)
+    if series.dtype == nw.Object:
+        # pandas keeps dates, and times of several zones, as objects.
+        values = [_part_of(value, name, part) for value in series.to_list()]
+        return nw.new_series(name, values, nw.Float64, backend=series.implementation)
+    if series.dtype not in (nw.Datetime, nw.Date):
+        raise _no_times(name)
+    times = series.cast(nw.Datetime("us")) if series.dtype == nw.Date else series
+    # Weekdays count from 1 at Monday.
+    found = times.dt.weekday() - 1 if part == "weekday" else getattr(times.dt, part)()
+    return found.cast(nw.Float64)
+
+
+def _part_of(value: Any, name: str, part: str) -> float:
+    if value is None or value != value:
+        return float("nan")
+    if not isinstance(value, datetime.date):
+        raise _no_times(name)
+    return float(value.weekday() if part == "weekday" else getattr(value, part, 0))
 
 
 def _no_times(name: str) -> BaselineError:
     return BaselineError(
-        f"column '{name}' holds no timestamps to take parts of; make it a column of datetimes, or leave it out of "
-        "time_parts"
+        f"column '{name}' holds no timestamps to take parts of; make it a column of datetimes (texts can be read in "
+        "several ways), or leave it out of time_parts"
     )

@@ -129,9 +129,10 @@ class DriftTelemetry:
             raise
         unread += self._set_aside(values)
         pause()
-        self._count("input", self._detector.update_inputs(rows))
+        counts = self._detector.update_inputs(rows)
+        self._count("input", counts)
         pause()
-        self._invalid.update(self._ranges.outside(rows))
+        self._invalid.update(self._ranges.outside(rows, counts))
         return unread
 
     def _encoded(self, values: NDArray[Any]) -> tuple[NDArray[np.float64], list[Unread]]:
@@ -254,8 +255,11 @@ class _Ranges:
             (column, feature) for column, feature in enumerate(features) if feature.kind != "numeric"
         ]
 
-    def outside(self, rows: NDArray[np.float64]) -> Counter[tuple[str, str]]:
-        """Count the values of (n, d) rows, of which the first columns are the features, by feature and reason."""
+    def outside(self, rows: NDArray[np.float64], binned: NDArray[np.int64]) -> Counter[tuple[str, str]]:
+        """Count the values of (n, d) rows, of which the first columns are the features, by feature and reason.
+
+        binned: (d, B) their counts by bin.
+        """
         rows = rows[:, : len(self._features)]
         infinite: NDArray[np.bool_] = np.isinf(rows)
         found: Counter[tuple[str, str]] = Counter()
@@ -269,14 +273,13 @@ class _Ranges:
             for index in np.flatnonzero(counts):
                 found[self._features[index].name, reason] += int(counts[index])
         for column, feature in self._few:
-            values = rows[:, column]
-            finite = np.isfinite(values)
-            if feature.kind == "categorical":
-                known = (values >= 0) & (values < len(feature.categories)) & (values == np.floor(values))
+            if feature.kind == "discrete":
+                unseen = int(binned[column, len(feature.categories)]) - found[feature.name, "infinite"]
             else:
-                known = np.isin(values, feature.categories)
-            unseen = ~known & finite
-            found[feature.name, "unseen_category"] += int(unseen.sum())
+                values = rows[:, column]
+                known = (values >= 0) & (values < len(feature.categories)) & (values == np.floor(values))
+                unseen = int((~known & np.isfinite(values)).sum())
+            found[feature.name, "unseen_category"] += unseen
         return found
 
     def _beyond(

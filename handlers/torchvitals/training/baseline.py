@@ -311,7 +311,7 @@ class BaselineBuilder:
         return cls(options, gathered=gathered)
 
     def _add(self, rows: int, take_inputs: Callable[[], None], outputs: Any, labels: Any) -> None:
-        scores = None if outputs is None else self._outputs.read(outputs)
+        scores = None if outputs is None or not self._outputs.wanted else self._outputs.read(outputs)
         if self.samples and rows and (scores is not None) != self._outputs.seen:
             raise BaselineError("outputs came with some batches and not with others; give them with each")
         if scores is not None and (not getattr(scores, "ndim", 1) or len(scores) != rows):

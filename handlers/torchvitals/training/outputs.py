@@ -13,8 +13,10 @@ from ..baseline.schema import Feature
 from ..errors import BaselineError
 from ..featurizers import Learner
 from ..featurizers.columns import as_float32
+from ..featurizers.kinds import kind_of
 from ..featurizers.outputs import (
     Described,
+    NoOutputs,
     Outputs,
     Sequences,
     Signals,
@@ -33,6 +35,8 @@ from .texts import EXACT_TEXTS, TextCounts
 CHUNK_ROWS, CHUNK_VALUES = 65_536, 2**24
 # What outputs are is told from so many rows, as far as so many values hold them.
 SETTLING_ROWS, SETTLING_VALUES = 1_000, 2**20
+
+NOT_COMPARED = kind_of(NoOutputs)
 
 Columns = Mapping[str, Union[Column, TextCounts]]
 
@@ -62,6 +66,7 @@ class OutputColumns:
         # How batches are read, as soon as one came.
         self._reader: Optional[type[Outputs]] = None if spec is None else type(spec)
         self._waiting: list[Any] = []
+        self._waiting_rows = self._waiting_values = 0
         # Whether finite rows told how scores are to be read.
         self._scores_known = spec is not None
         self._columns: dict[str, Union[Column, TextCounts]] = dict(columns or {})
@@ -70,6 +75,11 @@ class OutputColumns:
     def seen(self) -> bool:
         """Whether any outputs came."""
         return bool(self._waiting) or self._spec is not None or self._learner is not None
+
+    @property
+    def wanted(self) -> bool:
+        """Whether outputs are looked at."""
+        return self._said.kind != NOT_COMPARED
 
     @property
     def spec(self) -> Optional[Outputs]:
@@ -114,6 +124,8 @@ class OutputColumns:
 
         Raises BaselineError where they are too few, or of a kind that cannot be merged from files.
         """
+        if not self.wanted:
+            return [], NoOutputs()
         self._settle()
         spec, columns = self._spec, dict(self._columns)
         if self._learner is not None:
@@ -168,9 +180,9 @@ class OutputColumns:
                 if not kind.learns:
                     kind.configured(batch, self._said)
         self._waiting.append(batch)
-        whole = sum(map(_finite_rows, self._waiting))
-        values = sum(getattr(part, "size", 0) for part in self._waiting)
-        if whole >= SETTLING_ROWS or values >= SETTLING_VALUES:
+        self._waiting_rows += _finite_rows(batch)
+        self._waiting_values += getattr(batch, "size", 0)
+        if self._waiting_rows >= SETTLING_ROWS or self._waiting_values >= SETTLING_VALUES:
             self._settle()
 
     def _check_beside_first(self, batch: Any) -> None:
@@ -192,11 +204,12 @@ class OutputColumns:
             return
         kind = self._known_kind or _told(waiting, self._said.classes)
         self._reader = kind
+        if isinstance(waiting[0], np.ndarray) and _alike(waiting):
+            waiting = [np.concatenate(waiting)]
         if kind.learns:
             self._learner = kind.learner(self._said)
         else:
-            first = waiting[0] if not isinstance(waiting[0], np.ndarray) else _joined(waiting)
-            self._spec = kind.configured(first, self._said)
+            self._spec = kind.configured(waiting[0], self._said)
             self._scores_known = any(map(_finite_rows, waiting))
         for batch in waiting:
             self._add(batch)
@@ -289,18 +302,14 @@ class OutputColumns:
 
 def _told(waiting: list[Any], names: Optional[list[str]]) -> type[Outputs]:
     """Return the kind of batches of arrays."""
-    first = waiting[0]
-    if all(batch.shape[1:] == first.shape[1:] for batch in waiting):
-        return recognised(_joined(waiting), names)
-    return TokenOutputs if first.dtype.kind in "iu" else Sequences
+    if _alike(waiting):
+        return recognised(np.concatenate(waiting), names)
+    return TokenOutputs if waiting[0].dtype.kind in "iu" else Sequences
 
 
-def _joined(waiting: list[Any]) -> NDArray[Any]:
-    """Return batches as one; of sequences of different lengths the first."""
-    if all(batch.shape[1:] == waiting[0].shape[1:] for batch in waiting):
-        return np.concatenate(waiting)
-    found: NDArray[Any] = waiting[0]
-    return found
+def _alike(waiting: list[NDArray[Any]]) -> bool:
+    """Tell whether all rows of batches are of one shape."""
+    return all(batch.shape[1:] == waiting[0].shape[1:] for batch in waiting)
 
 
 def _of_any_length(first: NDArray[Any], batch: NDArray[Any]) -> bool:

@@ -74,15 +74,16 @@ class Pipeline:
         self.calls = CallTelemetry(
             config.thresholds, clock, self._faults, device_clock=isinstance(clock, EventClock)
         )
+        self._sees_outputs = config.features.of_outputs.kind != kind_of(NoOutputs)
+        described = baseline if self._sees_outputs else None
         self.predictions = PredictionTelemetry(
-            baseline.outputs if baseline else None,
+            described.outputs if described else None,
             config.thresholds,
             window=config.windows[0],
             classes=classes,
             said=config.features.of_outputs,
-            baseline=baseline.of_source("output") if baseline else (),
+            baseline=described.of_source("output") if described else (),
         )
-        self._sees_outputs = config.features.of_outputs.kind != kind_of(NoOutputs)
         self.visibility = Visibility()
         self.drift = self._drift_from(baseline) if baseline is not None else None
         self._learner = self._learning = learner if baseline is None else None
@@ -364,10 +365,10 @@ def _copies(calls: list[CallRecord], which: str) -> Iterator[Optional[Captured]]
         copy = getattr(call, which)
         if call.more is not None:
             yield from call.copies(which)
-        elif (call.instances or call.requests) == 1 and not _has_rows(call, which):
-            yield as_row(copy)
-        else:
+        elif type(copy) is bytes or (call.instances or call.requests) != 1 or _has_rows(call, which):
             yield copy
+        else:
+            yield as_row(copy)
 
 
 def _has_rows(call: CallRecord, which: str) -> bool:

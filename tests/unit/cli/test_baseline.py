@@ -385,3 +385,72 @@ def test_a_column_of_lists_or_texts_and_the_features_section(folder):
         "model-config.yaml: handler.monitoring.features: inputs: unknown kind 'sounds'; known kinds: columns, "
         in result.stderr
     )
+
+
+SIGMOIDS = MODEL.replace("Linear(2, 3)", "Linear(2, 1)").replace(
+    "return self.layer(rows)", "return self.layer(rows).sigmoid()"
+)
+BOXES = MODEL.replace(
+    "return self.layer(rows)",
+    "scores = self.layer(rows).sigmoid()\n"
+    "        boxes, labels = torch.rand(len(rows), 3, 4), torch.ones(len(rows), 3).long()\n"
+    "        return {'boxes': boxes, 'scores': scores, 'labels': labels}",
+)
+LANGUAGE = MODEL.replace(
+    "return self.layer(rows)", "return self.layer(rows)[:, :, None] * torch.randn(3, 50000)"
+)
+WITH = ("--model", "model.py", "--weights", "weights.pt")
+
+
+@pytest.mark.parametrize(
+    ("model", "options", "sentence"),
+    [
+        (SIGMOIDS, ("--class-names", "legitimate,fraud"), "outputs: 2 classes by one sigmoid"),
+        (SIGMOIDS, ("--output-kind", "binary"), "outputs: 2 classes by one sigmoid"),
+        (SIGMOIDS, (), "outputs: one value (if it is a probability, say features: outputs: kind: binary"),
+        (MODEL, ("--output-kind", "values", "--class-names", "low,middle,high"), "outputs: 3 values"),
+        (MODEL, ("--output-kind", "none"), "outputs: not compared"),
+        (
+            MODEL,
+            (),
+            "outputs: 3 classes by logits (if they are no classes, say features: outputs: kind: values",
+        ),
+        (BOXES, (), "outputs: boxes of 1 class"),
+        (LANGUAGE, (), "outputs: sequences of 50,000 classes by logits"),
+    ],
+)
+def test_build_and_show_say_what_the_outputs_are(folder, model, options, sentence):
+    outputs = 1 if model is SIGMOIDS else 3
+    (folder / "model.py").write_text(model)
+    torch.save(
+        {"layer.weight": torch.randn(outputs, 2), "layer.bias": torch.zeros(outputs)}, folder / "weights.pt"
+    )
+    pd.read_parquet("train.parquet")[:150].to_parquet("some.parquet")
+    result = run(*BUILD, "--data", "some.parquet", *WITH, *options)
+    assert result.exit_code == 0, result.output
+    shown = run("baseline", "show", "baselines/fraud-1.2.json")
+    for output in (result.output, shown.output):
+        line = " ".join(output.split())
+        assert f"2 features: 2 numbers; {sentence}" in line
+
+
+@pytest.mark.parametrize(
+    ("options", "complaint"),
+    [
+        (
+            ("--output-kind", "binery"),
+            "--output-kind: outputs: unknown kind 'binery'; known kinds: regression, ",
+        ),
+        (("--output-kind", "binary"), "two classes by one number are (rows,) or (rows, 1)"),
+        (
+            ("--output-kind", "binary", "--config", "config.yaml"),
+            "--output-kind says binary, and --config says values",
+        ),
+    ],
+)
+def test_a_kind_of_output_that_does_not_fit_gets_one_clear_line(folder, options, complaint):
+    (folder / "config.yaml").write_text("handler: {monitoring: {features: {outputs: values}}}")
+    result = run(*BUILD, "--data", "train.csv", *WITH, *options)
+    assert result.exit_code == 1
+    assert complaint in result.stderr
+    assert "Traceback" not in result.output

@@ -90,6 +90,13 @@ def test_no_column_is_shifted(header, rows, separator):
 def test_marks_of_an_encoding_are_no_part_of_a_name(encoding):
     write("data.csv", "abc", NUMBERS, encoding=encoding)
     assert build()[0].features == PLAIN
+    if encoding == "utf-8-sig":
+        assert build("--encoding", "utf-8")[0].features == PLAIN
+
+
+def test_a_suffix_may_be_in_capitals():
+    write("DATA.CSV", "abc", NUMBERS)
+    assert build(data="DATA.CSV")[0].features == PLAIN
 
 
 @pytest.mark.parametrize("end", ["\r\n", "\r"])

@@ -563,3 +563,64 @@ def test_a_fork_learns_of_its_own_rows(tmp_path):
     assert (learner.collected, learner.learned()) == (0, None)
     learner.add([rng.normal(size=(300, 2))], [])
     assert learner.learned().samples == 300
+
+
+def boxes(count, least=0, most=4):
+    return [
+        {"boxes": torch.rand(n, 4), "scores": torch.rand(n), "labels": torch.randint(1, 4, (n,))}
+        for n in rng.integers(least, most, count)
+    ]
+
+
+GIVEN = {
+    "binary": (lambda rows: torch.rand(rows, 1), lambda rows: torch.rand(rows, 1) ** 4),
+    "values": (lambda rows: torch.randn(rows, 24), lambda rows: torch.randn(rows, 24) + 1000),
+    "embeddings": (lambda rows: torch.randn(rows, 40), lambda rows: torch.randn(rows, 40) * 2),
+    "tokens": (
+        lambda rows: torch.randint(1, 500, (rows, 20 + rows % 3)),
+        lambda rows: torch.randint(1, 4, (rows, 20)),
+    ),
+    "sequences": (
+        lambda rows: 5 * torch.randn(rows, 6, 300),
+        lambda rows: torch.randn(rows, 6, 300),
+    ),
+    "detections": (boxes, lambda rows: boxes(rows, 5, 9)),
+    "masks": (
+        lambda rows: torch.randint(0, 3, (rows, 20, 20)),
+        lambda rows: torch.randint(0, 2, (rows, 20, 20)),
+    ),
+}
+
+
+@pytest.mark.parametrize("kind", GIVEN)
+def test_any_kind_of_output_that_is_said_is_learned_and_then_watched(tmp_path, kind):
+    features = Features(outputs=kind)
+    config = MonitoringConfig(
+        learn=300, flush_interval=10, warmup=0, window=200, overhead_budget=None, features=features
+    )
+    learner = BaselineLearner(300, folder=tmp_path / "logs", name="fraud", version="2.0", features=features)
+    publisher = MemoryPublisher()
+    monitor = Monitor(config, publisher, learner=learner, worker="9000")
+    monitor._pipeline.start()
+    healthy, broken = GIVEN[kind]
+    for gives in [healthy] * 10 + [broken] * 3:
+        call = monitor.recorder.begin()
+        rows = int(rng.integers(48, 53)) if gives is healthy else 100
+        monitor.recorder.inputs(call, torch.randn(rows, 3))
+        monitor.recorder.outputs(call, gives(rows))
+        monitor.recorder.finish(call, requests=rows, failed=0)
+        monitor.flush()
+    learned = Baseline.load(tmp_path / "logs" / "fraud-2.0-learned.json")
+    assert (learned.outputs.kind, learned.samples) == (kind, 300)
+    outputs = {feature.name for feature in learned.of_source("output")}
+    drifted = {
+        labels[1]
+        for (name, labels), value in publisher.series.items()
+        if name == m.DRIFTED.name and labels[0] == "output" and value
+    }
+    assert drifted
+    assert drifted <= outputs
+    assert publisher.total(m.MONITOR_ERRORS) == publisher.total(m.MONITOR_DROPPED) == 0
+    assert (
+        publisher.value(m.MONITOR_UNSEEN, "outputs") == publisher.value(m.MONITOR_UNSEEN, "uncomparable") == 0
+    )

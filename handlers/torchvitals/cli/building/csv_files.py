@@ -110,6 +110,9 @@ class ColumnKinds:
 def form_of(path: Path, options: CsvOptions) -> CsvForm:
     """Return how a file is written, from its first rows. Raises BaselineError."""
     encoding = options.encoding or _encoding_of(path)
+    if codecs.lookup(encoding).name == "utf-8":
+        # A mark in front of the text would be part of the first column's name.
+        encoding = "utf-8-sig"
     with _opened(path, encoding) as file:
         lines = list(islice(file, SAMPLED_ROWS))
     if not lines:

@@ -12,9 +12,9 @@ from typing import Any, Optional
 
 import numpy as np
 import torch
-from numpy.typing import NDArray
 
 from ...errors import BaselineError
+from ...featurizers.outputs import joined, size_of
 
 BATCH_ROWS = 4096
 # What a file holds.
@@ -26,6 +26,8 @@ AS_STATE = (
     "as --weights and its model.py as --model"
 )
 LONGEST_REASON = 600
+# Outputs that are held at once, and the rows that tell how many a row has.
+MOST_VALUES, FEW_ROWS = 2**24, 16
 
 
 class Model:
@@ -34,18 +36,25 @@ class Model:
     def __init__(self, path: Path, weights: Optional[Path]) -> None:
         self.path = path
         self._network = _load(path, weights)
+        self._rows_at_once: Optional[int] = None
 
-    def outputs(self, rows: Any) -> NDArray[np.float64]:
-        """Return the outputs, (n, k) or (n,), of (n, ...) rows or n texts.
+    def outputs(self, rows: Any) -> Any:
+        """Return the outputs, of any kind, of (n, ...) rows or n texts. Raises BaselineError where they do not fit."""
+        step = min(BATCH_ROWS, self.rows_at_once(rows))
+        return joined([self._run(rows[start : start + step]) for start in range(0, max(len(rows), 1), step)])
 
-        Raises BaselineError where they do not fit.
-        """
+    def rows_at_once(self, rows: Any) -> int:
+        """Return of how many rows the outputs are held at once; fewer where a row has many, as told by the first."""
+        if self._rows_at_once is None:
+            some = rows[:FEW_ROWS]
+            size = size_of(self._run(some)) // max(len(some), 1)
+            self._rows_at_once = max(1, MOST_VALUES // max(size, 1))
+        return self._rows_at_once
+
+    def _run(self, rows: Any) -> Any:
         try:
             with torch.inference_mode():
-                parts = [
-                    self._network(_given(rows[start : start + BATCH_ROWS]))
-                    for start in range(0, max(len(rows), 1), BATCH_ROWS)
-                ]
+                return self._network(_given(rows))
         except (IndexError, RuntimeError, TypeError, ValueError) as error:
             given = (
                 f"rows of {'x'.join(map(str, rows.shape[1:]))} values" if hasattr(rows, "shape") else "texts"
@@ -53,9 +62,6 @@ class Model:
             raise BaselineError(
                 f"--model: '{self.path}' does not take {given}: {_first_lines(error)}"
             ) from error
-        if not all(isinstance(part, torch.Tensor) and part.ndim in (1, 2) for part in parts):
-            raise BaselineError(f"--model: '{self.path}' must give one tensor, (rows, classes) or (rows,)")
-        return torch.cat(parts).double().numpy()
 
 
 def _given(rows: Any) -> Any:

@@ -134,7 +134,7 @@ def images_in(folders: list[str]) -> Optional[ImageFiles]:
     without = []
     for folder in map(Path, folders):
         inside = sorted(folder.rglob("*")) if folder.is_dir() else []
-        if any(path.suffix in TABLE_SUFFIXES for path in inside):
+        if any(path.suffix.lower() in TABLE_SUFFIXES for path in inside):
             inside = []
         shown = [
             (path, path.relative_to(folder))

@@ -16,12 +16,14 @@ from ...featurizers import COLUMNS
 from ...featurizers.batches import is_table
 from ...featurizers.codes import codes_of, numbers_of
 from ...featurizers.columns import holds_texts
+from ...featurizers.outputs import joined
 from ...featurizers.tables import columns_of
 from ...training.baseline import Baseline, BaselineBuilder
 from ...training.options import BuildOptions
+from ...training.outputs import NOT_COMPARED
 from ...training.window_limits import with_window_limits
 from .csv_files import UNNAMED, ColumnKinds, CsvOptions
-from .model_outputs import Model
+from .model_outputs import FEW_ROWS, Model
 from .pictures import ImageFiles, Pictures
 from .progress import reading
 from .tables import PLAIN, batches_of, columns_in
@@ -54,8 +56,9 @@ class Recipe:
         return [*self.names, *filter(None, [self.label])]
 
     def network(self) -> Optional[Model]:
-        """Load the model. Raises BaselineError."""
-        return Model(self.model, self.weights) if self.model else None
+        """Load the model, unless nothing of its outputs is wanted. Raises BaselineError."""
+        wanted = self.options.outputs.kind != NOT_COMPARED
+        return Model(self.model, self.weights) if self.model and wanted else None
 
     def builder(self) -> BaselineBuilder:
         """Return an empty builder."""
@@ -77,14 +80,18 @@ class Recipe:
             _refuse_times(table[name], str(name))
         return table
 
-    def outputs(self, network: Optional[Model], inputs: Any) -> Optional[NDArray[np.float64]]:
+    def outputs(self, network: Optional[Model], inputs: Any) -> Any:
         """Return the model's outputs; None without a model. Raises BaselineError where it does not take the inputs."""
         if network is None:
             return None
+        return network.outputs(self.given(inputs))
+
+    def given(self, inputs: Any) -> Any:
+        """Return inputs as the model takes them. Raises BaselineError where a column is text."""
         if not is_table(inputs):
-            return network.outputs(inputs)
+            return inputs
         columns = columns_of(inputs)
-        return network.outputs(np.column_stack([self._numbers(*column) for column in columns.items()]))
+        return np.column_stack([self._numbers(*column) for column in columns.items()])
 
     def _numbers(self, name: str, values: NDArray[Any]) -> NDArray[Any]:
         """Return what the model is given of a column. Raises BaselineError for texts whose codes are not listed."""
@@ -106,7 +113,11 @@ class Recipe:
         """Add a table's rows to a builder."""
         inputs = self.inputs(frame)
         labels = self.labels(frame) if labelled else None
-        builder.add(inputs, self.outputs(network, inputs), labels)
+        rows = len(frame) if network is None else network.rows_at_once(self.given(inputs[:FEW_ROWS]))
+        for start in range(0, max(len(frame), 1), max(rows, 1)):
+            part = slice(start, start + rows)
+            some = inputs[part]
+            builder.add(some, self.outputs(network, some), None if labels is None else labels[part])
 
 
 def _refuse_times(column: Any, name: str) -> None:
@@ -198,7 +209,7 @@ def with_held_out(baseline: Baseline, recipe: Recipe, files: list[Path]) -> Base
         inputs = recipe.inputs(frame)
         outputs.append(recipe.outputs(network, inputs))
         labels.append(recipe.labels(frame))
-    return baseline.with_accuracy(np.concatenate(outputs), np.concatenate(labels))
+    return baseline.with_accuracy(joined(outputs), np.concatenate(labels))
 
 
 def frames(

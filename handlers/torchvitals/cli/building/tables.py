@@ -34,7 +34,7 @@ def files_of(patterns: list[str]) -> list[Path]:
     for pattern in patterns:
         path = Path(pattern)
         if path.is_dir():
-            inside = [file for file in sorted(path.rglob("*")) if file.suffix in SUFFIXES]
+            inside = [file for file in sorted(path.rglob("*")) if file.suffix.lower() in SUFFIXES]
             shown = [file for file in inside if not _hidden(file.relative_to(path))]
             if not shown:
                 raise BaselineError(f"--data: folder '{pattern}' has no .parquet or .csv file")
@@ -47,7 +47,7 @@ def files_of(patterns: list[str]) -> list[Path]:
                 raise BaselineError(f"--data: there is no file '{pattern}'")
             found += matches
     for path in found:
-        if path.suffix not in SUFFIXES:
+        if path.suffix.lower() not in SUFFIXES:
             raise BaselineError(f"--data: '{path}' ends in '{path.suffix}'; give a .parquet or a .csv file")
     return list(dict.fromkeys(found))
 
@@ -83,7 +83,7 @@ def batches_of(
 
 def is_csv(path: Path) -> bool:
     """Tell whether a file is text with a row a line."""
-    return path.suffix != ".parquet"
+    return path.suffix.lower() != ".parquet"
 
 
 def _parquet_batches(path: Path, columns: list[str]) -> Iterator[Batch]:

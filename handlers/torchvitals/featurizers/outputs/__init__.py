@@ -22,6 +22,7 @@ from .multilabel import Multilabel
 from .none import NoOutputs
 from .options import OutputOptions
 from .output import Outputs, Signals
+from .reading import joined, size_of
 from .recognising import outputs_of, reader_of, recognised
 from .reducing import EMBEDDING_STEP, classes_of_probe, output_reducer, probe, signals_of_probe
 from .registry import OUTPUTS
@@ -55,6 +56,7 @@ __all__ = [
     "chosen_signals",
     "classes_of_probe",
     "configured",
+    "joined",
     "labelled_accuracy",
     "output_reducer",
     "output_signals",
@@ -64,5 +66,6 @@ __all__ = [
     "reader_of",
     "recognised",
     "signals_of_probe",
+    "size_of",
     "within_unit",
 ]

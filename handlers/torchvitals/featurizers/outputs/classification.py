@@ -97,10 +97,10 @@ class Classification(
         """
         scores = np.asarray(scores)
         if scores.shape[1] < WIDE_CLASSES or scores.size < WIDE_SCORES:
-            found = _signals(probabilities(scores, self))
-            if self.scores == "logits":
-                found[ENERGY] = _energy(scores, found["confidence"])
-            return found
+            if self.scores == "probabilities":
+                return _signals(np.asarray(scores, dtype=np.float64))
+            shares, energy = _softmax(scores)
+            return {**_signals(shares), ENERGY: energy}
         return _wide_signals(scores, self.names, logits=self.scores == "logits")
 
     def transform(self, batch: torch.Tensor) -> torch.Tensor:
@@ -117,12 +117,7 @@ class Classification(
 
 def probabilities(scores: NDArray[Any], spec: Outputs) -> NDArray[np.float64]:
     """Return (n, classes) class probabilities; the softmax of logits."""
-    scores = np.asarray(scores, dtype=np.float64)
-    if spec.scores == "probabilities":
-        return scores
-    with np.errstate(invalid="ignore"):
-        shifted = np.exp(scores - scores.max(axis=1, keepdims=True))
-        return np.asarray(shifted / shifted.sum(axis=1, keepdims=True))
+    return np.asarray(scores, dtype=np.float64) if spec.scores == "probabilities" else _softmax(scores)[0]
 
 
 def are_probabilities(scores: NDArray[Any]) -> bool:
@@ -208,10 +203,14 @@ def _of_probabilities(block: NDArray[Any], found: NDArray[np.float64]) -> None:
     found[:, ~np.isfinite(shares.sum(axis=1))] = np.nan
 
 
-def _energy(scores: NDArray[Any], confidence: NDArray[np.float64]) -> NDArray[np.float64]:
-    """Return log Σ exp of (n, k) logits: the largest one less the logarithm of its share."""
-    largest = np.asarray(scores, dtype=np.float64).max(axis=1)
-    return np.asarray(np.where(np.isnan(confidence), np.nan, largest) - np.log(confidence))
+def _softmax(scores: NDArray[Any]) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+    """Return probabilities, (n, k), and log Σ exp, (n,), of (n, k) logits."""
+    scores = np.asarray(scores, dtype=np.float64)
+    with np.errstate(invalid="ignore"):
+        largest = scores.max(axis=1, keepdims=True)
+        shifted = np.exp(scores - largest)
+        total = shifted.sum(axis=1, keepdims=True)
+        return shifted / total, (largest + np.log(total))[:, 0]
 
 
 def _of_wide_logits(batch: torch.Tensor) -> torch.Tensor:

@@ -164,6 +164,8 @@ def repeated_shares(ids: torch.Tensor, padding: int) -> torch.Tensor:
 
 
 def _ids_of(value: Any) -> Any:
+    if isinstance(value, list) and value and all(type(number) is int for number in value):
+        value = [value]  # one row
     found = value if isinstance(value, (list, tuple)) else array_in(value)
     rows = ragged_ids(found)
     if rows is None:

@@ -104,7 +104,7 @@ class Masks(
     @property
     def sentence(self) -> str:
         """What the outputs are, for people."""
-        how = "ids" if self.scores == "ids" else ("sigmoids" if self.sigmoid else self.scores)
+        how = "sigmoids" if self.sigmoid and self.scores == "probabilities" else self.scores
         return f"masks of {number_of(len(self.classes), 'class', 'classes')} by {how}"
 
     @property
@@ -119,6 +119,8 @@ class Masks(
         """Tell whether a batch holds such masks, of any size."""
         shape: Sequence[int] = getattr(batch, "shape", ())
         if 0 in shape[1:]:
+            return False
+        if self.scores == "ids" and not _whole(batch):
             return False
         if len(shape) == ID_DIMENSIONS:
             return self.scores == "ids" or len(self.classes) == 1
@@ -171,6 +173,12 @@ class Masks(
         """Raise BaselineError where the scores are none of masks."""
         if self.scores not in ("logits", "probabilities", "ids") or not self.classes:
             raise BaselineError(f"outputs: masks have scores '{self.scores}' of {len(self.classes)} classes")
+
+
+def _whole(batch: Any) -> bool:
+    if isinstance(batch, torch.Tensor):
+        return not batch.is_floating_point()
+    return batch.dtype.kind in "biu"
 
 
 def _telling(batch: NDArray[Any]) -> bool:

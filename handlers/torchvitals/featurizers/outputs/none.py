@@ -33,7 +33,7 @@ class NoOutputs(
 
     @classmethod
     def read(cls, value: Any) -> Any:
-        """Return rows without anything in them."""
+        """Return what a model gave."""
         return value
 
     @property

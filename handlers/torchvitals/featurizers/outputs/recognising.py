@@ -35,7 +35,8 @@ def reader_of(value: Any, options: OutputOptions) -> type[Outputs]:
         return OUTPUTS.named(options.kind)
     if boxes_in(value) is not None:
         return Detections
-    if isinstance(value, (list, tuple)) and _of_different_lengths(ragged_ids(value)):
+    in_rows = isinstance(value, (list, tuple)) or getattr(value, "is_nested", False)
+    if in_rows and _of_different_lengths(ragged_ids(value)):
         return TokenOutputs
     return Outputs
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import os
 import shutil
 import tempfile
@@ -12,6 +13,7 @@ from typing import Any, Optional
 
 from litserve.callbacks import Callback
 
+from ...baseline.describing import described
 from ...config import MonitoringConfig
 from ...errors import ConfigurationError
 from ...recording.devices import as_device
@@ -25,6 +27,8 @@ from .page import page_of
 from .rows import row_recorder
 from .snapshots import SnapshotPublisher
 from .stages import instrument
+
+logger = logging.getLogger(__name__)
 
 
 class MonitoringCallback(Callback):  # type: ignore[misc]
@@ -63,6 +67,7 @@ class MonitoringCallback(Callback):  # type: ignore[misc]
             if self.config.learn is not None:
                 raise ConfigurationError("a baseline and 'learn' exclude each other; remove one")
             self.config.features.check(baseline)
+            logger.info("baseline '%s' version %s: %s", baseline.name, baseline.version, described(baseline))
         self.baseline = baseline
         self.model_name = model_name
         self.model_version = model_version

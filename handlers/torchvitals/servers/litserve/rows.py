@@ -65,9 +65,26 @@ def row_recorder(recorder: Recorder, baseline: Optional[BaselineData], *, batche
     """
     columns = [] if baseline is None or baseline.inputs else baseline.column_names
     inputs, outputs = Rows(columns, baseline.inputs if baseline else None), Rows()
+    reduced = recorder.reduce_outputs is not None
     if batched:
-        return RowRecorder(recorder, as_inputs=inputs.of_requests, as_outputs=outputs.of_requests)
-    return RowRecorder(recorder, as_inputs=inputs.of_request, as_outputs=outputs.of_request)
+        as_outputs = together if reduced else outputs.of_requests
+        return RowRecorder(recorder, as_inputs=inputs.of_requests, as_outputs=as_outputs)
+    return RowRecorder(
+        recorder, as_inputs=inputs.of_request, as_outputs=_as_it_is if reduced else outputs.of_request
+    )
+
+
+def together(values: Any) -> Any:
+    """Return what several requests were answered, arrays of one shape each, as a batch; anything else as it is."""
+    if not isinstance(values, list) or not values or not all(isinstance(value, Array) for value in values):
+        return values
+    if any(type(value) is not type(values[0]) or value.shape != values[0].shape for value in values):
+        return values
+    return torch.stack(values) if isinstance(values[0], torch.Tensor) else np.stack(values)
+
+
+def _as_it_is(value: Any) -> Any:
+    return value
 
 
 class Rows:
