@@ -46,13 +46,18 @@ def running(pid: int) -> bool:
 
 
 @contextmanager
-def prometheus(folder: Path, port: int, jobs: dict[str, list[str]]) -> Iterator[str]:
-    """Run a Prometheus that scrapes jobs, host and port each, and judges by our rules; give its address."""
+def prometheus(
+    folder: Path, port: int, jobs: dict[str, list[str]], *, seconds: int = SCRAPE_SECONDS
+) -> Iterator[str]:
+    """Run a Prometheus that scrapes jobs, host and port each, and judges by our rules; give its address.
+
+    seconds: from one scrape to the next.
+    """
     files: dict[str, Any] = {
         "rules.yml": rules("rules.yml", interval=None),
         "alerts.yml": rules("alerts.yml", **{"for": None}),
         "prometheus.yml": {
-            "global": {"scrape_interval": f"{SCRAPE_SECONDS}s", "evaluation_interval": f"{SCRAPE_SECONDS}s"},
+            "global": {"scrape_interval": f"{seconds}s", "evaluation_interval": f"{seconds}s"},
             "rule_files": [str(folder / "rules.yml"), str(folder / "alerts.yml")],
             "scrape_configs": [
                 {"job_name": job, "static_configs": [{"targets": targets}]} for job, targets in jobs.items()
