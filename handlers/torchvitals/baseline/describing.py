@@ -2,9 +2,15 @@
 
 from __future__ import annotations
 
+from ..errors import one_line
 from ..featurizers.outputs import Classification, Regression
 from ..featurizers.outputs.output import number_of
 from .schema import BaselineData, Feature
+
+
+def introduced(baseline: BaselineData) -> str:
+    """Return which baseline it is, and what it describes: what a log says of it."""
+    return one_line(f"baseline '{baseline.name}' version {baseline.version}: {described(baseline)}")
 
 
 def described(baseline: BaselineData) -> str:

@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 
 from .._version import __version__
 from ..accuracy.estimate import Accuracy
-from ..errors import BaselineError
+from ..errors import BaselineError, one_line
 from ..featurizers import COLUMNS, INPUTS, Featurizer, described
 from ..featurizers.batches import is_table, to_array
 from ..featurizers.codes import Codes
@@ -330,7 +330,7 @@ class BaselineData(
     def codes_advice(self) -> str:
         """What to do about `unreadable_codes`."""
         names = [f"'{name}'" for name in self.unreadable_codes]
-        return (
+        return one_line(
             f"baseline '{self.name}' version {self.version} has texts in {', '.join(names)}, and rows of numbers do "
             "not say which number is which; list the categories in the order of their codes (features: categories: "
             f"{{{self.unreadable_codes[0]}: [first, second]}}), say 'sorted' where an encoder sorted them, or "

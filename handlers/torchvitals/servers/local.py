@@ -14,7 +14,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from ..baseline.describing import described
+from ..baseline.describing import introduced
 from ..config import MonitoringConfig
 from ..publishers.memory import MemoryPublisher
 from ..recording.call import CallRecord
@@ -61,7 +61,7 @@ class MonitoredModel:
         publisher = publisher or MemoryPublisher()
         if baseline is not None:
             self.config.features.check(baseline, "features")
-            logger.info("baseline '%s' version %s: %s", baseline.name, baseline.version, described(baseline))
+            logger.info("%s", introduced(baseline))
         device = device_of(model) if isinstance(model, torch.nn.Module) else None
         faults = Faults()
         runtime = _runtime_of(model, device, faults)

@@ -49,6 +49,7 @@ def test_a_saved_baseline_reads_back_the_same(saved):
         "confidence",
         "entropy",
         "margin",
+        "energy",
     ]
 
 

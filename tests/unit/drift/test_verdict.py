@@ -109,7 +109,7 @@ def test_outputs_are_features_too(baseline):
     monitor = DriftMonitor(baseline)
     monitor.update(rng.normal(size=(1000, 10)), outputs=rng.normal(size=(1000, 3)) + [4, 0, 0])
     drifted = [drift.name for drift in monitor.report().features.values() if drift.drifted]
-    assert set(drifted) == {"predicted_class", "confidence", "entropy", "margin"}
+    assert set(drifted) == {"predicted_class", "confidence", "entropy", "margin", "energy"}
 
 
 def test_an_input_named_like_an_output_keeps_its_own_row():

@@ -5,6 +5,7 @@ import pytest
 import torch
 
 from torchvitals import Baseline, MonitoredModel, MonitoringConfig
+from torchvitals.baseline.binning import Binning
 from torchvitals.baseline.describing import described_outputs
 from torchvitals.publishers.memory import MemoryPublisher
 from torchvitals.telemetry import catalogue as m
@@ -66,9 +67,10 @@ def test_a_healthy_model_is_silent_and_all_of_it_is_seen(baselines, name, tmp_pa
     assert publisher.total(m.MONITOR_ERRORS) == publisher.total(m.MONITOR_UNSEEN) == 0
     assert publisher.total(m.MONITOR_DROPPED) == 0
     outputs = baseline.of_source("output")
-    for feature in outputs:
+    binning = Binning(outputs)
+    for place, feature in enumerate(outputs):
         seen = [
-            publisher.value(m.OBSERVATIONS, "output", feature.name, label) for label in feature.bin_labels
+            publisher.value(m.OBSERVATIONS, "output", feature.name, label) for label in binning.labels(place)
         ]
         assert sum(seen) == BATCH * CALLS
     whole = 1 / 2 if "NaN" in name else 1

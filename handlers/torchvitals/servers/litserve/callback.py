@@ -13,7 +13,7 @@ from typing import Any, Optional
 
 from litserve.callbacks import Callback
 
-from ...baseline.describing import described
+from ...baseline.describing import introduced
 from ...config import MonitoringConfig
 from ...errors import ConfigurationError
 from ...recording.devices import as_device
@@ -67,7 +67,7 @@ class MonitoringCallback(Callback):  # type: ignore[misc]
             if self.config.learn is not None:
                 raise ConfigurationError("a baseline and 'learn' exclude each other; remove one")
             self.config.features.check(baseline)
-            logger.info("baseline '%s' version %s: %s", baseline.name, baseline.version, described(baseline))
+            logger.info("%s", introduced(baseline))
         self.baseline = baseline
         self.model_name = model_name
         self.model_version = model_version

@@ -10,7 +10,7 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any, Optional
 
-from ...baseline.describing import described
+from ...baseline.describing import introduced
 from ...config import MonitoringConfig, read_config
 from ...errors import BaselineError
 from ...publishers.torchserve import CoalescingMetrics, TorchServePublisher
@@ -161,7 +161,7 @@ def _load_baseline(config: MonitoringConfig, model_dir: Path) -> Optional[Baseli
             "pack it with torch-model-archiver --extra-files"
         )
     baseline = Baseline.load(path)
-    logger.info("baseline '%s': %s", config.baseline, described(baseline))
+    logger.info("%s", introduced(baseline))
     return baseline
 
 
