@@ -15,6 +15,10 @@ from .accelerators import Event, accelerator_of
 from .parts import array_in
 
 MAX_ROW_VALUES = 1024
+# Whole numbers in rows are token ids, of texts of any length.
+MAX_ROW_IDS = 16_384
+NUMPY_IDS, TORCH_IDS = (np.int64, np.int32), (torch.int64, torch.int32)
+ROWS_OF_IDS = 2
 FEW_VALUES = 64
 # By number of values, what puts so many of them into bytes.
 PACK = [Struct(f"{values}d").pack for values in range(FEW_VALUES + 1)]
@@ -78,18 +82,24 @@ class TooLargeError(ValueError):
 def capture(value: Any, call: Optional[Timed] = None) -> Optional[Captured]:
     """Copy the tensor or array in `value` (see `array_in`); None where there is none.
 
-    Raises TooLargeError over MAX_ROW_VALUES values a row. Nothing waits for the device, unless it has no events; then
-    the time is added to that of the call's inference.
+    Raises TooLargeError over MAX_ROW_VALUES values a row, of token ids over MAX_ROW_IDS. Nothing waits for the device,
+    unless it has no events; then the time is added to that of the call's inference.
     """
     if isinstance(value, torch.Tensor):
         # Rows of a nested tensor differ in length, so they have nothing to compare.
         return None if value.is_nested else packed_row(value) or _capture_tensor(value, call)
     if isinstance(value, np.ndarray):
-        if value.ndim and value.size > MAX_ROW_VALUES * len(value):
+        if _is_too_large(value.shape, value.size, ids=value.dtype in NUMPY_IDS):
             raise TooLargeError(value.shape)
         return value.copy()
     found = array_in(value)
     return None if found is None else capture(found, call)
+
+
+def _is_too_large(shape: tuple[int, ...], values: int, *, ids: bool) -> bool:
+    if not shape or values <= MAX_ROW_VALUES * shape[0]:
+        return False
+    return not ids or len(shape) != ROWS_OF_IDS or shape[1] > MAX_ROW_IDS
 
 
 def packed_row(tensor: torch.Tensor) -> Optional[bytes]:
@@ -111,7 +121,7 @@ def packed_row(tensor: torch.Tensor) -> Optional[bytes]:
 
 def _capture_tensor(tensor: torch.Tensor, call: Optional[Timed]) -> Captured:
     shape = tensor.shape
-    if shape and shape.numel() > MAX_ROW_VALUES * shape[0]:
+    if _is_too_large(shape, shape.numel(), ids=tensor.dtype in TORCH_IDS):
         raise TooLargeError(tuple(shape))
     if tensor.requires_grad:
         tensor = tensor.detach()

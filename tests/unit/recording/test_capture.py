@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 import torch
 
-from torchvitals.recording.capture import MAX_ROW_VALUES, TooLargeError, capture, size_of
+from torchvitals.recording.capture import MAX_ROW_IDS, MAX_ROW_VALUES, TooLargeError, capture, size_of
 from torchvitals.recording.rows import joined
 
 
@@ -44,6 +44,17 @@ def test_the_first_tensor_is_copied(value, expected):
 def test_a_row_too_large_to_copy_is_refused():
     with pytest.raises(TooLargeError):
         capture(np.zeros((3, 5000)))
+
+
+def test_token_ids_are_copied_up_to_the_length_of_a_long_text():
+    ids = torch.arange(2 * MAX_ROW_IDS).reshape(2, MAX_ROW_IDS)
+    assert np.array_equal(capture(ids), ids.numpy())
+    assert np.array_equal(capture(ids.numpy()), ids.numpy())
+    for larger in (ids.reshape(1, -1), ids.float(), ids.to(torch.uint8), ids.reshape(2, 2, -1)):
+        with pytest.raises(TooLargeError):
+            capture(larger)
+        with pytest.raises(TooLargeError):
+            capture(larger.numpy())
 
 
 @pytest.mark.parametrize(

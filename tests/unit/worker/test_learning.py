@@ -162,8 +162,8 @@ def token_rows(count, *, low=1, high=500, shortest=3, longest=90):
 
 @pytest.mark.parametrize(
     ("shortest", "longest"),
-    [(3, 90), (1, 5), (12, 12), (200, 900)],
-    ids=["mixed", "short", "one length", "long"],
+    [(3, 90), (1, 5), (12, 12), (200, 900), (900, 2_500)],
+    ids=["mixed", "short", "one length", "long", "very long"],
 )
 def test_token_ids_of_any_length_are_learned_one_by_one(tmp_path, shortest, longest):
     publisher = MemoryPublisher()
