@@ -22,15 +22,19 @@ setup:
 demo: setup
 	@$(VENV)/python -m examples.flight_delay.demo
 
-# Most tests wait, so four processes share two cores: a file's tests run in one of them, longest first; those of the
-# whole stack in the first two, to which the others give way (tests/conftest.py). `pytest` alone runs all in one.
-PROCESSES ?= 4
+# Tests of the whole stack run by themselves: they send traffic at a rate, and starve beside others. Of the rest most
+# wait, so three processes share two cores: a file's tests run in one of them, longest first (tests/conftest.py).
+# `pytest` alone runs all in one.
+PROCESSES ?= 3
+STACKS := tests/e2e tests/integration
+PYTEST = $(VENV)/python -m pytest -m "not compose" --durations 25
 
 test: setup
 	$(MAKE) --no-print-directory run-tests
 
 run-tests:
-	$(VENV)/python -m pytest -m "not compose" -n $(PROCESSES) --benchmark-disable --durations 25
+	$(PYTEST) $(STACKS)
+	$(PYTEST) -n $(PROCESSES) --benchmark-disable $(STACKS:%=--ignore=%)
 
 # The same beside eight processes that leave no core idle: tests wait for events, and never for seconds.
 test-busy: setup

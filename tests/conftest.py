@@ -99,26 +99,23 @@ def archive(words: list[str], *, folder: Path = ROOT) -> None:
     assert done.returncode == 0, done.stderr
 
 
-# Tests of the whole stack send traffic at a rate, and mostly wait for what comes of it: two processes have these alone.
-# Four of the files use one server: the silence of its first days is looked at first.
+# Tests that use the one server, in this order: the silence of its first days is looked at first.
 ON_THE_SERVER = (
     "e2e/test_drift_to_notification.py",
     "integration/test_live_server.py",
     "integration/test_inflight.py",
     "integration/test_bad_deployments.py",
 )
-STACKS = ("e2e/", "integration/")
-FOR_STACKS = ("gw0", "gw1")
 RULES_GROUPS = 8
 # What takes longest begins first, and what mostly waits runs beside what mostly computes.
 FIRST = (
     *ON_THE_SERVER,
     "e2e/test_retraining.py",
-    "integration/test_stack.py",
-    "integration/test_coalescing.py",
     "parity/test_parity.py",
+    "integration/test_stack.py",
     "unit/training/test_streaming.py",
     "rules/test_rules.py",
+    "integration/test_coalescing.py",
     "servers/test_live.py",
     "dashboards/test_live.py",
     "report/test_report.py",
@@ -126,26 +123,17 @@ FIRST = (
     "unit/cli/test_ray.py",
     "examples/test_order.py",
 )
-GIVING_WAY = 10
-
-
-def pytest_configure() -> None:
-    """Let the other processes of pytest-xdist give way to those that have the tests of the whole stack."""
-    if os.environ.get("PYTEST_XDIST_WORKER", FOR_STACKS[0]) not in FOR_STACKS:
-        os.nice(GIVING_WAY)
 
 
 def group_of(nodeid: str) -> str:
     """Return which tests run in one process, in order: those of one file, which share its fixtures.
 
-    Those of the whole stack are two groups. The tests of rules have no fixture and are long: they are several.
+    The files on the server are one group. The tests of rules have no fixture and are long: they are several.
     """
     file = nodeid.partition("::")[0].removeprefix("tests/")
     if file == "rules/test_rules.py":
         return f"{file} {zlib.crc32(nodeid.encode()) % RULES_GROUPS}"
-    if file in ON_THE_SERVER:
-        return "server"
-    return "stacks" if file.startswith(STACKS) else file
+    return "server" if file in ON_THE_SERVER else file
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:

@@ -280,6 +280,8 @@ def _gauge(metric: metrics.Metric, labels: dict[str, str], start: float) -> floa
         return LIMITS[labels["statistic"]]
     if metric is metrics.BASELINE_BIN_RATIO:
         return 1 / len(BINS.get(labels["feature"], NUMERIC_BINS))
+    if metric is metrics.BASELINE_CLASS:
+        return 1 / len(CLASSES)
     if metric is metrics.BASELINE_CREATED:
         return start - 86400
     if metric is metrics.DRIFTED:
