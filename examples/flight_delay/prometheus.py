@@ -43,9 +43,12 @@ class Prometheus:
 
     def __init__(self, url: str, *, model: str) -> None:
         self.model = model
-        # One client, as making one takes 45 ms of CPU time.
+        # One client, as making one takes 45 ms of CPU time; it keeps no connection that would have to be closed.
         self._http = httpx.Client(
-            base_url=f"{url.rstrip('/')}/api/v1", timeout=TIMEOUT_SECONDS, trust_env=False
+            base_url=f"{url.rstrip('/')}/api/v1",
+            timeout=TIMEOUT_SECONDS,
+            trust_env=False,
+            limits=httpx.Limits(max_keepalive_connections=0),
         )
 
     def query(self, promql: str) -> list[tuple[dict[str, str], float]]:
