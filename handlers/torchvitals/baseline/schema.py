@@ -224,7 +224,7 @@ class BaselineData(
             baseline.validate()
         except (msgspec.ValidationError, BaselineError) as error:
             raise BaselineError(f"baseline '{path}': {error}; {origin.way_out}") from error
-        except (ValueError, RecursionError) as error:
+        except (msgspec.DecodeError, ValueError, RecursionError) as error:
             raise BaselineError(
                 f"baseline '{path}' is not whole JSON ({error}); copy it again or {REBUILD}"
             ) from error

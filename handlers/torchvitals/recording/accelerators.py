@@ -102,7 +102,8 @@ def capture_check(device: Any) -> Optional[Callable[[], bool]]:
     A mark or a copy made meanwhile would become part of the graph, or end the capture with an error.
     """
     kind = getattr(device, "type", None)
-    if kind not in (None, "cuda") or (kind is None and not (torch.version.cuda or torch.version.hip)):
+    built_for = [getattr(torch.version, name, None) for name in ("cuda", "hip")]
+    if kind not in (None, "cuda") or (kind is None and not any(built_for)):
         return None
 
     def is_capturing() -> bool:
