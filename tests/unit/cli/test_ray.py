@@ -76,7 +76,7 @@ def test_a_baseline_on_ray_is_that_of_one_process(folder):
     assert distributed.samples == local.samples == ROWS
     assert distributed.accuracy == local.accuracy
     assert local.accuracy.ratio == 1.0
-    names = ["a", "b", "c", "row_distance", "predicted_class", "confidence"]
+    names = ["a", "b", "c", "row_distance", "predicted_class", "confidence", "energy"]
     assert [feature.name for feature in distributed.features] == names
     for mine, true in zip(distributed.features, local.features, strict=True):
         assert (mine.kind, mine.count, mine.missing) == (true.kind, true.count, true.missing)
