@@ -11,6 +11,11 @@ from .pooling import is_wide, pooled
 from .schema import Feature
 
 
+def are_places(values: NDArray[np.float64], categories: int) -> NDArray[np.bool_]:
+    """Return which values, (n,), are places of so many categories."""
+    return np.asarray((values >= 0) & (values < categories) & (values == np.floor(values)))
+
+
 def assign(feature: Feature, values: NDArray[np.float64]) -> NDArray[np.intp]:
     """Return each value's bin index; the last bin is missing (NaN).
 
@@ -27,8 +32,7 @@ def assign(feature: Feature, values: NDArray[np.float64]) -> NDArray[np.intp]:
             index = np.where(known[nearest] == values, nearest, len(known))
     else:
         unseen = len(feature.categories)
-        seen = (values >= 0) & (values < unseen) & (values == np.floor(values))
-        index = np.where(seen, values, unseen).astype(np.intp)
+        index = np.where(are_places(values, unseen), values, unseen).astype(np.intp)
     return np.where(np.isnan(values), feature.bins - 1, index)
 
 

@@ -11,6 +11,7 @@ from typing import Any, Optional
 import numpy as np
 from numpy.typing import NDArray
 
+from ..baseline.binning import are_places
 from ..baseline.rounding import ROUNDINGS
 from ..baseline.schema import BaselineData, Feature, Source
 from ..drift.detector import DriftDetector
@@ -277,7 +278,7 @@ class _Ranges:
                 unseen = int(binned[column, len(feature.categories)]) - found[feature.name, "infinite"]
             else:
                 values = rows[:, column]
-                known = (values >= 0) & (values < len(feature.categories)) & (values == np.floor(values))
+                known = are_places(values, len(feature.categories))
                 unseen = int((~known & np.isfinite(values)).sum())
             found[feature.name, "unseen_category"] += unseen
         return found

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any, ClassVar, Optional
+from typing import Any, ClassVar
 
 import msgspec
 import numpy as np
@@ -44,11 +44,6 @@ class Classification(
     features: ClassVar[tuple[str, ...]] = ("predicted_class", "confidence", "entropy", "margin", ENERGY)
     by_class: ClassVar[tuple[str, ...]] = ("predicted_class",)
     classifies: ClassVar[bool] = True
-
-    @classmethod
-    def of(cls, scores: NDArray[Any], class_names: Optional[list[str]] = None) -> Classification:
-        """Return which scores these are; classes without a name are numbered."""
-        return cls.configured(scores, OutputOptions(classes=class_names))
 
     @classmethod
     def configured(cls, batch: NDArray[Any], options: OutputOptions) -> Classification:

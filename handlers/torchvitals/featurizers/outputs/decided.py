@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any, ClassVar, Optional
+from typing import Any, ClassVar
 
 import msgspec
 import numpy as np
@@ -34,11 +34,6 @@ class Decided(
     by_class: ClassVar[tuple[str, ...]] = ("predicted_class",)
     classifies: ClassVar[bool] = True
     grows: ClassVar[bool] = True
-
-    @classmethod
-    def of(cls, scores: NDArray[Any], class_names: Optional[list[str]] = None) -> Decided:
-        """Return which classes these are."""
-        return cls.configured(scores, OutputOptions(classes=class_names))
 
     @classmethod
     def configured(cls, batch: NDArray[Any], options: OutputOptions) -> Decided:

@@ -59,11 +59,6 @@ class Detections(
     always_reduces: ClassVar[bool] = True
 
     @classmethod
-    def of(cls, scores: Any, class_names: Optional[list[str]] = None) -> Detections:
-        """Return which classes there are."""
-        return cls.configured(scores, OutputOptions(classes=class_names))
-
-    @classmethod
     def configured(cls, batch: Boxes, options: OutputOptions) -> Detections:
         """Return which classes there are."""
         threshold = options.threshold or 0.0

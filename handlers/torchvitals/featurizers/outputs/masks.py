@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any, ClassVar, Optional
+from typing import Any, ClassVar
 
 import msgspec
 import numpy as np
@@ -42,11 +42,6 @@ class Masks(
     # Known once the classes are; see `names`.
     features: ClassVar[tuple[str, ...]] = ("mean_confidence", "mean_energy")
     always_reduces: ClassVar[bool] = True
-
-    @classmethod
-    def of(cls, scores: NDArray[Any], class_names: Optional[list[str]] = None) -> Masks:
-        """Return what masks these are."""
-        return cls.configured(scores, OutputOptions(classes=class_names))
 
     @classmethod
     def configured(cls, batch: NDArray[Any], options: OutputOptions) -> Masks:

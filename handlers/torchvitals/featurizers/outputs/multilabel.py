@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any, ClassVar, Optional
+from typing import Any, ClassVar
 
 import msgspec
 import numpy as np
@@ -30,11 +30,6 @@ class Multilabel(
 
     # Known once the labels are; see `names`.
     features: ClassVar[tuple[str, ...]] = ("labels", "mean_confidence")
-
-    @classmethod
-    def of(cls, scores: NDArray[Any], class_names: Optional[list[str]] = None) -> Multilabel:
-        """Return whether these are probabilities or logits."""
-        return cls.configured(scores, OutputOptions(classes=class_names))
 
     @classmethod
     def configured(cls, batch: NDArray[Any], options: OutputOptions) -> Multilabel:

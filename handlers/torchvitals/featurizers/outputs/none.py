@@ -7,7 +7,6 @@ from typing import Any, ClassVar, Optional
 import msgspec
 from numpy.typing import NDArray
 
-from .options import OutputOptions
 from .output import Outputs, Signals
 
 
@@ -23,11 +22,6 @@ class NoOutputs(
 
     @classmethod
     def of(cls, scores: Any, class_names: Optional[list[str]] = None) -> NoOutputs:
-        """Return that nothing is looked at."""
-        return cls()
-
-    @classmethod
-    def configured(cls, batch: Any, options: OutputOptions) -> NoOutputs:
         """Return that nothing is looked at."""
         return cls()
 

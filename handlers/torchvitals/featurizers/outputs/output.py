@@ -72,7 +72,10 @@ class Outputs:
 
     @classmethod
     def of(cls: type[O], scores: NDArray[Any], class_names: Optional[list[str]] = None) -> O:
-        """Return what these outputs are. Raises BaselineError where the names of classes do not fit."""
+        """Return what these outputs are, of a kind of which no more than names is said; others have `configured`.
+
+        Raises BaselineError where the names of classes do not fit.
+        """
         raise NotImplementedError
 
     @classmethod

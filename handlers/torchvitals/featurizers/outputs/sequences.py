@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any, ClassVar, Optional
+from typing import Any, ClassVar
 
 import msgspec
 import torch
@@ -31,11 +31,6 @@ class Sequences(
 
     features: ClassVar[tuple[str, ...]] = ("length", "mean_confidence", "mean_entropy", "mean_energy")
     always_reduces: ClassVar[bool] = True
-
-    @classmethod
-    def of(cls, scores: NDArray[Any], class_names: Optional[list[str]] = None) -> Sequences:
-        """Return which scores these are."""
-        return cls.configured(scores, OutputOptions(classes=class_names))
 
     @classmethod
     def configured(cls, batch: NDArray[Any], options: OutputOptions) -> Sequences:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from functools import cached_property
-from typing import Any, ClassVar, Optional
+from typing import Any, ClassVar
 
 import msgspec
 import numpy as np
@@ -33,11 +33,6 @@ class Regression(
     classes: list[str] = []
 
     features: ClassVar[tuple[str, ...]] = ("value",)
-
-    @classmethod
-    def of(cls, scores: NDArray[Any], class_names: Optional[list[str]] = None) -> Regression:
-        """Return that these are values."""
-        return cls.configured(scores, OutputOptions(classes=class_names))
 
     @classmethod
     def configured(cls, batch: NDArray[Any], options: OutputOptions) -> Regression:
@@ -84,11 +79,6 @@ class Values(
 
     # Known once the number of values is; see `names`.
     features: ClassVar[tuple[str, ...]] = SUMMARY
-
-    @classmethod
-    def of(cls, scores: NDArray[Any], class_names: Optional[list[str]] = None) -> Values:
-        """Return how many values these are."""
-        return cls.configured(scores, OutputOptions(classes=class_names))
 
     @classmethod
     def configured(cls, batch: NDArray[Any], options: OutputOptions) -> Values:
