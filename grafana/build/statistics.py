@@ -22,11 +22,18 @@ FIRST = (
     "mean_shift_sigmas",
     "p_value",
     "missing_ratio",
+    "share_change",
+    "narrowing",
 )
 IN_GRAPHS = ("gaussian_kl_divergence", "js_distance")
 
 # Grafana's unit and decimals.
-SHOWN = {"nats": ("none", 3), "baseline standard deviations": ("none", 2), "ratio": ("percentunit", 1)}
+SHOWN = {
+    "nats": ("none", 3),
+    "baseline standard deviations": ("none", 2),
+    "ratio": ("percentunit", 1),
+    "times": ("none", 1),
+}
 PROBABILITY = ("sci", 1)
 
 

@@ -9,6 +9,8 @@ from typing import Annotated, Any, Literal, Optional, Union
 import msgspec
 
 from .baseline.selection import Features
+from .baseline.variation import DEFAULT_WINDOWS
+from .drift.floors import DISTANCE_FLOOR, PSI_FLOOR, SHARE_FLOOR, Floors
 from .errors import ConfigurationError
 from .featurizers.outputs import OutputOptions
 
@@ -23,7 +25,9 @@ NO_SIGNAL = "none"
 class Thresholds(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
     """Limits that alerts and anomaly counts use; null turns one off.
 
-    Durations in seconds, memory in bytes, shifts in baseline standard deviations, divergences in nats.
+    Durations in seconds, memory in bytes, shifts and distances in baseline standard deviations, divergences in nats.
+    psi, wasserstein_distance, share_change: a feature drifts where its change reaches one of them; without any, however
+    small it is.
     error_ratio: share of requests. latency_regression_ratio: p95 now over p95 at the same hour a day before.
     estimated_accuracy_drop: below the baseline's own accuracy. inflight_seconds: age of a call that does not end.
     device_memory_ratio: share of a GPU in use by all its processes. invalid_ratio: share of a feature's values beyond
@@ -33,7 +37,9 @@ class Thresholds(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_onl
     latency_p95_seconds: Optional[Positive] = 0.5
     latency_seconds: Optional[Positive] = 0.1
     kl_divergence: Optional[Positive] = 0.5
-    psi: Optional[Positive] = 0.1
+    psi: Optional[Positive] = PSI_FLOOR
+    wasserstein_distance: Optional[Positive] = DISTANCE_FLOOR
+    share_change: Optional[Share] = SHARE_FLOOR
     mean_shift_sigmas: Optional[Positive] = 3.0
     memory_bytes: Optional[Positive] = 500_000_000.0
     rss_bytes: Optional[Positive] = 4_000_000_000.0
@@ -54,6 +60,11 @@ class Thresholds(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_onl
         # prometheus/rules.yml gives the defaults to a model that exports no threshold at all.
         return {signal: value for signal, value in values.items() if value is not None} or {NO_SIGNAL: 0.0}
 
+    @property
+    def floors(self) -> Floors:
+        """The smallest change that counts as drift."""
+        return Floors(self.psi, self.wasserstein_distance, self.share_change)
+
 
 class MonitoringConfig(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
     """How one model is monitored.
@@ -73,7 +84,7 @@ class MonitoringConfig(msgspec.Struct, frozen=True, forbid_unknown_fields=True, 
     baseline: Optional[str] = None
     learn: Optional[Annotated[int, msgspec.Meta(ge=100, le=100_000)]] = None
     base_handler: Optional[str] = None
-    window: Union[Rows, list[Rows]] = 1000
+    window: Union[Rows, list[Rows]] = msgspec.field(default_factory=lambda: [*DEFAULT_WINDOWS])
     # The rules count a worker that said nothing for 30 s as dead (prometheus/rules.yml).
     flush_interval: Annotated[float, msgspec.Meta(ge=0.1, le=10)] = 5.0
     warmup: Count = 2
@@ -84,6 +95,16 @@ class MonitoringConfig(msgspec.Struct, frozen=True, forbid_unknown_fields=True, 
     overhead_budget: Optional[Share] = 0.05
     features: Features = Features()
     thresholds: Thresholds = Thresholds()
+
+    @property
+    def feature_floors(self) -> dict[str, Floors]:
+        """The floors of features that have their own."""
+        features = self.features
+        own = (features.psi, features.wasserstein_distance, features.share_change)
+        return {
+            name: Floors(*(floors.get(name) for floors in own))
+            for name in dict.fromkeys(name for floors in own for name in floors)
+        }
 
     @property
     def windows(self) -> list[int]:

@@ -7,7 +7,7 @@ from itertools import zip_longest
 import numpy as np
 from numpy.typing import NDArray
 
-from .pooling import is_wide, pooled
+from .pooling import Pooling, pooling_of
 from .schema import Feature
 
 
@@ -39,13 +39,14 @@ def assign(feature: Feature, values: NDArray[np.float64]) -> NDArray[np.intp]:
 class Binning:
     """The bins that several features are compared in, side by side, padded to the widest: counts are a (d, B) array.
 
-    They are the features' own bins but for those of wide features, which are pooled. sizes: (d,) bins of each feature,
+    They are the features' own bins but for those that are pooled. sizes: (d,) bins of each feature,
     the last of which is that of missing values.
     """
 
     def __init__(self, features: list[Feature]) -> None:
         self.features = features
-        self._pooled = {row: pooled(feature) for row, feature in enumerate(features) if is_wide(feature)}
+        found = {row: pooling_of(feature) for row, feature in enumerate(features)}
+        self._pooled: dict[int, Pooling] = {row: pooling for row, pooling in found.items() if pooling}
         self.sizes: NDArray[np.intp] = np.array(
             [
                 len(self._pooled[row].counts) if row in self._pooled else feature.bins

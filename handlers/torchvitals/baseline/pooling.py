@@ -1,8 +1,9 @@
-"""Which bins a categorical feature with many categories is compared in."""
+"""Which bins a feature of categories or few values is compared in, where they are not its own."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Optional
 
 import numpy as np
 from numpy.typing import NDArray
@@ -12,6 +13,9 @@ from .schema import Feature
 # A feature with more categories is compared in so many bins, and one each for values never seen and missing ones.
 # In nearly empty bins a window of 1,000 rows differs from any baseline: PSI by about bins / rows.
 MOST_BINS = 64
+# A value that fewer training rows have is compared as one never seen: what comes so rarely is as good as unknown, and
+# a bin of its own would have chance alone move it.
+LEAST_ROWS = 10
 
 
 @dataclass(frozen=True)
@@ -33,6 +37,32 @@ def is_wide(feature: Feature) -> bool:
     return feature.kind == "categorical" and len(feature.categories) > MOST_BINS
 
 
+def pooling_of(feature: Feature) -> Optional[Pooling]:
+    """Return how a feature's bins are pooled; None where it is compared in its own."""
+    if feature.kind == "numeric":
+        return None
+    if is_wide(feature):
+        return pooled(feature)
+    if all(count >= LEAST_ROWS for count in feature.counts[:-2]):
+        return None
+    return _without_rare(feature)
+
+
+def _without_rare(feature: Feature) -> Pooling:
+    """Return the bins of a feature, with rare values among those never seen."""
+    counts = np.array(feature.counts, dtype=np.float64)
+    common = np.flatnonzero(counts[:-2] >= LEAST_ROWS)
+    places = np.full(len(counts), len(common), dtype=np.intp)
+    places[common] = np.arange(len(common))
+    places[-1] = len(common) + 1
+    labels = feature.bin_labels
+    return Pooling(
+        places=places,
+        counts=np.bincount(places, weights=counts, minlength=len(common) + 2),
+        labels=[*(labels[place] for place in common), "other", "missing"],
+    )
+
+
 def pooled(feature: Feature) -> Pooling:
     """Return the bins of a wide feature: of about equal mass, by the baseline alone.
 
@@ -48,7 +78,8 @@ def pooled(feature: Feature) -> Pooling:
     if feature.source == "input" and own.all():
         never += (own == 1).sum()
         own = np.where(own == 1, 0.0, own)
-    bins = _equal_parts(_without_noise(own))
+    most = max(min(MOST_BINS, int(own.sum()) // LEAST_ROWS), 1)
+    bins = _equal_parts(_without_noise(own), most)
     number = int(bins.max()) + 1
     # The first and the last category of each bin.
     order = np.argsort(bins, kind="stable")
@@ -68,17 +99,20 @@ def _without_noise(counts: NDArray[np.float64]) -> NDArray[np.float64]:
     return np.asarray(mean + kept * (counts - mean))
 
 
-def _equal_parts(masses: NDArray[np.float64]) -> NDArray[np.intp]:
-    """Return a bin for each category: large ones first by place, alone; the rest by place in parts of equal mass."""
-    largest = np.argsort(-masses, kind="stable")[:MOST_BINS]
+def _equal_parts(masses: NDArray[np.float64], most: int) -> NDArray[np.intp]:
+    """Return a bin for each category: large ones first by place, alone; the rest by place in parts of equal mass.
+
+    most: how many bins there are at most.
+    """
+    largest = np.argsort(-masses, kind="stable")[:most]
     remaining = masses.sum() - np.concatenate([[0.0], np.cumsum(masses[largest[:-1]])])
-    part = remaining / (MOST_BINS - np.arange(len(largest)))
+    part = remaining / (most - np.arange(len(largest)))
     alone = np.zeros(len(masses), dtype=np.bool_)
     # Each that is left out makes the parts of the others smaller, so the first that is no larger than one ends it.
     alone[largest[: int(np.argmin((masses[largest] > 1.5 * part) & (masses[largest] > 0)))]] = True
     rest = np.where(alone, 0.0, masses)
     middles = np.cumsum(rest) - rest / 2
-    parts = MOST_BINS - int(alone.sum())
+    parts = most - int(alone.sum())
     part_of = np.minimum(middles / max(rest.sum(), 1e-300) * parts, parts - 1).astype(np.intp)
     # Bins in the order of their first category.
     mark = np.where(alone, parts + np.arange(len(masses)), part_of)

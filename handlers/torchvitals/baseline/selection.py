@@ -28,11 +28,12 @@ class Features(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=
     told where left out; or those of its features that are compared; or a section with both and more, see OutputOptions.
     identifiers: columns that tell rows apart, of which no text is kept, beside those that are recognised; with an empty
     list there are none. time_parts: parts that columns of times become, by column.
-    ignore: names of features that are in the baseline and are not to be compared. psi: smallest PSI that counts as
-    drift, by feature, where it is not `thresholds: psi:`. categories: by column, what the numbers mean that stand for
-    its categories: the categories in the order of the codes from 0; each code and its category (None is missing);
-    `sorted` for the categories in sorted order, or in that of a pandas Categorical or an Enum; `codes` for numbers that
-    are names themselves.
+    ignore: names of features that are in the baseline and are not to be compared. psi, wasserstein_distance,
+    share_change: the smallest change that counts as drift, by feature; a feature that is in one of them has no floors
+    but those that it is in, and the others have those of `thresholds`. categories: by column, what the numbers mean
+    that stand for its categories: the categories in the order of the codes from 0; each code and its category (None is
+    missing); `sorted` for the categories in sorted order, or in that of a pandas Categorical or an Enum; `codes` for
+    numbers that are names themselves.
     """
 
     inputs: Optional[str] = None
@@ -43,6 +44,8 @@ class Features(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=
     time_parts: dict[str, list[str]] = {}
     ignore: list[str] = []
     psi: dict[str, Floor] = {}
+    wasserstein_distance: dict[str, Floor] = {}
+    share_change: dict[str, Floor] = {}
     categories: dict[str, Said] = {}
 
     def __post_init__(self) -> None:
@@ -100,7 +103,13 @@ class Features(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=
                 f"({baseline.outputs.kind}); change it, or rebuild the baseline"
             )
         have = [feature.name for feature in baseline.features]
-        for key, names in (("ignore", self.ignore), ("psi", self.psi), ("outputs", said.features or ())):
+        for key, names in (
+            ("ignore", self.ignore),
+            ("psi", self.psi),
+            ("wasserstein_distance", self.wasserstein_distance),
+            ("share_change", self.share_change),
+            ("outputs", said.features or ()),
+        ):
             for name in names:
                 if name not in have:
                     close = difflib.get_close_matches(name, have, n=1)

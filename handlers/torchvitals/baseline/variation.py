@@ -12,6 +12,8 @@ QUANTILES = (0.5, 0.9, 0.99, 1.0)
 # Fewer disjoint windows than this say too little about their largest.
 MIN_WINDOWS = 20
 STRIDES_PER_WINDOW = 4
+# Rows in the windows that a model is watched with: a short one for what breaks at once, a longer one for small changes.
+DEFAULT_WINDOWS = (250, 1000)
 
 
 class Variation(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True, forbid_unknown_fields=True):

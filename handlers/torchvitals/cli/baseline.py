@@ -16,9 +16,9 @@ from ..baseline.describing import described
 from ..baseline.pooling import is_wide
 from ..baseline.schema import Feature
 from ..baseline.selection import Features
-from ..baseline.variation import shortfall
+from ..baseline.variation import DEFAULT_WINDOWS, shortfall
 from ..config import read_config
-from ..drift.verdict import PSI_FLOOR
+from ..drift.floors import PSI_FLOOR
 from ..errors import BaselineError, ConfigurationError, one_line
 from ..featurizers.time_parts import parts_in
 from ..training.baseline import Baseline, BaselineBuilder
@@ -104,7 +104,8 @@ def build(
         "several times. Default: columns of nearly unique texts.",
     ),
     window: list[int] = typer.Option(
-        [1000], help="Window size in rows that the model is watched with; may be given several times."
+        [*DEFAULT_WINDOWS],
+        help="Window size in rows that the model is watched with; may be given several times.",
     ),
     label_column: Optional[str] = typer.Option(
         None,

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from typing import Optional
 
 import numpy as np
 from numpy.typing import NDArray
 
 from ..baseline.binning import Binning
+from ..baseline.rounding import COARSEST
 from .statistics import smoothed_shares
 from .window import RollingWindow
 
@@ -28,6 +30,14 @@ class Reference:
             dtype=np.bool_,
         )
         self.grids = [np.array(feature.quantiles, dtype=np.float64) for feature in features]
+        numeric = np.array([feature.kind == "numeric" for feature in features], dtype=np.bool_)
+        self.numbers: NDArray[np.float64] = np.array([float(feature.count) for feature in features])
+        self.knows_order = np.array([bool(feature.variation) for feature in features], dtype=np.bool_)
+        # No type that rows are served in rounds the training data's own extremes beyond these.
+        low, high = (np.array([getattr(feature, end) for feature in features]) for end in ("min", "max"))
+        self.low: NDArray[np.float64] = np.where(numeric, low - COARSEST * np.abs(low), -np.inf)
+        self.high: NDArray[np.float64] = np.where(numeric, high + COARSEST * np.abs(high), np.inf)
+        self.numeric = numeric
 
 
 class Comparison:
@@ -37,18 +47,28 @@ class Comparison:
         reference: the baseline's side.
         window: the rows to compare, of the same features.
         pause: called between pieces of work, so that a request need not wait for all of them.
+        longest: a longer window of the same features, which tells better how their rows hang together.
     """
 
     def __init__(
-        self, reference: Reference, window: RollingWindow, pause: Callable[[], None] = lambda: None
+        self,
+        reference: Reference,
+        window: RollingWindow,
+        pause: Callable[[], None] = lambda: None,
+        longest: Optional[RollingWindow] = None,
     ) -> None:
         view = window.view()
         self.pause = pause
         self.reference = reference
         self.samples = window.samples
         self.window = window.size
+        self._longest = longest or window
         self.counts = view.counts.astype(np.float64)
         self.shares = smoothed_shares(self.counts, window.binning.mask)
+        # An infinity is beyond every range; a missing value is not.
+        self.below: NDArray[np.intp] = (view.rows < reference.low).sum(axis=0)
+        self.above: NDArray[np.intp] = (view.rows > reference.high).sum(axis=0)
+        self.numbers: NDArray[np.float64] = (~np.isnan(view.rows)).sum(axis=0).astype(np.float64)
         finite = np.isfinite(view.rows)
         holes = ~finite
         number = finite.sum(axis=0)
@@ -70,3 +90,7 @@ class Comparison:
         self.sorted_values[holes.T] = np.inf
         self.sorted_values.sort(axis=1)
         self.finite = number
+
+    def bins(self, columns: NDArray[np.intp]) -> NDArray[np.intp]:
+        """Return the bins of some features, (c,), in the rows up to now, oldest first: (n, c)."""
+        return self._longest.bins(columns)

@@ -18,10 +18,12 @@ from ..featurizers.identifiers import new_name
 from ..featurizers.outputs import output_signals
 from ..featurizers.row_distance import NAME as ROW_DISTANCE
 from .comparison import Comparison, Reference
-from .verdict import PSI_FLOOR, DriftReport, evaluate
+from .floors import Floors, psi_alone
+from .verdict import DriftReport, evaluate
 from .window import RollingWindow
 
 CONFIDENCE = "confidence"
+DEFAULT_FLOORS = Floors()
 SOURCES: tuple[Source, ...] = ("input", "output")
 
 
@@ -31,8 +33,10 @@ class DriftDetector:
     Args:
         baseline: what training data looked like.
         window: rows in a window; several sizes are judged each on its own.
-        psi_floor: the smallest PSI that counts as drift.
-        psi_floors: the same by name of the feature, where it differs.
+        floors: the smallest change that counts as drift.
+        feature_floors: the same by name of the feature, where it differs.
+        psi_floor: the smallest PSI that counts as drift, and the only floor.
+        psi_floors: the same by name of the feature.
         ignored: source (`input` or `output`) and name of features that are not judged.
 
     Raises:
@@ -44,7 +48,9 @@ class DriftDetector:
         baseline: BaselineData,
         *,
         window: Union[int, Sequence[int]] = 1000,
-        psi_floor: float = PSI_FLOOR,
+        floors: Floors = DEFAULT_FLOORS,
+        feature_floors: Optional[Mapping[str, Floors]] = None,
+        psi_floor: Optional[float] = None,
         psi_floors: Optional[Mapping[str, float]] = None,
         ignored: Collection[tuple[str, str]] = (),
     ) -> None:
@@ -53,7 +59,11 @@ class DriftDetector:
             raise ValueError(f"window is {window}; give one or more numbers of rows, each 1 or larger")
         self.baseline = baseline
         self.ignored = frozenset(ignored)
-        self._floors = {**{feature.name: psi_floor for feature in baseline.features}, **(psi_floors or {})}
+        if psi_floor is not None:
+            floors = psi_alone(psi_floor)
+        self._floors = {feature.name: floors for feature in baseline.features}
+        self._floors.update({name: psi_alone(floor) for name, floor in (psi_floors or {}).items()})
+        self._floors.update(feature_floors or {})
         self._expected = None if baseline.accuracy is None else ExpectedAccuracy(baseline.accuracy)
         self.rows_seen = 0
         self._places = {feature.name: place for place, feature in enumerate(baseline.column_features)}
@@ -143,10 +153,12 @@ class DriftDetector:
             )
         comparisons = []
         for source in self.sources:
-            if self._windows[source][size].samples:
-                comparisons.append(Comparison(self._references[source], self._windows[source][size], pause))
+            windows = self._windows[source]
+            if windows[size].samples:
+                longest = windows[self.sizes[-1]]
+                comparisons.append(Comparison(self._references[source], windows[size], pause, longest))
                 pause()
-        report = evaluate(comparisons, psi_floors=self._floors, ignored=self.ignored, pause=pause)
+        report = evaluate(comparisons, floors=self._floors, ignored=self.ignored, pause=pause)
         pause()
         report = self._without_fewer_new(report, size)
         shares = self._row_shares(size, pause)

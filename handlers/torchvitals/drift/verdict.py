@@ -13,10 +13,12 @@ from ..baseline.schema import Feature
 from ..baseline.variation import usable
 from ..featurizers.row_distance import NAME as ROW_DISTANCE
 from .comparison import Comparison
+from .floors import Floors
 from .statistics import STATISTICS, PopulationStabilityIndex, PValue, benjamini_hochberg
 
-FALSE_DISCOVERY_RATE = 0.01
-PSI_FLOOR = 0.1
+# So that windows of a quarter of the default size, and baselines of a few hundred rows, do not cry wolf. A change that
+# reaches a floor in a window of 200 rows is far less likely than this by chance.
+FALSE_DISCOVERY_RATE = 0.001
 TINY = 1e-12
 
 PSI = PopulationStabilityIndex.name
@@ -30,6 +32,8 @@ class FeatureDrift:
     Divergences are in nats, distances and shifts in baseline standard deviations; docs/metrics.md has the unit of each.
     `threshold` has, by statistic, the limit learned from the training data's own windows; empty where none is known.
     `full` tells whether the window holds all the rows it can: limits learned from whole windows judge whole ones.
+    `knows_order` tells that the training data came in time order; without limits for windows of this size, none is
+    judged then.
     A feature without finite values in the window has the baseline's moments and a Wasserstein distance of 0; its
     `missing_ratio` tells.
     """
@@ -41,6 +45,7 @@ class FeatureDrift:
     drifted: bool
     threshold: dict[str, float] = field(default_factory=dict)
     full: bool = True
+    knows_order: bool = False
 
     def __getattr__(self, name: str) -> float:
         # Through __dict__: pickle and copy look attributes up before there are any values.
@@ -55,8 +60,8 @@ class FeatureDrift:
 
     @property
     def beyond(self) -> bool:
-        """Whether it goes beyond the training data's own variation; True where that is not known."""
-        return not self.threshold or (self.full and self.excess > 1)
+        """Whether it goes beyond the training data's own variation; True where their order is not known."""
+        return self.full and self.excess > 1 if self.knows_order else True
 
     @property
     def excess(self) -> float:
@@ -94,19 +99,19 @@ class DriftReport:
 def evaluate(
     comparisons: list[Comparison],
     *,
-    psi_floors: Mapping[str, float],
+    floors: Mapping[str, Floors],
     ignored: Collection[tuple[str, str]] = (),
     pause: Callable[[], None] = lambda: None,
 ) -> DriftReport:
     """Judge the windows of one model together.
 
-    A feature drifted when its two-sample test is significant among all features (Benjamini-Hochberg at 1 %), its
-    PSI is at least the feature's floor, and, where the baseline knows how far its own windows stray, a statistic that
-    has a learned limit goes beyond it.
+    A feature drifted when its two-sample tests are significant among all features (Benjamini-Hochberg at 0.1 %), the
+    change reaches one of the feature's floors, and, where the baseline knows how far its own windows stray, a statistic
+    that has a learned limit goes beyond it.
 
     Args:
         comparisons: one for each source, inputs and outputs.
-        psi_floors: the smallest PSI that counts as drift, by name of the feature; each feature is in it.
+        floors: the smallest change that counts as drift, by name of the feature; each feature is in it.
         ignored: source and name of features that are not judged, and not in the report.
         pause: called between pieces of work.
 
@@ -128,6 +133,7 @@ def evaluate(
                     drifted=False,
                     threshold=thresholds(feature, comparison.window),
                     full=comparison.samples >= comparison.window,
+                    knows_order=bool(feature.variation),
                 )
             )
             pause()
@@ -136,7 +142,7 @@ def evaluate(
     )
     found = [
         replace(drift, drifted=True)
-        if flag and drift.values[PSI] >= psi_floors[drift.name] and drift.beyond
+        if flag and drift.beyond and floors[drift.name].reached(drift.values)
         else drift
         for drift, flag in zip(found, significant)
     ]

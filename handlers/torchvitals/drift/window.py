@@ -59,3 +59,8 @@ class RollingWindow:
     def view(self) -> WindowView:
         """Return what is in the window now; the arrays are views that the next update changes."""
         return WindowView(self._rows[: self.samples], self._counts)
+
+    def bins(self, columns: NDArray[np.intp]) -> NDArray[np.intp]:
+        """Return the bins of some features, (c,), in the window's rows, oldest first: (n, c)."""
+        oldest_first = (self._next - self.samples + np.arange(self.samples)) % self.size
+        return self._index[oldest_first][:, columns].astype(np.intp)

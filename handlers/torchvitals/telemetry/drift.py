@@ -60,7 +60,7 @@ class DriftTelemetry:
         self._shown = {(source, f.name) for source, rows in self._exported.items() for _, f, _ in rows}
         self._observed: dict[Source, NDArray[np.int64]] = {}
         self._invalid: Counter[tuple[str, str]] = Counter()
-        self._ranges = _Ranges(detector.baseline.column_features)
+        self._ranges = _Ranges(detector.baseline.column_features, detector.reference("input").binning.sizes)
         # Features of texts that numbers are served in the place of, without it being known which stands for which.
         self._unread = frozenset(
             name for name in detector.baseline.unreadable_codes if ("input", name) not in detector.ignored
@@ -245,10 +245,14 @@ def _most_telling(features: list[Feature], places: list[int], most: int) -> list
 
 
 class _Ranges:
-    """What the training data held, to find values that they never did."""
+    """What the training data held, to find values that they never did.
 
-    def __init__(self, features: list[Feature]) -> None:
+    features: the columns'. sizes: (d,) or longer, in how many bins each is compared.
+    """
+
+    def __init__(self, features: list[Feature], sizes: NDArray[np.intp]) -> None:
         self._features = features
+        self._sizes = sizes
         numeric = [feature.kind == "numeric" for feature in features]
         self._low = np.array([f.min if known else -np.inf for f, known in zip(features, numeric)])
         self._high = np.array([f.max if known else np.inf for f, known in zip(features, numeric)])
@@ -274,13 +278,14 @@ class _Ranges:
             for index in np.flatnonzero(counts):
                 found[self._features[index].name, reason] += int(counts[index])
         for column, feature in self._few:
-            if feature.kind == "discrete":
-                unseen = int(binned[column, len(feature.categories)]) - found[feature.name, "infinite"]
-            else:
+            # Rare values are in the bin of those never seen too.
+            if binned[column, self._sizes[column] - 2]:
                 values = rows[:, column]
-                known = are_places(values, len(feature.categories))
-                unseen = int((~known & np.isfinite(values)).sum())
-            found[feature.name, "unseen_category"] += unseen
+                if feature.kind == "discrete":
+                    known = np.isin(values, np.asarray(feature.categories, dtype=np.float64))
+                else:
+                    known = are_places(values, len(feature.categories))
+                found[feature.name, "unseen_category"] += int((~known & np.isfinite(values)).sum())
         return found
 
     def _beyond(

@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 from ..accuracy.estimate import FEWEST_LABELS, Accuracy
 from ..baseline.schema import BaselineData
 from ..baseline.selection import Features
+from ..baseline.variation import DEFAULT_WINDOWS
 from ..drift.detector import DriftDetector
 from ..drift.verdict import DriftReport
 from ..errors import BaselineError
@@ -47,7 +48,7 @@ class Baseline(BaselineData, frozen=True, kw_only=True, omit_defaults=True):
         class_names: Optional[list[str]] = None,
         features: Optional[Features] = None,
         ordered: bool = False,
-        windows: tuple[int, ...] = (1000,),
+        windows: tuple[int, ...] = DEFAULT_WINDOWS,
         name: str = "model",
         version: str = "1.0",
     ) -> Baseline:

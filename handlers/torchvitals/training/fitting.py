@@ -21,6 +21,10 @@ from ..featurizers.outputs import Outputs
 from ..featurizers.row_distance import RowDistance
 
 NUMERIC_BINS = 10
+# Of each tail these shares have a bin of their own, so that a fault in few rows is not lost among ordinary large
+# values; as long as so many rows make one.
+TAILS = (0.001, 0.01)
+TAIL_ROWS = 10
 MAX_DISCRETE_VALUES = 20
 RARE_SHARE, MAX_RARE = 0.005, 0.01
 # A value that stands for so much of a column shows where its bin changes.
@@ -134,14 +138,22 @@ def categorical_feature(
 
 
 def _edges(finite: NDArray[np.float64]) -> list[float]:
-    """Interior edges of bins of equal mass; ties make fewer, wider bins."""
+    """Interior edges of bins of equal mass and of the tails; ties make fewer, wider bins."""
     if not len(finite):
         return []
-    positions = np.arange(1, NUMERIC_BINS) * len(finite) // NUMERIC_BINS
-    edges = np.unique(finite[np.maximum(positions - 1, 0)])
+    edges = np.unique(finite[edge_positions(len(finite))])
     edges = edges[edges < finite[-1]]
     after = np.searchsorted(finite, edges, side="right")
     return apart(edges, finite[after], after - np.searchsorted(finite, edges), len(finite))
+
+
+def edge_positions(count: int) -> NDArray[np.int64]:
+    """Return the places, from 0, of the interior edges among so many values in order."""
+    positions = [place * count // NUMERIC_BINS for place in range(1, NUMERIC_BINS)]
+    for rows in (int(share * count) for share in TAILS):
+        if rows >= TAIL_ROWS:
+            positions += [rows, count - rows]
+    return np.maximum(np.sort(np.array(positions, dtype=np.int64)) - 1, 0)
 
 
 def apart(

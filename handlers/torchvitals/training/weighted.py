@@ -7,19 +7,18 @@ from numpy.typing import NDArray
 
 from ..baseline.binning import assign
 from ..baseline.schema import Feature
-from .fitting import NUMERIC_BINS, QUANTILE_POINTS, apart
+from .fitting import QUANTILE_POINTS, apart, edge_positions
 
 
 def weighted_edges(values: NDArray[np.float64], weights: NDArray[np.int64], high: float) -> list[float]:
-    """Return interior edges of bins of equal mass, all below `high`; ties make fewer, wider bins.
+    """Return interior edges of bins of equal mass and of the tails, all below `high`; ties make fewer, wider bins.
 
     values: (k,) ascending; weights: (k,) how many values each stands for.
     """
     if not len(values):
         return []
     upto = np.cumsum(weights)
-    positions = np.arange(1, NUMERIC_BINS) * int(upto[-1]) // NUMERIC_BINS
-    edges = np.unique(values[np.searchsorted(upto, np.maximum(positions - 1, 0), side="right")])
+    edges = np.unique(values[np.searchsorted(upto, edge_positions(int(upto[-1])), side="right")])
     places = np.searchsorted(values, edges[edges < high])
     # A sketch need not have kept the largest value.
     following = np.append(values, high)[places + 1]

@@ -9,7 +9,7 @@ import msgspec
 
 from ..baseline.pooling import is_wide
 from ..baseline.schema import BaselineData, Feature
-from ..baseline.variation import STRIDES_PER_WINDOW, shortfall, summarise
+from ..baseline.variation import DEFAULT_WINDOWS, STRIDES_PER_WINDOW, shortfall, summarise
 from ..drift.detector import DriftDetector
 from ..drift.statistics import STATISTICS
 from ..featurizers.identifiers import new_name
@@ -23,7 +23,7 @@ def with_window_limits(
     X: Any,  # noqa: N803
     *,
     outputs: Any = None,
-    windows: Sequence[int] = (1000,),
+    windows: Sequence[int] = DEFAULT_WINDOWS,
     progress: Callable[[int, int], None] = lambda done, total: None,
 ) -> B:
     """Return the baseline with the variation of each window size that the rows suffice for.

@@ -257,8 +257,8 @@ class Pipeline:
         detector = DriftDetector(
             baseline,
             window=config.windows,
-            psi_floor=config.thresholds.psi or 0.0,
-            psi_floors=config.features.psi,
+            floors=config.thresholds.floors,
+            feature_floors=config.feature_floors,
             ignored=config.features.ignored(baseline),
         )
         return DriftTelemetry(detector, worker=self._worker, max_features=config.max_features)

@@ -8,9 +8,11 @@ from .js import JSDistance, js_distance
 from .kl import KLDivergence, kl_divergence
 from .mean_shift import MeanShift, mean_shift_sigmas
 from .missing import MissingRatio
+from .narrowing import Narrowing
 from .p_value import PValue
 from .psi import PopulationStabilityIndex, population_stability_index
 from .registry import Statistics
+from .share_change import ShareChange
 from .shares import smoothed_shares
 from .significance import benjamini_hochberg, two_sample_p_value
 from .statistic import Compared, Statistic
@@ -26,6 +28,8 @@ STATISTICS = Statistics(
         MeanShift(),
         MissingRatio(),
         PValue(),
+        ShareChange(),
+        Narrowing(),
     )
 )
 
@@ -34,8 +38,10 @@ __all__ = [
     "Compared",
     "PValue",
     "PopulationStabilityIndex",
+    "ShareChange",
     "Statistic",
     "Statistics",
+    "WassersteinDistance",
     "benjamini_hochberg",
     "gaussian_kl_divergence",
     "js_distance",

@@ -5,20 +5,55 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
-from .significance import two_sample_p_value
+from .dispersion import dispersed_p_value, dispersion, hang_together
+from .significance import chi_square, two_sample_p_value
 from .statistic import Compared, Statistic
+from .tails import beyond_range_p_value
+
+# Of the bins, of what lies below the training range, and of what lies above it.
+TESTS = 3
+# Larger p-values decide nothing, however the rows hang together.
+DECISIVE = 0.01
 
 
 class PValue(Statistic):
-    """Whether chance alone explains the window; the verdict corrects it for the number of features."""
+    """Whether chance alone explains the window; the verdict corrects it for the number of features.
+
+    It is the smallest of the tests', times their number (Bonferroni): of the counts in the bins, and of how many values
+    lie below and above all of the training data's. Where nothing is known of the training data's order, rows that hang
+    together are taken for as many fewer independent ones as the window's own blocks of rows tell.
+    """
 
     name = "p_value"
     title = "p value"
     unit = "ratio"
-    help = "Probability of a window this different if nothing had changed (two-sample test on bin counts)."
+    help = "Probability of a window this different if nothing had changed (two-sample tests, on bin counts and range)."
     worst = "min"
     series = "drift_p_value"
 
     def of(self, compared: Compared) -> NDArray[np.float64]:
         """Return it for each feature, (d,)."""
-        return two_sample_p_value(compared.reference.counts, compared.counts)
+        reference = compared.reference
+        counts = two_sample_p_value(reference.counts, compared.counts, reference.missing_bin + 1)
+        scales = np.ones(len(counts))
+        found = np.minimum(counts, _beyond_range(compared, scales))
+        loose = np.flatnonzero((found < DECISIVE) & ~reference.knows_order)
+        if len(loose):
+            compared.pause()
+            for row, bins in zip(loose, compared.bins(loose).T):
+                if hang_together(bins):
+                    scales[row], freedom, known = dispersion(bins, reference.counts.shape[1])
+                    statistic = float(chi_square(reference.counts[row], compared.counts[row])[0])
+                    counts[row] = dispersed_p_value(statistic, scales[row], freedom, known)
+            found = np.minimum(counts, _beyond_range(compared, scales))
+        return np.minimum(found * TESTS, 1.0)
+
+
+def _beyond_range(compared: Compared, scales: NDArray[np.float64]) -> NDArray[np.float64]:
+    """Return the smaller p-value of what lies below and above the training range, (d,).
+
+    scales: (d,) how many rows that hang together are worth one.
+    """
+    window, baseline = compared.numbers / scales, np.maximum(compared.reference.numbers / scales, 1.0)
+    sides = (np.floor(beyond / scales) for beyond in (compared.below, compared.above))
+    return np.minimum(*(beyond_range_p_value(beyond, window, baseline) for beyond in sides))

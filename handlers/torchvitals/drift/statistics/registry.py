@@ -9,7 +9,7 @@ from .statistic import Statistic
 
 # What `FeatureDrift` says besides its statistics, which are attributes of it too.
 RESERVED = frozenset(
-    {"name", "source", "samples", "values", "drifted", "threshold", "full", "beyond", "excess"}
+    {"name", "source", "samples", "values", "drifted", "threshold", "full", "knows_order", "beyond", "excess"}
 )
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from functools import lru_cache
+from typing import Optional
 
 import numpy as np
 from numpy.typing import NDArray
@@ -14,14 +15,16 @@ from .permutation_law import permutation_p_value
 SMALL_WINDOW = 200
 SMALL_EXPECTED = 5.0
 # Above so many bins in use, the statistic takes so many values that a smooth law fits.
-FEW_BINS = 16
+FEW_BINS = 8
 NULL_DRAWS = 20_000
 # Only the upper tenth of the draws is kept: a p-value above a tenth decides nothing.
 TAIL_DRAWS = NULL_DRAWS // 10
 
 
 def two_sample_p_value(
-    baseline_counts: NDArray[np.float64], window_counts: NDArray[np.float64]
+    baseline_counts: NDArray[np.float64],
+    window_counts: NDArray[np.float64],
+    sizes: Optional[NDArray[np.intp]] = None,
 ) -> NDArray[np.float64]:
     """Return the probability of counts this different if both samples came from one distribution.
 
@@ -32,6 +35,7 @@ def two_sample_p_value(
     Args:
         baseline_counts: (d, B), a row for each feature.
         window_counts: the same.
+        sizes: (d,) how many of the bins a feature has; the others only pad. All where it is left out.
 
     Returns:
         (d,); 1.0 where a sample is empty or only one bin is used.
@@ -42,7 +46,8 @@ def two_sample_p_value(
     for row in np.flatnonzero(rough & many):
         p_values[row] = _permutation_p_value(baseline_counts[row], window_counts[row], p_values[row])
     for row in np.flatnonzero(rough & ~many & (p_values < TAIL_DRAWS / NULL_DRAWS)):
-        p_values[row] = monte_carlo_p_value(baseline_counts[row], window_counts[row])
+        bins = slice(None if sizes is None else int(sizes[row]))
+        p_values[row] = monte_carlo_p_value(baseline_counts[row, bins], window_counts[row, bins])
     return p_values
 
 
@@ -109,7 +114,9 @@ def null_tail(baseline_counts: tuple[float, ...], samples: int) -> NDArray[np.fl
     """
     counts = np.array(baseline_counts)
     size = int(counts.sum())
-    shares = counts / size
+    # What no row of many had is rare, and not impossible.
+    chances = np.where(counts > 0, counts, 1.0)
+    shares = chances / chances.sum()
     rng = np.random.default_rng(20130101)
     windows = rng.multinomial(samples, shares, size=NULL_DRAWS).astype(np.float64)
     baselines = rng.multinomial(size, shares, size=NULL_DRAWS).astype(np.float64)

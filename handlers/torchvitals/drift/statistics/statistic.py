@@ -20,6 +20,8 @@ class BaselineSide(Protocol):
 
     counts, shares: (d, B) of each bin; shares are smoothed. mean, std: (d,), 0 for texts. missing_bin: (d,), the bin
     that counts missing values. grids: a feature's values at equally spaced probabilities, ascending; empty for texts.
+    numbers: (d,), how many values were not missing. numeric: (d,), whether bins are ranges of numbers. knows_order:
+    (d,), whether it is known how far the training data's own windows stray.
     """
 
     counts: NDArray[np.float64]
@@ -28,6 +30,9 @@ class BaselineSide(Protocol):
     std: NDArray[np.float64]
     missing_bin: NDArray[np.intp]
     grids: list[NDArray[np.float64]]
+    numbers: NDArray[np.float64]
+    numeric: NDArray[np.bool_]
+    knows_order: NDArray[np.bool_]
 
 
 class Compared(Protocol):
@@ -35,7 +40,9 @@ class Compared(Protocol):
 
     samples: rows in the window. counts, shares: (d, B) as the baseline's. measured: (d,), whether the feature has
     numbers on both sides; mean and std, (d,), are the baseline's where it does not. sorted_values: (d, n), ascending,
-    of which the first `finite`, (d,), are numbers. pause: to be called between pieces of work that take long.
+    of which the first `finite`, (d,), are numbers. numbers: (d,), how many values are not missing; below, above: how
+    many of them are beyond the training data's range, infinities included. pause: to be called between pieces of work
+    that take long.
     """
 
     samples: int
@@ -46,11 +53,17 @@ class Compared(Protocol):
     std: NDArray[np.float64]
     sorted_values: NDArray[np.float32]
     finite: NDArray[np.intp]
+    numbers: NDArray[np.float64]
+    below: NDArray[np.intp]
+    above: NDArray[np.intp]
     pause: Callable[[], None]
 
     @property
     def reference(self) -> BaselineSide:
         """The baseline's side."""
+
+    def bins(self, columns: NDArray[np.intp]) -> NDArray[np.intp]:
+        """Return the bins of features, (c,), in consecutive rows up to now, oldest first: (n, c)."""
 
 
 class Statistic(ABC):
