@@ -58,7 +58,7 @@ def _without_rare(feature: Feature) -> Pooling:
     labels = feature.bin_labels
     return Pooling(
         places=places,
-        counts=np.bincount(places, weights=counts, minlength=len(common) + 2),
+        counts=np.bincount(places, weights=counts, minlength=len(common) + 2).astype(np.float64),
         labels=[*(labels[place] for place in common), "other", "missing"],
     )
 

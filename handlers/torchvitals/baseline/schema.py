@@ -51,7 +51,8 @@ class Summary(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True, for
     """What merging needs to know of one feature beyond its bins; only in a baseline that was built to be merged.
 
     numbers: `finite` values with their moments (`squares` is the sum of squared deviations from the mean), how many
-    are below and above all (-inf, inf), and either every value (float32) with its count (int64), or a KLL sketch.
+    are below and above all (-inf, inf), and either every value (float32) with its count (int64), or a KLL sketch with
+    the `lowest` and `highest` values (float32) beside it.
     texts: every text with its count, or a frequent-items sketch. none, no_texts: only missing values came, in the
     second case as objects. identifiers: `hashes` alone; texts that are in a sketch have them too. Bytes are
     little-endian, in the file as base64.
@@ -69,6 +70,8 @@ class Summary(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True, for
     counts: bytes = b""
     texts: dict[str, int] = {}
     sketch: bytes = b""
+    lowest: bytes = b""
+    highest: bytes = b""
     hashes: Optional[HashSummary] = None
 
 
@@ -91,10 +94,12 @@ class Feature(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True, for
     kind: numeric (bins between `edges`, open at both ends, upper edge inside), discrete (few-valued
     numbers; a bin a value), categorical (texts; a bin a text). `counts` has one entry a bin, then, for
     discrete and categorical, one for values never seen, and last one for missing values.
-    `quantiles` are values at equally spaced probabilities (i + ½)/K. Moments are 0 for categorical.
-    `codes` says what numbers stand for in the place of texts. `rounded` is the type of two bytes that few-valued
-    numbers came in. `variation`, where the training data came in time order, says how far their own windows stray.
-    `summary`, where the baseline was built to be merged, is what merging needs.
+    `quantiles` are values at equally spaced probabilities (i + ½)/K; `low_tail` and `high_tail` are the first and the
+    last of them in more detail, again at equally spaced probabilities. Moments are 0 for categorical. `infinite` says
+    how many values lay below and above all numbers, if any did. `codes` says what numbers stand for in the place of
+    texts. `rounded` is the type of two bytes that few-valued numbers came in. `variation`, where the training data came
+    in time order, says how far their own windows stray. `summary`, where the baseline was built to be merged, is what
+    merging needs.
     """
 
     name: str
@@ -110,6 +115,9 @@ class Feature(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True, for
     categories: list[Union[float, str]]
     counts: list[int]
     quantiles: list[float]
+    low_tail: list[float] = []
+    high_tail: list[float] = []
+    infinite: list[int] = []
     codes: Codes = {}
     rounded: Literal["", "float16", "bfloat16"] = ""
     variation: list[Variation] = []
@@ -139,8 +147,9 @@ class Feature(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True, for
             raise BaselineError(f"{where}: counts do not add up to count + missing")
         if any(low >= high for low, high in zip(self.edges, self.edges[1:])):
             raise BaselineError(f"{where}: edges do not ascend")
-        if any(low > high for low, high in zip(self.quantiles, self.quantiles[1:])):
-            raise BaselineError(f"{where}: quantiles do not ascend")
+        for values in (self.quantiles, self.low_tail, self.high_tail):
+            if any(low > high for low, high in zip(values, values[1:])):
+                raise BaselineError(f"{where}: quantiles do not ascend")
         if self.codes and self.kind != "categorical":
             raise BaselineError(f"{where} has codes, and is {self.kind}")
         for variation in self.variation:

@@ -40,12 +40,15 @@ def summarise(window: int, evaluations: Sequence[dict[str, float]], *, pooled: b
 
     Args:
         window: rows in each window.
-        evaluations: one or more windows; the values of the same statistics in each, by name.
+        evaluations: one or more windows; the values of the same statistics in each, by name. A statistic that is NaN
+            in any is left out.
         pooled: whether the feature's bins were pooled.
     """
+    by_statistic = {name: [values[name] for values in evaluations] for name in evaluations[0]}
     quantiles = {
-        statistic: np.quantile([values[statistic] for values in evaluations], QUANTILES).tolist()
-        for statistic in evaluations[0]
+        name: np.quantile(values, QUANTILES).tolist()
+        for name, values in by_statistic.items()
+        if not np.isnan(values).any()
     }
     return Variation(window=window, windows=len(evaluations), quantiles=quantiles, pooled=pooled)
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import enum
+import math
 from dataclasses import replace
 from pathlib import Path
 from typing import Optional
@@ -294,7 +295,7 @@ def compare(
         table.add_row(
             row.name,
             row.source,
-            *(f"{value:.3f}" for value in numbers),
+            *("" if math.isnan(value) else f"{value:.3f}" for value in numbers),
             f"{row.missing_ratio_a:.1%}",
             f"{row.missing_ratio_b:.1%}",
             style="bold" if row.psi >= PSI_FLOOR else None,

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Optional
 
 import numpy as np
@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 
 from ..baseline.binning import Binning
 from ..baseline.rounding import COARSEST
-from .statistics import smoothed_shares
+from .statistics import QuantileGrid, smoothed_shares
 from .window import RollingWindow
 
 
@@ -29,15 +29,24 @@ class Reference:
             [feature.kind != "categorical" and bool(feature.quantiles) for feature in features],
             dtype=np.bool_,
         )
-        self.grids = [np.array(feature.quantiles, dtype=np.float64) for feature in features]
+        self.grids: Sequence[QuantileGrid] = [
+            QuantileGrid.of(feature.quantiles, feature.low_tail, feature.high_tail) for feature in features
+        ]
+        self.varies: NDArray[np.bool_] = self.ordered & (self.std > 0)
         numeric = np.array([feature.kind == "numeric" for feature in features], dtype=np.bool_)
         self.numbers: NDArray[np.float64] = np.array([float(feature.count) for feature in features])
-        self.knows_order = np.array([bool(feature.variation) for feature in features], dtype=np.bool_)
+        self.knows_order: NDArray[np.bool_] = np.array(
+            [bool(feature.variation) for feature in features], dtype=np.bool_
+        )
         # No type that rows are served in rounds the training data's own extremes beyond these.
         low, high = (np.array([getattr(feature, end) for feature in features]) for end in ("min", "max"))
-        self.low: NDArray[np.float64] = np.where(numeric, low - COARSEST * np.abs(low), -np.inf)
-        self.high: NDArray[np.float64] = np.where(numeric, high + COARSEST * np.abs(high), np.inf)
-        self.numeric = numeric
+        some = numeric & self.ordered
+        self.low: NDArray[np.float64] = np.where(some, low - COARSEST * np.abs(low), -np.inf)
+        self.high: NDArray[np.float64] = np.where(some, high + COARSEST * np.abs(high), np.inf)
+        self.infinite: NDArray[np.bool_] = np.array(
+            [[bool(count) for count in feature.infinite or (0, 0)] for feature in features], dtype=np.bool_
+        ).reshape(-1, 2)
+        self.numeric: NDArray[np.bool_] = numeric
 
 
 class Comparison:
@@ -65,9 +74,12 @@ class Comparison:
         self._longest = longest or window
         self.counts = view.counts.astype(np.float64)
         self.shares = smoothed_shares(self.counts, window.binning.mask)
-        # An infinity is beyond every range; a missing value is not.
+        # An infinity is beyond a range, unless training data had some; a missing value is not.
         self.below: NDArray[np.intp] = (view.rows < reference.low).sum(axis=0)
         self.above: NDArray[np.intp] = (view.rows > reference.high).sum(axis=0)
+        for side, beyond, infinity in ((0, self.below, -np.inf), (1, self.above, np.inf)):
+            for column in np.flatnonzero(reference.infinite[:, side]):
+                beyond[column] -= (view.rows[:, column] == infinity).sum()
         self.numbers: NDArray[np.float64] = (~np.isnan(view.rows)).sum(axis=0).astype(np.float64)
         finite = np.isfinite(view.rows)
         holes = ~finite

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass, field, replace
 from typing import Any, Optional
@@ -18,7 +19,7 @@ from .statistics import STATISTICS, PopulationStabilityIndex, PValue, benjamini_
 
 # So that windows of a quarter of the default size, and baselines of a few hundred rows, do not cry wolf. A change that
 # reaches a floor in a window of 200 rows is far less likely than this by chance.
-FALSE_DISCOVERY_RATE = 0.001
+FALSE_DISCOVERY_RATE = 0.0005
 TINY = 1e-12
 
 PSI = PopulationStabilityIndex.name
@@ -30,6 +31,7 @@ class FeatureDrift:
     """One feature's statistics: an attribute each, such as `drift.psi`, and all of them in `values`.
 
     Divergences are in nats, distances and shifts in baseline standard deviations; docs/metrics.md has the unit of each.
+    What a feature cannot have is NaN: texts have no mean, and a column of one value no standard deviation.
     `threshold` has, by statistic, the limit learned from the training data's own windows; empty where none is known.
     `full` tells whether the window holds all the rows it can: limits learned from whole windows judge whole ones.
     `knows_order` tells that the training data came in time order; without limits for windows of this size, none is
@@ -66,9 +68,8 @@ class FeatureDrift:
     @property
     def excess(self) -> float:
         """How many times its limit the statistic that exceeds it most has; 0 where no limit is known."""
-        return max(
-            (self.values[name] / max(limit, TINY) for name, limit in self.threshold.items()), default=0.0
-        )
+        ratios = (self.values[name] / max(limit, TINY) for name, limit in self.threshold.items())
+        return max((ratio for ratio in ratios if not math.isnan(ratio)), default=0.0)
 
 
 @dataclass(frozen=True)
@@ -105,7 +106,7 @@ def evaluate(
 ) -> DriftReport:
     """Judge the windows of one model together.
 
-    A feature drifted when its two-sample tests are significant among all features (Benjamini-Hochberg at 0.1 %), the
+    A feature drifted when its two-sample tests are significant among all features (Benjamini-Hochberg at 0.05 %), the
     change reaches one of the feature's floors, and, where the baseline knows how far its own windows stray, a statistic
     that has a learned limit goes beyond it.
 
@@ -189,7 +190,8 @@ def _statistics(comparison: Comparison, pause: Callable[[], None]) -> list[dict[
                 f"return one value a feature in {type(statistic).__name__}.of"
             )
         names.append(statistic.name)
-        columns.append(values.tolist())
+        # One object for all that are undefined, so that reports of the same rows are equal.
+        columns.append([math.nan if math.isnan(value) else value for value in values.tolist()])
         pause()
     return [dict(zip(names, numbers)) for numbers in zip(*columns)]
 

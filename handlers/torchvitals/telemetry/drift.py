@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import math
 from collections import Counter
 from collections.abc import Callable
 from dataclasses import replace
@@ -220,7 +221,8 @@ class DriftTelemetry:
                 labels = (drift.source, drift.name, window, self._worker)
                 values = drift.values
                 for metric, statistic in self._gauges:
-                    publisher.set(metric, labels, values[statistic])
+                    if not math.isnan(values[statistic]):
+                        publisher.set(metric, labels, values[statistic])
                 publisher.set(m.DRIFTED, labels, float(drift.drifted))
         for name, share in report.row_shares.items():
             if ("input", name) in self._shown:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 
 import numpy as np
@@ -25,7 +26,8 @@ from .weighted import weighted_counts
 class Difference:
     """One feature of baseline B seen from baseline A, on A's bins.
 
-    Divergences in nats; the shift in A's standard deviations, 0 for texts. Missing as shares of the rows.
+    Divergences in nats; the shift in A's standard deviations, NaN of texts and where A has one value alone. Missing as
+    shares of the rows.
     """
 
     name: str
@@ -58,7 +60,7 @@ def differences(a: BaselineData, b: BaselineData) -> list[Difference]:
     shift = mean_shift_sigmas(
         np.array([left.mean for left in first]),
         np.array([left.std for left in first]),
-        np.array([right.mean if _has_numbers(left, right) else left.mean for left, right in pairs]),
+        np.array([right.mean if right.quantiles else left.mean for left, right in pairs]),
     )
     found = [
         Difference(
@@ -67,7 +69,7 @@ def differences(a: BaselineData, b: BaselineData) -> list[Difference]:
             kl_divergence=float(kl[row]),
             psi=float(psi[row]),
             js_distance=float(js[row]),
-            mean_shift_sigmas=float(shift[row]),
+            mean_shift_sigmas=float(shift[row]) if left.quantiles and left.std > 0 else math.nan,
             missing_ratio_a=_missing_ratio(left),
             missing_ratio_b=_missing_ratio(right),
         )
@@ -156,10 +158,6 @@ def _paired(a: BaselineData, b: BaselineData) -> list[tuple[Feature, Feature]]:
         if "categorical" in kinds and len(kinds) > 1:
             raise BaselineError(f"feature '{feature.name}' is text in one baseline and numbers in the other")
     return [(feature, right[key]) for key, feature in left.items()]
-
-
-def _has_numbers(*features: Feature) -> bool:
-    return all(feature.kind != "categorical" and feature.quantiles for feature in features)
 
 
 def _missing_ratio(feature: Feature) -> float:

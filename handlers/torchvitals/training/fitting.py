@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import datetime
 from collections.abc import Mapping
-from typing import Any, Optional
+from typing import Any, Optional, TypedDict
 
 import msgspec
 import numpy as np
@@ -30,7 +30,17 @@ RARE_SHARE, MAX_RARE = 0.005, 0.01
 # A value that stands for so much of a column shows where its bin changes.
 COMMON_SHARE = 0.002
 MAX_CATEGORIES = 50
-QUANTILE_POINTS = 200
+QUANTILE_POINTS = 400
+# In so many points more the first and the last of those are described: all that is far away is there.
+TAIL_POINTS = 50
+
+
+class Grids(TypedDict):
+    """The fields of a feature that tell its quantiles."""
+
+    quantiles: list[float]
+    low_tail: list[float]
+    high_tail: list[float]
 
 
 def new_baseline(
@@ -81,9 +91,15 @@ def fit_feature(column: NDArray[Any], *, name: str, source: Source) -> Feature:
         edges=_edges(finite) if values is None else [],
         categories=[*(values or [])],
         counts=[],
-        quantiles=_quantile_grid(finite),
+        infinite=infinities(int((present == -np.inf).sum()), int((present == np.inf).sum())),
+        **_quantile_grids(finite),
     )
     return _counted(bare, numbers)
+
+
+def infinities(below: int, above: int) -> list[int]:
+    """Return a feature's `infinite`."""
+    return [below, above] if below or above else []
 
 
 def few_values(distinct: NDArray[np.float64], counts: NDArray[np.int64]) -> Optional[list[float]]:
@@ -172,10 +188,23 @@ def apart(
     return moved
 
 
-def _quantile_grid(finite: NDArray[np.float64]) -> list[float]:
-    """Return the mean of each of K equal slices of the sorted values."""
+def _quantile_grids(finite: NDArray[np.float64]) -> Grids:
+    """Return the quantiles of sorted values, and those of both tails."""
     if not len(finite):
-        return []
-    points = min(QUANTILE_POINTS, len(finite))
-    slices = np.array_split(finite, points)
-    return [float(part.mean()) for part in slices]
+        return Grids(quantiles=[], low_tail=[], high_tail=[])
+    slices = np.split(finite, slice_borders(len(finite), QUANTILE_POINTS)[1:-1])
+    return Grids(quantiles=_means(slices), low_tail=_tail(slices[0]), high_tail=_tail(slices[-1]))
+
+
+def _tail(values: NDArray[np.float64]) -> list[float]:
+    return _means(np.split(values, slice_borders(len(values), TAIL_POINTS)[1:-1])) if len(values) > 1 else []
+
+
+def slice_borders(count: int, most: int) -> NDArray[np.int64]:
+    """Return the borders of slices of so many values, as equal as can be, at most `most`, none of them empty."""
+    number = min(most, count)
+    return np.arange(number + 1) * count // number
+
+
+def _means(parts: list[NDArray[np.float64]]) -> list[float]:
+    return [float(part.mean()) for part in parts]

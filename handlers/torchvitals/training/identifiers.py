@@ -6,7 +6,7 @@ import math
 import re
 from collections import Counter
 from collections.abc import Mapping
-from typing import Any, Optional
+from typing import Any
 
 import msgspec
 import numpy as np
@@ -157,8 +157,8 @@ def _truth(name: str, source: Source, *, present: int, true: int, missing: int) 
     share = true / present if present else 0.0
     values, times = np.array([0.0, 1.0]), np.array([present - true, true], dtype=np.int64)
     there = times > 0
-    some: Optional[NDArray[np.float64]] = values[there] if there.any() else None
-    low, high = (float(some[0]), float(some[-1])) if some is not None else (0.0, 0.0)
+    some = values[there]
+    low, high = (float(some[0]), float(some[-1])) if len(some) else (0.0, 0.0)
     return Feature(
         name=name,
         source=source,
@@ -172,5 +172,5 @@ def _truth(name: str, source: Source, *, present: int, true: int, missing: int) 
         edges=[],
         categories=[0.0, 1.0],
         counts=[present - true, true, 0, missing],
-        quantiles=[] if some is None else weighted_quantiles(some, times[there], low, high),
+        **weighted_quantiles(some, times[there], low, high),
     )

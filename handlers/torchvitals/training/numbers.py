@@ -9,7 +9,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ..baseline.schema import Feature, Source, Summary
-from .fitting import few_values, fit_feature
+from .extremes import KEPT, Extremes
+from .fitting import few_values, fit_feature, infinities
 from .moments import Moments
 from .sketches import quantile_sketch, weighted_values
 from .weighted import weighted_counts, weighted_edges, weighted_quantiles
@@ -28,8 +29,8 @@ class Numbers:
     """Mergeable summary of numbers at float32, the precision that models see.
 
     exact_values: how many different ones are counted exactly, None for all. missing, infinite (-inf, inf), moments,
-    counted (values, ascending, and how often each stands), sketch: what was counted so far; the KLL sketch, where
-    there is one, is of all finite values.
+    counted (values, ascending, and how often each stands), sketch, extremes: what was counted so far; the KLL sketch,
+    where there is one, is of all finite values, and the extremes, which files of earlier versions lack, beside it.
     """
 
     def __init__(
@@ -41,6 +42,7 @@ class Numbers:
         moments: Optional[Moments] = None,
         counted: Optional[Counted] = None,
         sketch: Optional[Any] = None,
+        extremes: Optional[Extremes] = None,
     ) -> None:
         self.exact_values = exact_values
         self.missing = missing
@@ -51,6 +53,7 @@ class Numbers:
             np.empty(0, dtype=np.int64),
         )
         self._sketch = sketch
+        self._extremes = extremes
         # Where all are counted exactly: values that are not counted yet, for to sort them once is enough.
         self._loose: list[NDArray[np.float32]] = []
 
@@ -80,11 +83,12 @@ class Numbers:
             self._loose.append(values)
             return
         if self._sketch is not None:
-            self._sketch.update(values)
+            self._sketch_in(values)
             return
         # A look at a few rows spares the sort of many.
         if len(np.unique(values[: 2 * self.exact_values])) > self.exact_values:
-            self._to_sketch().update(values)
+            self._to_sketch()
+            self._sketch_in(values)
         else:
             self._count(*np.unique(values, return_counts=True))
 
@@ -97,6 +101,10 @@ class Numbers:
         other._count_loose()
         if other._sketch is not None:
             self._to_sketch().merge(other._sketch)
+            if self._extremes is None or other._extremes is None:
+                self._extremes = None
+            else:
+                self._extremes.merge(other._extremes)
         elif self._sketch is None:
             self._count(other._values, other._counts)
         else:
@@ -124,7 +132,8 @@ class Numbers:
             edges=weighted_edges(values, weights, high) if few is None else [],
             categories=[*(few or [])],
             counts=[],
-            quantiles=weighted_quantiles(values, weights, low, high),
+            infinite=infinities(self.negative_infinite, self.positive_infinite),
+            **weighted_quantiles(values, weights, low, high),
         )
         outside = np.array([-np.inf, np.inf, np.nan])
         times = np.array([self.negative_infinite, self.positive_infinite, self.missing], dtype=np.int64)
@@ -147,6 +156,8 @@ class Numbers:
             values=self._values.astype("<f4").tobytes(),
             counts=self._counts.astype("<i8").tobytes(),
             sketch=b"" if self._sketch is None else self._sketch.serialize(),
+            lowest=b"" if self._extremes is None else self._extremes.low.astype("<f4").tobytes(),
+            highest=b"" if self._extremes is None else self._extremes.high.astype("<f4").tobytes(),
         )
 
     @classmethod
@@ -162,6 +173,9 @@ class Numbers:
             moments=moments if some else None,
             counted=(counted[0].astype(np.float32), counted[1].astype(np.int64)),
             sketch=quantile_sketch(summary.sketch) if summary.sketch else None,
+            extremes=Extremes(_float32(summary.lowest), _float32(summary.highest))
+            if summary.lowest
+            else None,
         )
 
     def __reduce__(self) -> tuple[Any, ...]:
@@ -185,23 +199,31 @@ class Numbers:
     def _to_sketch(self) -> Any:
         """Return the sketch; what was counted exactly so far moves into it."""
         if self._sketch is None:
-            self._sketch = quantile_sketch()
+            self._sketch, self._extremes = quantile_sketch(), Extremes()
             self._enter(self._values, self._counts)
             self._values, self._counts = self._values[:0], self._counts[:0]
         return self._sketch
 
     def _enter(self, values: NDArray[np.float32], counts: NDArray[np.int64]) -> None:
-        assert self._sketch is not None  # noqa: S101 - for the type checker
         ends = np.cumsum(counts)
         for start in range(0, int(ends[-1]) if len(ends) else 0, PIECE):
             places = np.arange(start, min(start + PIECE, int(ends[-1])))
-            self._sketch.update(values[np.searchsorted(ends, places, side="right")])
+            self._sketch_in(values[np.searchsorted(ends, places, side="right")])
+
+    def _sketch_in(self, values: NDArray[np.float32]) -> None:
+        assert self._sketch is not None  # noqa: S101 - for the type checker
+        self._sketch.update(values)
+        if self._extremes is not None:
+            self._extremes.update(values)
 
     def _weighted(self) -> tuple[NDArray[np.float64], NDArray[np.int64]]:
         """Return the finite values, ascending, and how many each stands for."""
         if self._sketch is None:
             return self._values.astype(np.float64), self._counts
-        return weighted_values(self._sketch)
+        values, weights = weighted_values(self._sketch)
+        if self._extremes is None or self.moments.count < 2 * KEPT:
+            return values, weights
+        return self._extremes.within(values, weights)
 
     def _column(self) -> NDArray[np.float32]:
         """Return all values; no statistic of them depends on their order."""
@@ -210,3 +232,7 @@ class Numbers:
         )
         missing = np.full(self.missing, np.nan, dtype=np.float32)
         return np.concatenate([np.repeat(self._values, self._counts), *self._loose, infinite, missing])
+
+
+def _float32(summarised: bytes) -> NDArray[np.float32]:
+    return np.frombuffer(summarised, dtype="<f4").astype(np.float32)

@@ -7,7 +7,7 @@ from numpy.typing import NDArray
 
 from ..baseline.binning import assign
 from ..baseline.schema import Feature
-from .fitting import QUANTILE_POINTS, apart, edge_positions
+from .fitting import QUANTILE_POINTS, TAIL_POINTS, Grids, apart, edge_positions, slice_borders
 
 
 def weighted_edges(values: NDArray[np.float64], weights: NDArray[np.int64], high: float) -> list[float]:
@@ -27,21 +27,32 @@ def weighted_edges(values: NDArray[np.float64], weights: NDArray[np.int64], high
 
 def weighted_quantiles(
     values: NDArray[np.float64], weights: NDArray[np.int64], low: float, high: float
-) -> list[float]:
-    """Return the mean of each of K equal slices of the values, ascending and within low to high."""
+) -> Grids:
+    """Return the quantiles of the values, and those of both tails.
+
+    Each is the mean of one of K equal slices; they ascend within low to high.
+    """
     if not len(values):
-        return []
+        return Grids(quantiles=[], low_tail=[], high_tail=[])
     samples = int(weights.sum())
-    points = min(QUANTILE_POINTS, samples)
-    sizes = np.full(points, samples // points)
-    sizes[: samples % points] += 1
     # Around the middle, so that sums of large numbers do not lose what sets the slices apart.
     middle = values[len(values) // 2]
     sums = np.concatenate([[0.0], np.cumsum((values - middle) * weights)])
-    borders = np.concatenate([[0], np.cumsum(sizes)])
-    means = np.diff(np.interp(borders, np.concatenate([[0], np.cumsum(weights)]), sums)) / sizes + middle
-    grid: list[float] = np.clip(np.maximum.accumulate(means), low, high).tolist()
-    return grid
+    upto = np.concatenate([[0], np.cumsum(weights)])
+
+    def means(first: int, count: int, points: int) -> list[float]:
+        """Return the means of equal slices of `count` values from place `first` on."""
+        borders = first + slice_borders(count, points)
+        found = np.diff(np.interp(borders, upto, sums)) / np.diff(borders) + middle
+        grid: list[float] = np.clip(np.maximum.accumulate(found), low, high).tolist()
+        return grid
+
+    lowest, *_, highest = np.diff(slice_borders(samples, QUANTILE_POINTS)).tolist() * 2
+    return Grids(
+        quantiles=means(0, samples, QUANTILE_POINTS),
+        low_tail=means(0, lowest, TAIL_POINTS) if lowest > 1 else [],
+        high_tail=means(samples - highest, highest, TAIL_POINTS) if highest > 1 else [],
+    )
 
 
 def weighted_counts(feature: Feature, values: NDArray[np.float64], weights: NDArray[np.int64]) -> list[int]:

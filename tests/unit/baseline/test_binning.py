@@ -6,6 +6,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from torchvitals.baseline.binning import Binning, assign
+from torchvitals.baseline.pooling import LEAST_ROWS
 from torchvitals.baseline.schema import Feature
 
 EMPTY = {"source": "input", "count": 0, "missing": 0, "mean": 0.0, "std": 0.0, "min": 0.0, "max": 0.0}
@@ -19,7 +20,8 @@ def feature(kind, *, edges=(), categories=()):
         kind=kind,
         edges=list(edges),
         categories=list(categories),
-        counts=[0] * bins,
+        # So many that none is taken for a rare one.
+        counts=[LEAST_ROWS] * bins,
         quantiles=[],
         **EMPTY,
     )
@@ -98,5 +100,5 @@ def test_bins_are_padded_to_the_widest():
 def test_the_baselines_own_counts_are_beside_each_other():
     from msgspec.structs import replace
 
-    binning = Binning([replace(NUMERIC, counts=[1, 2, 3, 4, 5]), replace(CATEGORICAL, counts=[6, 7, 8, 9])])
-    assert binning.baseline_counts().tolist() == [[1, 2, 3, 4, 5], [6, 7, 8, 9, 0]]
+    binning = Binning([replace(NUMERIC, counts=[1, 2, 3, 4, 5]), replace(CATEGORICAL, counts=[16, 17, 8, 9])])
+    assert binning.baseline_counts().tolist() == [[1, 2, 3, 4, 5], [16, 17, 8, 9, 0]]

@@ -1,6 +1,7 @@
 """Building, saving, reading and refusing baselines."""
 
 import json
+import math
 import re
 
 import numpy as np
@@ -56,8 +57,8 @@ def test_a_saved_baseline_reads_back_the_same(saved):
 def test_it_holds_no_raw_row(saved):
     baseline, path = saved
     numbers = sum(len(f.quantiles) + len(f.edges) for f in baseline.features)
-    assert numbers < len(baseline.features) * 210
-    assert path.stat().st_size < 60_000
+    assert numbers < len(baseline.features) * 520
+    assert path.stat().st_size < 90_000
 
 
 def test_infinite_values_leave_the_moments_finite():
@@ -82,7 +83,7 @@ def test_text_columns_are_categorical():
     moved = frame.assign(carrier="ZZ")
     drift = baseline.compare(moved).features["carrier"]
     assert drift.drifted
-    assert drift.wasserstein_distance == 0.0
+    assert math.isnan(drift.wasserstein_distance)
 
 
 def test_boolean_columns_are_discrete():
@@ -99,7 +100,7 @@ def change(path, edit):
 @pytest.mark.parametrize(
     ("edit", "complaint"),
     [
-        (lambda c: c["features"][0]["counts"].pop(), "feature 'amount' has 10 counts for 11 bins"),
+        (lambda c: c["features"][0]["counts"].pop(), "feature 'amount' has 12 counts for 13 bins"),
         (lambda c: c["features"][0]["counts"].__setitem__(0, -1), "feature 'amount': counts do not add up"),
         (lambda c: c["features"][0]["edges"].reverse(), "feature 'amount': edges do not ascend"),
         (lambda c: c["features"][0]["quantiles"].reverse(), "feature 'amount': quantiles do not ascend"),

@@ -8,7 +8,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from torchvitals.baseline.binning import Binning, assign
-from torchvitals.baseline.pooling import MOST_BINS, is_wide, pooled
+from torchvitals.baseline.pooling import LEAST_ROWS, MOST_BINS, is_wide, pooled
 from torchvitals.baseline.schema import Feature
 
 
@@ -90,12 +90,32 @@ def test_of_an_input_of_known_values_those_that_came_once_tell_how_many_will_be_
 
 
 def test_few_categories_are_compared_as_they_are():
-    feature = feature_of([5] * MOST_BINS)
+    feature = feature_of([LEAST_ROWS] * MOST_BINS)
     binning = Binning([feature])
     assert not is_wide(feature)
     assert binning.labels(0) == feature.bin_labels
     assert binning.sizes.tolist() == [MOST_BINS + 2]
     assert binning.baseline_counts()[0].tolist() == feature.counts
+
+
+def test_a_value_that_few_rows_have_is_compared_as_one_never_seen():
+    """Else its bin moves by chance alone, and a window that has none of it is as strange as one of new values."""
+    feature = feature_of([50, LEAST_ROWS - 1, LEAST_ROWS, 0], never=3, missing=5)
+    binning = Binning([feature])
+    assert binning.labels(0) == ["00 c0", "02 c2", "other", "missing"]
+    assert binning.baseline_counts()[0].tolist() == [50, LEAST_ROWS, 3 + LEAST_ROWS - 1, 5]
+    values = np.array([[0.0], [1.0], [2.0], [3.0], [-1.0], [np.nan]])
+    assert binning.assign(values)[:, 0].tolist() == [0, 2, 1, 2, 2, 3]
+
+
+def test_rare_numbers_are_pooled_too():
+    feature = Feature(
+        name="n", source="input", kind="discrete", count=109, missing=0, mean=0.0, std=1.0, min=0.0, max=2.0,
+        edges=[], categories=[0.0, 1.0, 2.0], counts=[100, 4, 5, 0, 0], quantiles=[0.0],
+    )  # fmt: skip
+    binning = Binning([feature])
+    assert binning.labels(0) == ["00 0", "other", "missing"]
+    assert binning.assign(np.array([[0.0], [1.0], [2.0], [7.0], [np.nan]]))[:, 0].tolist() == [0, 1, 1, 1, 2]
 
 
 def test_a_hundred_thousand_classes_are_binned_by_their_place():

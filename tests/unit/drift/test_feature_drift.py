@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import copy
 import dataclasses
+import math
 import pickle
 
 import numpy as np
@@ -64,10 +65,19 @@ def test_an_unknown_attribute_is_named_beside_the_statistics(drift):
 
 def test_its_excess_is_that_of_the_statistic_farthest_beyond_its_limit(drift):
     limited = dataclasses.replace(
-        drift, values={"a": 3.0, "b": 1.0}, threshold={"a": 2.0, "b": 0.25}, full=True
+        drift, values={"a": 3.0, "b": 1.0}, threshold={"a": 2.0, "b": 0.25}, full=True, knows_order=True
     )
     assert limited.excess == 4.0
     assert limited.beyond
     assert not dataclasses.replace(limited, full=False).beyond
     assert not dataclasses.replace(limited, threshold={"a": 3.0, "b": 1.0}).beyond
-    assert dataclasses.replace(limited, threshold={}).beyond
+    # Of training data in order, a window size without limits is not judged; of others there is nothing to go beyond.
+    assert not dataclasses.replace(limited, threshold={}).beyond
+    assert dataclasses.replace(limited, threshold={}, knows_order=False).beyond
+
+
+def test_what_is_undefined_is_no_excess(drift):
+    limited = dataclasses.replace(
+        drift, values={"a": math.nan, "b": 1.0}, threshold={"a": 2.0, "b": 0.25}, full=True, knows_order=True
+    )
+    assert limited.excess == 4.0

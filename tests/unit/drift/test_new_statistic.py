@@ -112,7 +112,7 @@ def test_the_baseline_file_has_its_limit_and_a_window_is_judged_by_it(spread, ol
         for feature in json.loads((tmp_path / "b.json").read_text())["features"]
     ]
     for found in quantiles:
-        assert list(found) == ["kl_divergence", "wasserstein_distance", "spread_change"]
+        assert list(found) == ["kl_divergence", "wasserstein_distance", "narrowing", "spread_change"]
         assert found["spread_change"] == sorted(found["spread_change"])
         assert 0 < found["spread_change"][-1] < 0.5
     detector = DriftDetector(Baseline.load(tmp_path / "b.json"), window=WINDOW)
@@ -134,7 +134,11 @@ def test_a_baseline_that_is_older_than_the_statistic_has_no_limit_for_it(spread,
     old.save(tmp_path / "b.json")
     detector = DriftDetector(Baseline.load(tmp_path / "b.json"), window=WINDOW)
     detector.update(widened())
-    assert set(detector.report().features["wider"].threshold) == {"kl_divergence", "wasserstein_distance"}
+    assert set(detector.report().features["wider"].threshold) == {
+        "kl_divergence",
+        "wasserstein_distance",
+        "narrowing",
+    }
 
 
 def test_a_baseline_that_knows_a_statistic_more_than_we_do_loads(old, tmp_path):
@@ -145,7 +149,11 @@ def test_a_baseline_that_knows_a_statistic_more_than_we_do_loads(old, tmp_path):
     assert newer.sha256 != old.sha256
     detector = DriftDetector(newer, window=WINDOW)
     detector.update(widened())
-    assert set(detector.report().features["wider"].threshold) == {"kl_divergence", "wasserstein_distance"}
+    assert set(detector.report().features["wider"].threshold) == {
+        "kl_divergence",
+        "wasserstein_distance",
+        "narrowing",
+    }
 
 
 def test_nothing_of_it_stays():
@@ -153,7 +161,11 @@ def test_nothing_of_it_stays():
         STATISTICS.add(SpreadChange())
         assert metrics_yaml() != (ROOT / "metrics.yaml").read_text(encoding="utf-8")
     assert "spread_change" not in [known.name for known in STATISTICS]
-    assert [known.name for known in STATISTICS.learned] == ["kl_divergence", "wasserstein_distance"]
+    assert [known.name for known in STATISTICS.learned] == [
+        "kl_divergence",
+        "wasserstein_distance",
+        "narrowing",
+    ]
     assert metrics_yaml() == (ROOT / "metrics.yaml").read_text(encoding="utf-8")
     assert metrics_markdown() == (ROOT / "docs" / "metrics.md").read_text(encoding="utf-8")
 
@@ -166,7 +178,7 @@ def test_a_failure_inside_takes_it_back_too():
 
     with pytest.raises(LookupError):
         fails()
-    assert len(STATISTICS) == 8
+    assert len(STATISTICS) == 10
 
 
 def changed(**fields: object) -> Statistic:
@@ -226,7 +238,7 @@ def test_statistics_of_ones_own_are_apart():
     mine = Statistics([KLDivergence()])
     mine.add(SpreadChange())
     assert [known.name for known in mine.learned] == ["kl_divergence", "spread_change"]
-    assert len(STATISTICS) == 8
+    assert len(STATISTICS) == 10
 
 
 def test_what_feature_drift_says_itself_is_no_name_for_a_statistic():

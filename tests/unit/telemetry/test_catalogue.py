@@ -101,7 +101,7 @@ def test_the_gauge_of_a_statistic():
         "model_feature_drift_p_value",
         "gauge",
         "ratio",
-        "Probability of a window this different if nothing had changed (two-sample test on bin counts).",
+        "Probability of a window this different if nothing had changed (two-sample tests, on bin counts and range).",
         ("source", "feature", "window", "worker"),
     )
     with pytest.raises(KeyError, match="unknown statistic 'p'; known: kl_divergence"):

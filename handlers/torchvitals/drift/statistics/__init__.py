@@ -11,6 +11,7 @@ from .missing import MissingRatio
 from .narrowing import Narrowing
 from .p_value import PValue
 from .psi import PopulationStabilityIndex, population_stability_index
+from .quantile_grid import QuantileGrid
 from .registry import Statistics
 from .share_change import ShareChange
 from .shares import smoothed_shares
@@ -38,6 +39,7 @@ __all__ = [
     "Compared",
     "PValue",
     "PopulationStabilityIndex",
+    "QuantileGrid",
     "ShareChange",
     "Statistic",
     "Statistics",

@@ -8,6 +8,9 @@ from numpy.typing import NDArray
 from .scale import safe_std
 from .statistic import Compared, Statistic
 
+# A window that stands still has none; one that nearly does has a value that says no more than that.
+MOST_NATS = 100.0
+
 
 def gaussian_kl_divergence(
     baseline_mean: NDArray[np.float64],
@@ -32,14 +35,15 @@ def gaussian_kl_divergence(
 
 
 class GaussianKLDivergence(Statistic):
-    """KL(baseline ‖ window) of two normal distributions. It needs no bins, and never saturates."""
+    """KL(baseline ‖ window) of two normal distributions. It needs no bins, and does not saturate before MOST_NATS."""
 
     name = "gaussian_kl_divergence"
     title = "Gaussian KL divergence"
     unit = "nats"
-    help = "KL divergence of the two normal distributions with the same mean and standard deviation."
+    help = "KL divergence of the two normal distributions with the same mean and standard deviation, at most 100."
 
     def of(self, compared: Compared) -> NDArray[np.float64]:
-        """Return it for each feature, (d,)."""
+        """Return it for each feature, (d,); NaN of texts, and where the baseline has one value alone."""
         reference = compared.reference
-        return gaussian_kl_divergence(reference.mean, reference.std, compared.mean, compared.std)
+        divergence = gaussian_kl_divergence(reference.mean, reference.std, compared.mean, compared.std)
+        return np.where(reference.varies, np.minimum(divergence, MOST_NATS), np.nan)

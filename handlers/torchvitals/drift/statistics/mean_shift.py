@@ -32,5 +32,7 @@ class MeanShift(Statistic):
     worst = "absmax"
 
     def of(self, compared: Compared) -> NDArray[np.float64]:
-        """Return it for each feature, (d,)."""
-        return mean_shift_sigmas(compared.reference.mean, compared.reference.std, compared.mean)
+        """Return it for each feature, (d,); NaN of texts, and where the baseline has one value alone."""
+        reference = compared.reference
+        shift = mean_shift_sigmas(reference.mean, reference.std, compared.mean)
+        return np.where(reference.varies, shift, np.nan)

@@ -24,7 +24,11 @@ class Narrowing(Statistic):
     margin = 3.0
 
     def of(self, compared: Compared) -> NDArray[np.float64]:
-        """Return it for each feature, (d,); 1 where it has no numbers."""
+        """Return it for each feature, (d,).
+
+        It is 1 where the window has no numbers, and NaN of texts and where the baseline has one value alone.
+        """
         reference = compared.reference
         divisor = safe_std(compared.std, reference.mean, reference.std)
-        return np.where(compared.measured & (reference.std > 0), reference.std / divisor, 1.0)
+        narrowing = np.where(compared.measured, reference.std / divisor, 1.0)
+        return np.where(reference.varies, narrowing, np.nan)

@@ -46,7 +46,7 @@ class PValue(Statistic):
                     statistic = float(chi_square(reference.counts[row], compared.counts[row])[0])
                     counts[row] = dispersed_p_value(statistic, scales[row], freedom, known)
             found = np.minimum(counts, _beyond_range(compared, scales))
-        return np.minimum(found * TESTS, 1.0)
+        return np.asarray(np.minimum(found * TESTS, 1.0))
 
 
 def _beyond_range(compared: Compared, scales: NDArray[np.float64]) -> NDArray[np.float64]:
@@ -56,4 +56,5 @@ def _beyond_range(compared: Compared, scales: NDArray[np.float64]) -> NDArray[np
     """
     window, baseline = compared.numbers / scales, np.maximum(compared.reference.numbers / scales, 1.0)
     sides = (np.floor(beyond / scales) for beyond in (compared.below, compared.above))
-    return np.minimum(*(beyond_range_p_value(beyond, window, baseline) for beyond in sides))
+    below, above = (beyond_range_p_value(beyond, window, baseline) for beyond in sides)
+    return np.asarray(np.minimum(below, above))

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import ClassVar, Literal, Optional, Protocol
 
 import numpy as np
 from numpy.typing import NDArray
+
+from .quantile_grid import QuantileGrid
 
 # A served window may go half as far again as the farthest training window, measured as a distance. A divergence grows
 # with the square of a small distance, so its margin is squared.
@@ -19,9 +21,9 @@ class BaselineSide(Protocol):
     """The baseline's d features as arrays.
 
     counts, shares: (d, B) of each bin; shares are smoothed. mean, std: (d,), 0 for texts. missing_bin: (d,), the bin
-    that counts missing values. grids: a feature's values at equally spaced probabilities, ascending; empty for texts.
-    numbers: (d,), how many values were not missing. numeric: (d,), whether bins are ranges of numbers. knows_order:
-    (d,), whether it is known how far the training data's own windows stray.
+    that counts missing values. grids: a feature's quantile function; without values for texts. numbers: (d,), how many
+    values were not missing. numeric: (d,), whether bins are ranges of numbers. varies: (d,), whether there are numbers,
+    of more than one value. knows_order: (d,), whether it is known how far the training data's own windows stray.
     """
 
     counts: NDArray[np.float64]
@@ -29,9 +31,10 @@ class BaselineSide(Protocol):
     mean: NDArray[np.float64]
     std: NDArray[np.float64]
     missing_bin: NDArray[np.intp]
-    grids: list[NDArray[np.float64]]
+    grids: Sequence[QuantileGrid]
     numbers: NDArray[np.float64]
     numeric: NDArray[np.bool_]
+    varies: NDArray[np.bool_]
     knows_order: NDArray[np.bool_]
 
 
@@ -93,4 +96,7 @@ class Statistic(ABC):
 
     @abstractmethod
     def of(self, compared: Compared) -> NDArray[np.float64]:
-        """Return the statistic of each feature, (d,); finite for every window, an empty one included."""
+        """Return the statistic of each feature, (d,), finite for every window, an empty one included.
+
+        NaN is for a feature that never has the statistic, as texts have no mean: it has no series then.
+        """
