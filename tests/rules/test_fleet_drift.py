@@ -181,6 +181,19 @@ def test_every_divergence_and_range_is_asserted_with_drift_without_and_without_t
     assert drifted == still == silent == every
 
 
+def test_fewer_than_100_observations_say_nothing() -> None:
+    silent = set()
+    for case in cases():
+        said = {labels_of(sample["labels"])["feature"] for sample in case.samples}
+        for labels, _ in samples_of(case.test, "model_baseline_bin_ratio"):
+            n = comparison(case, tuple(labels[name] for name in FLEET_KEY))[2]
+            if n < 100:
+                assert labels["feature"] not in said, case.name
+            if 0 < n < 100:
+                silent.add((case.statistic, case.window))
+    assert silent == {(statistic, window) for statistic in STATISTICS for window in (600, 3600)}
+
+
 def test_smoothing_is_that_of_the_worker() -> None:
     counts = np.array([12.0, 0.0, 3.5, 1.0])
     here = (counts + 0.5) / (counts.sum() + 0.5 * len(counts))
