@@ -109,7 +109,9 @@ def test_what_a_category_does_not_have_is_an_empty_cell() -> None:
     }
     panel = _panel(
         (
-            _target("A", ({"feature": "origin"}, 0.3), ({"feature": "temp"}, 0.2), ({"feature": "still"}, 0.1)),
+            _target(
+                "A", ({"feature": "origin"}, 0.3), ({"feature": "temp"}, 0.2), ({"feature": "still"}, 0.1)
+            ),
             _target("B", ({"feature": "temp"}, 1.5), ({"feature": "still"}, 0)),
         ),
         transformations=[{"id": "organize", "options": organize}],
