@@ -7,7 +7,6 @@ from grafana.build.panels import alarm_from, bars, dashboard, measure, table
 from grafana.build.promql import (
     MODEL,
     RANGE,
-    THRESHOLDS,
     WINDOW,
     Scope,
     fixed_threshold,
@@ -38,7 +37,6 @@ LIMITS = "model_feature:model_feature_drift_threshold:max"
 FLEET_RANGES = (("10m", "10 minutes"), ("1h", "1 hour"), ("1d", "1 day"))
 
 CHOSEN = 'feature="$feature"'
-SIGNAL = 'signal="kl_divergence"'
 WINDOW_ROWS = S.fresh(metrics.WINDOW_SAMPLES, WINDOW)
 INVALID = S.select(metrics.INPUT_INVALID)
 
@@ -83,12 +81,8 @@ def _learned(statistic: str, *matchers: str) -> str:
 
 
 def _limits(statistic: Statistic) -> str:
-    """Return each feature's limit: learned from the training data; of the KL divergence else the model's."""
-    learned = f"max by ({FEATURE}) ({_learned(statistic.name)})"
-    if statistic.name != "kl_divergence":
-        return learned
-    model = f"max({S.fresh_model(THRESHOLDS, SIGNAL)})"
-    return f"{learned} or 0 * {_worst(KL)} + on () group_left () {model}"
+    """Return each feature's limit, learned from the training data."""
+    return f"max by ({FEATURE}) ({_learned(statistic.name)})"
 
 
 def _of_limits(series: str) -> str:
@@ -111,8 +105,9 @@ def features() -> Table:
         "means significant, large and, where the training data taught it, beyond what they do "
         "themselves. PSI and KL compare distributions; Wasserstein distance "
         "and mean shift are in baseline standard deviations; the p value is the chance of such "
-        "a window if nothing had changed. A limit is what the training data's own windows taught, for "
-        "KL else the model's.",
+        "a window if nothing had changed. Share change is the largest change of a share of the rows; "
+        "narrowing is how many times narrower the values are. A category has no distance, shift or "
+        "narrowing. A limit is what the training data's own windows taught.",
         statistics.keys(TO_FEATURE),
         (statistics.verdict("Verdict", S, VERDICT), *statistics.table_measures(S, _limits)),
         sort_by=("Verdict", "PSI"),
@@ -143,8 +138,8 @@ def _fleet(statistic: str) -> tuple[tuple[str, str], ...]:
 
 
 FLEET_NOTE = (
-    "Beside it all servers together over a time range, less what chance alone gives; without a value while one "
-    "version has two baselines in the range, or Instance is not All."
+    "Beside it all servers together over a time range, less what chance alone gives; without a value by fewer than "
+    "100 rows, while one version has two baselines in the range, or while Instance is not All."
 )
 
 ANY_DRIFT = alarm_from(1)
@@ -321,15 +316,11 @@ DASHBOARD = dashboard(
                 ),
                 Graph(
                     "KL divergence against its limit",
-                    "The worst worker's window, and dashed its limit: learned from the training data's own "
-                    f"windows, else the model's. {FLEET_NOTE}",
+                    "The worst worker's window, and dashed its limit, learned from the training data's own "
+                    f"windows. No dashed line: not known. {FLEET_NOTE}",
                     (
                         *lines(("worst worker, last $window rows", _of_chosen(KL)), *_fleet("kl_divergence")),
-                        Target(
-                            f"{_limit('kl_divergence')} or max({S.fresh_model(THRESHOLDS, SIGNAL)})",
-                            "Limit",
-                            THRESHOLD_REF,
-                        ),
+                        Target(_limit("kl_divergence"), "Limit", THRESHOLD_REF),
                     ),
                     minimum=0,
                     width=8,

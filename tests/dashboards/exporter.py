@@ -36,7 +36,7 @@ DYING_SECONDS = 24
 DEAD_VALUE = 1e15
 
 FEATURES = (
-    *(("input", name) for name in ("temp", "dewp", "humid", "wind_speed", "hour", "distance", "carrier")),
+    *(("input", name) for name in ("temp", "dewp", "humid", "wind_speed", "hour", "air_time", "origin")),
     ("input", "row_distance"),
     ("output", "predicted_class"),
     ("output", "confidence"),
@@ -44,8 +44,11 @@ FEATURES = (
     ("output", "margin"),
 )
 DRIFTED = {"temp", "dewp", "predicted_class"}
+# Categories have no mean, spread or distance: no series of these statistics.
+CATEGORIES = {"origin", "predicted_class"}
+OF_NUMBERS = {"wasserstein_distance", "mean_shift_sigmas", "gaussian_kl_divergence", "narrowing"}
 # Limits learned from the training data; the drifted features are beyond theirs.
-LIMITS = {"kl_divergence": 0.1, "wasserstein_distance": 0.15}
+LIMITS = {"kl_divergence": 0.1, "wasserstein_distance": 0.15, "narrowing": 3.0}
 CLASSES = ("on_time", "late", "very_late")
 BINS = {
     "predicted_class": tuple(f"{index:02d} {name}" for index, name in enumerate(CLASSES)),
@@ -178,6 +181,8 @@ class Exporter(Collector):
                         is_rebased and (model, version) == REBASED
                     ):
                         continue
+                    if labels.get("feature") in CATEGORIES and _is_of_numbers(metric, labels):
+                        continue
                     value = self._value(metric, labels, elapsed, is_canary=(model, version) == CANARY)
                     family.add_sample(metric.name, common | labels, value)
             yield family
@@ -223,6 +228,11 @@ def _choices(metric: metrics.Metric, label: str) -> list[dict[str, str]]:
     if metric is metrics.ANOMALIES:
         return [{"kind": kind} for kind in ANOMALY_KINDS]
     return [{label: value} for value in VALUES[label]]
+
+
+def _is_of_numbers(metric: metrics.Metric, labels: dict[str, str]) -> bool:
+    gauges = {metrics.feature_gauge(name).name for name in OF_NUMBERS}
+    return metric.name in gauges or labels.get("statistic") in OF_NUMBERS
 
 
 def _single(name: str, labels: dict[str, str], value: float) -> Family:

@@ -101,6 +101,30 @@ def test_queries_are_joined_on_the_labels_they_share() -> None:
     ]
 
 
+def test_what_a_category_does_not_have_is_an_empty_cell() -> None:
+    organize = {
+        "excludeByName": {"Time": True},
+        "indexByName": {"feature": 0, "Value #A": 1, "Value #B": 2},
+        "renameByName": {"feature": "Feature", "Value #A": "PSI", "Value #B": "Wasserstein"},
+    }
+    panel = _panel(
+        (
+            _target(
+                "A", ({"feature": "origin"}, 0.3), ({"feature": "temp"}, 0.2), ({"feature": "still"}, 0.1)
+            ),
+            _target("B", ({"feature": "temp"}, 1.5), ({"feature": "still"}, 0)),
+        ),
+        transformations=[{"id": "organize", "options": organize}],
+        options={"sortBy": [{"displayName": "PSI", "desc": True}]},
+    )
+    rows = tables.rows_of(panel)
+    assert [[cell.text for cell in tables.cells_of(panel, row, now=0.0)] for row in rows] == [
+        ["origin", "0.3", ""],
+        ["temp", "0.2", "1.5"],
+        ["still", "0.1", "0"],
+    ]
+
+
 def test_colours_follow_the_thresholds() -> None:
     steps = {"steps": [{"value": None, "color": "green"}, {"value": 1, "color": "red"}]}
     assert [tables.colour_of(steps, value) for value in (-5.0, 0.99, 1.0)] == ["green", "green", "red"]

@@ -195,7 +195,7 @@ def test_wrong_words(words: list[str], message: str) -> None:
     [
         (["--version", "7"], "model 'flight_delay' has no version '7' in that time; it has: 1.10, 1.9"),
         (["--canary", "7"], "model 'flight_delay' has no version '7'"),
-        (["--feature", "shoe_size"], "has no feature 'shoe_size' in that time; it has: carrier"),
+        (["--feature", "shoe_size"], "has no feature 'shoe_size' in that time; it has: air_time"),
         (["--window", "12"], "has no window '12' in that time; it has: 1000"),
         (["--output", "/nowhere/report.html"], "'/nowhere/report.html' cannot be written"),
     ],

@@ -15,6 +15,8 @@ from numpy.typing import NDArray
 from scipy.spatial.distance import jensenshannon
 from scipy.stats import entropy
 
+from torchvitals import Baseline
+from torchvitals.drift.detector import DriftDetector
 from torchvitals.drift.statistics import smoothed_shares
 
 PROMETHEUS = Path(__file__).parents[2] / "prometheus"
@@ -181,10 +183,49 @@ def test_every_divergence_and_range_is_asserted_with_drift_without_and_without_t
     assert drifted == still == silent == every
 
 
+def test_fewer_than_100_observations_say_nothing() -> None:
+    silent = set()
+    for case in cases():
+        said = {labels_of(sample["labels"])["feature"] for sample in case.samples}
+        for labels, _ in samples_of(case.test, "model_baseline_bin_ratio"):
+            n = comparison(case, tuple(labels[name] for name in FLEET_KEY))[2]
+            if n < 100:
+                assert labels["feature"] not in said, case.name
+            if 0 < n < 100:
+                silent.add((case.statistic, case.window))
+    assert silent == {(statistic, window) for statistic in STATISTICS for window in (600, 3600)}
+
+
 def test_smoothing_is_that_of_the_worker() -> None:
     counts = np.array([12.0, 0.0, 3.5, 1.0])
     here = (counts + 0.5) / (counts.sum() + 0.5 * len(counts))
     np.testing.assert_allclose(here, smoothed_shares(counts, np.ones(4, dtype=bool)), rtol=1e-15)
+
+
+def test_the_fleet_says_what_a_worker_says_of_the_same_rows_less_chance() -> None:
+    """In bins of tails, of few values and of the row's distance too, for columns that moved and that did not."""
+    random = np.random.default_rng(7)
+
+    def rows(n: int, shift: float) -> NDArray[np.float64]:
+        codes = random.choice(5, n, p=[0.4, 0.3, 0.2 - shift / 5, 0.1 + shift / 5, 0.0])
+        return np.column_stack([random.normal(shift, 1, n), random.pareto(1.5, n), codes])
+
+    baseline = Baseline.fit(rows(5000, 0.0))
+    detector = DriftDetector(baseline, window=2000)
+    reference = detector.reference("input")
+    counts = detector.update_inputs(baseline.encode_rows(rows(2000, 0.5)))
+    worker = {drift.name: drift for drift in detector.report().features.values()}
+    fleet = {}
+    for place, feature in enumerate(reference.binning.features):
+        bins = slice(int(reference.binning.sizes[place]))
+        p, seen = reference.shares[place, bins], counts[place, bins].astype(float)
+        expected = chance(len(p), 2000, baseline.samples)
+        kl = corrected("kl_divergence", p, seen, 2000, baseline.samples)
+        psi = fleet[feature.name] = corrected("psi", p, seen, 2000, baseline.samples)
+        assert kl == pytest.approx(max(worker[feature.name].kl_divergence - expected, 0), abs=1e-6)
+        assert psi == pytest.approx(max(worker[feature.name].psi - 2 * expected, 0), abs=1e-6)
+    moved = {name for name, psi in fleet.items() if psi >= 0.05}
+    assert moved == {name for name, drift in worker.items() if drift.drifted}
 
 
 @pytest.mark.parametrize("bins", [4, 12])
