@@ -21,17 +21,21 @@ from benchmarks.hotpath import actions
 from benchmarks.hotpath.turns import TURNS_OF_IMAGES, added_seconds
 from torchvitals import Baseline, Features
 
-ROWS = 300
+ROWS, COLUMNS = 300, 10
 WORDS = [f"word{index}" for index in range(5_000)]
 
 
 class Case(NamedTuple):
-    """One request of a kind: how many of what it holds, a baseline's training data, and what is served."""
+    """One request of a kind: how many of what it holds, a baseline's training data, and what is served.
+
+    coded: columns of which the numbers are codes.
+    """
 
     kind: str
     size: str
     training: Any
     served: Any
+    coded: tuple[str, ...] = ()
 
 
 def cases(generator: np.random.Generator) -> list[Case]:
@@ -39,6 +43,10 @@ def cases(generator: np.random.Generator) -> list[Case]:
     found = [
         Case("columns", f"{columns} columns", generator.normal(size=(ROWS, columns)), torch.randn(1, columns))
         for columns in (10, 100, 1_000)
+    ]
+    found += [
+        Case("columns", f"{COLUMNS} columns with {what}", *few_columns(generator, what))
+        for what in ("few values", "codes", "texts", "identifiers")
     ]
     small = generator.random((ROWS, 3, 32, 32), dtype=np.float32)
     for side in (32, 224, 1024):
@@ -55,9 +63,23 @@ def cases(generator: np.random.Generator) -> list[Case]:
     return found
 
 
+def few_columns(generator: np.random.Generator, what: str) -> tuple[Any, Any, tuple[str, ...]]:
+    """Return training data of columns, one of which holds what is said, a served row, and the columns of codes."""
+    rows = generator.normal(size=(ROWS, COLUMNS)).astype(object)
+    if what in ("few values", "codes"):
+        rows[:, 0] = generator.integers(0, 5, ROWS)
+        numbers = rows.astype(np.float32)
+        return numbers, torch.from_numpy(numbers[:1]), ("f0",) if what == "codes" else ()
+    rows[:, 0] = (
+        generator.choice(WORDS[:5], ROWS) if what == "texts" else [f"id-{row}" for row in range(ROWS)]
+    )
+    return rows, rows[:1], ()
+
+
 def added(case: Case, turns: int) -> float:
     """Return the CPU seconds that the monitor adds to a call with one such input."""
-    baseline = Baseline.fit(case.training, features=Features(inputs=case.kind), name="inputs")
+    features = Features(inputs=case.kind, categories=dict.fromkeys(case.coded, "codes"))
+    baseline = Baseline.fit(case.training, features=features, name="inputs")
     return added_seconds(actions.monitored(baseline, case.served), actions.plain(case.served), turns)
 
 

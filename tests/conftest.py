@@ -117,6 +117,7 @@ FIRST = (
     "rules/test_rules.py",
     "integration/test_coalescing.py",
     "servers/test_live.py",
+    "servers/test_kinds.py",
     "dashboards/test_live.py",
     "report/test_report.py",
     "retraining/test_kill.py",

@@ -5,8 +5,9 @@ from __future__ import annotations
 import functools
 
 import numpy as np
+import pandas as pd
 
-from torchvitals import Baseline
+from torchvitals import Baseline, Features
 
 WEIGHTS = np.array([[1, 0, 2, 0], [0, 1, 0, -1], [2, 0, -1, 1]], dtype=np.float32)
 
@@ -45,3 +46,20 @@ def tokens() -> Baseline:
     """Token ids, and scores of four classes."""
     rng = np.random.default_rng(7)
     return Baseline.fit(rng.integers(1, 40, size=(500, 16)), outputs=rng.normal(size=(500, 4)), name="tokens")
+
+
+@functools.cache
+def carriers() -> Baseline:
+    """A carrier as text, which is served as its code, and a delay; and three scores."""
+    rng = np.random.default_rng(9)
+    frame = pd.DataFrame({"carrier": rng.choice(["AA", "B6", "UA"], 2000), "delay": rng.normal(size=2000)})
+    features = Features(categories={"carrier": "sorted"})
+    return Baseline.fit(frame, outputs=rng.normal(size=(2000, 3)), features=features, name="carriers")
+
+
+@functools.cache
+def accounts() -> Baseline:
+    """An account, which tells rows apart, and an amount; and three scores."""
+    rng = np.random.default_rng(9)
+    frame = pd.DataFrame({"account": [f"acc-{row}" for row in range(2000)], "amount": rng.normal(size=2000)})
+    return Baseline.fit(frame, outputs=rng.normal(size=(2000, 3)), name="accounts")

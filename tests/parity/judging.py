@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -183,6 +183,7 @@ def _judge(page: Page, seen: Seen, replies: list[Reply], suffix: str, outcome: O
         expect("rows of outputs", outputs, [wanted_outputs])
         wanted_predictions = wanted_outputs if seen.predictions is None else seen.predictions
         expect("predictions of classes", count(m.PREDICTIONS), wanted_predictions)
+    expect("rows by bin", _bins(page, seen.bins, version), seen.bins)
     unseen = by_label(page, m.MONITOR_UNSEEN.name, "reason", version)
     expect("unseen", {k: int(v) for k, v in unseen.items()}, dict(seen.unseen))
     dropped = by_label(page, m.MONITOR_DROPPED.name, "reason", version)
@@ -201,6 +202,18 @@ def _rows(page: Page, source: str, version: str | None) -> list[int]:
     """Return how many rows of each feature of a source were observed, each number once."""
     features = by_label(page, m.OBSERVATIONS.name, "feature", version, source=source)
     return sorted({int(rows) for rows in features.values()}) or [0]
+
+
+def _bins(page: Page, features: Iterable[str], version: str | None) -> dict[str, dict[str, int]]:
+    """Return how many rows each bin of some input features got, without the bins that got none."""
+    name = m.OBSERVATIONS.name
+    return {
+        feature: {
+            bin_: int(rows)
+            for bin_, rows in by_label(page, name, "bin", version, source="input", feature=feature).items()
+        }
+        for feature in features
+    }
 
 
 def _compare_own_metrics(plain: Model, watched: Model, outcome: Outcome) -> None:

@@ -92,6 +92,7 @@ class Seen:
     calls: int | None = None
     untimed: int = 0
     steps: int = 0
+    bins: Mapping[str, Mapping[str, int]] = field(default_factory=dict)
     workers: int = 1
 
 

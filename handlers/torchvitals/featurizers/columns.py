@@ -20,6 +20,7 @@ DATE_TYPES = (datetime.date, datetime.time, datetime.timedelta, np.datetime64, n
 NESTED_TYPES = (list, tuple, set, frozenset, dict, np.ndarray, torch.Tensor)
 # What pandas has beside these, which is not imported here.
 DATE_NAMES = ("Period", "DateOffset", "MonthDayNano")
+TIMES_WAY_OUT = "make them parts (features: time_parts) or numbers"
 LEAVE_OUT = "or leave the column out"
 
 
@@ -54,7 +55,7 @@ def column_values(values: NDArray[Any], name: str) -> NDArray[Any]:
     if kind == "U":
         return values.astype(object)
     if kind in "Mm":
-        raise unusable(name, "dates or times", "make them numbers (seconds, weekday) or texts")
+        raise unusable(name, "dates or times", TIMES_WAY_OUT)
     if kind != "O":
         raise unusable(name, f"values of type {values.dtype}", "make them numbers or texts")
     objects = values.tolist()
@@ -96,7 +97,7 @@ def _refusal(name: str, kinds: set[type]) -> BaselineError:
     if all_are((*NUMBER_TYPES, *TEXT_TYPES)):
         return mixed(name)
     if all(issubclass(kind, DATE_TYPES) or kind.__name__ in DATE_NAMES for kind in kinds):
-        return unusable(name, "dates or times", "make them numbers (seconds, weekday) or texts")
+        return unusable(name, "dates or times", TIMES_WAY_OUT)
     if any(issubclass(kind, NESTED_TYPES) for kind in kinds):
         return unusable(
             name,

@@ -24,7 +24,9 @@ def columns_of(data: Any, names: Optional[list[str]] = None) -> Columns:
     is neither numbers nor texts.
     """
     if is_table(data):
-        return {name: column_values(_array_of(series), name) for name, series in _series(data, names).items()}
+        return {
+            name: column_values(_array_of(series), name) for name, series in series_of(data, names).items()
+        }
     array = to_array(data)
     if array.ndim != 2 or not array.shape[1]:
         raise BaselineError(f"the data have shape {array.shape}; give (rows, features)")
@@ -43,7 +45,7 @@ def category_order(table: Any, name: str) -> Optional[list[Any]]:
     """
     import narwhals.stable.v2 as nw
 
-    series = _series(table, [name])[name]
+    series = series_of(table, [name])[name]
     if series.dtype == nw.Enum or (series.dtype == nw.Categorical and series.implementation.is_pandas()):
         return list(series.cat.get_categories().to_list())
     return None
@@ -51,7 +53,7 @@ def category_order(table: Any, name: str) -> Optional[list[Any]]:
 
 def only_column(table: Any, names: Optional[list[str]], kind: str) -> tuple[str, list[Any]]:
     """Return name and values of the one column that holds inputs of a kind. Raises BaselineError for several."""
-    series = _series(table, names)
+    series = series_of(table, names)
     if len(series) != 1:
         raise BaselineError(
             f"features: inputs: {kind} are one column, and there are {len(series)}; "
@@ -80,7 +82,7 @@ def stacked(rows: list[Any], column: str, *, padding: int) -> NDArray[Any]:
     return whole
 
 
-def _series(table: Any, names: Optional[list[str]]) -> dict[str, Any]:
+def series_of(table: Any, names: Optional[list[str]]) -> dict[str, Any]:
     """Return the wanted columns of a table as narwhals' series."""
     # A worker that serves tensors never comes here, and does without the library.
     import narwhals.stable.v2 as nw

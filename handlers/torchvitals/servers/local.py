@@ -138,7 +138,7 @@ class MonitoredModel:
                     f"high latency: p95 is {p95 * 1e3:.1f} ms, limit {limits.latency_p95_seconds * 1e3:.0f} ms"
                 )
         confidence = self.monitor.predictions.recent_confidence()
-        least = self.monitor.predictions.least_confidence
+        least = self.monitor.predictions.least_mean_confidence
         if least is not None and len(confidence) and confidence.mean() < least:
             found.append(f"low confidence: mean is {confidence.mean():.2f}, limit {least:.2f}")
         share = self.monitor.predictions.largest_class_share

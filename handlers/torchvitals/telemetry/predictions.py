@@ -30,6 +30,7 @@ from ..featurizers.outputs import (
 )
 from . import catalogue as m
 from .classes import ClassCounts
+from .confidence import DEFAULT_CONFIDENCE, mean_limit
 from .histograms import HistogramCounter
 from .publisher import Publisher
 
@@ -37,7 +38,6 @@ from .publisher import Publisher
 SCORES = 2
 # Rows within 0 to 1 that do not show whether they are probabilities or logits; from so many on they are the former.
 TELLING_ROWS = 20
-DEFAULT_CONFIDENCE = Thresholds().confidence
 
 logger = logging.getLogger(__name__)
 
@@ -189,8 +189,18 @@ class PredictionTelemetry:
         limit = self._thresholds.confidence
         if limit is None or limit != DEFAULT_CONFIDENCE:
             return limit
-        sure = next((feature for feature in self._baseline if feature.name == "confidence"), None)
-        return limit if sure is None or sure.mean >= limit else sure.min
+        trained = self._trained_confidence
+        return limit if trained is None or trained.mean >= limit else trained.min
+
+    @property
+    def least_mean_confidence(self) -> Optional[float]:
+        """The limit of the mean confidence, as `mean_limit` says; None where there is none."""
+        classes = 0 if self._outputs is None else len(self._outputs.classes)
+        return mean_limit(self._thresholds.confidence, self._trained_confidence, classes)
+
+    @property
+    def _trained_confidence(self) -> Optional[Feature]:
+        return next((feature for feature in self._baseline if feature.name == "confidence"), None)
 
     @property
     def largest_class_share(self) -> float:

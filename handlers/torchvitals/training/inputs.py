@@ -19,7 +19,7 @@ from ..featurizers.tables import Columns
 from .coded import with_codes
 from .column import Column
 from .identifiers import IdentifierCounts
-from .rounded import TwoBytes, two_bytes_of, with_rounding
+from .rounded import TwoBytes, two_bytes_by_column, with_rounding
 
 
 class InputFeatures(msgspec.Struct, frozen=True):
@@ -34,9 +34,9 @@ class InputFeatures(msgspec.Struct, frozen=True):
 class InputColumns:
     """Takes batches of one kind of input, and merges with another of its kind.
 
-    exact: describe every value exactly. columns: what is described so far. rounded: the type of two bytes that it came
-    in, if it was one. identifiers: columns whose texts are not kept, beside those whose texts tell rows apart; with an
-    empty list there are none.
+    exact: describe every value exactly. columns: what is described so far. rounded: the types of two bytes that some of
+    them came in. identifiers: columns whose texts are not kept, beside those whose texts tell rows apart; with an empty
+    list there are none.
     """
 
     def __init__(
@@ -46,7 +46,7 @@ class InputColumns:
         *,
         exact: bool = False,
         columns: Optional[Mapping[str, Column]] = None,
-        rounded: TwoBytes = "",
+        rounded: Optional[Mapping[str, TwoBytes]] = None,
         identifiers: Optional[list[str]] = None,
     ) -> None:
         self.kind = kind
@@ -54,12 +54,13 @@ class InputColumns:
         self.identifiers = identifiers
         self._learner = learner
         self._columns = dict(columns or {})
-        self._rounded: TwoBytes = rounded
+        self._rounded = dict(rounded or {})
 
     def update(self, batch: Any) -> None:
         """Add a batch. Raises BaselineError."""
-        self._rounded = two_bytes_of(batch) or self._rounded
-        self.add(self._learner.update(batch))
+        columns = self._learner.update(batch)
+        self._rounded.update(two_bytes_by_column(batch, columns))
+        self.add(columns)
 
     def add(self, columns: Columns) -> None:
         """Add the values of columns. Raises BaselineError."""
@@ -79,7 +80,7 @@ class InputColumns:
             apart = ", ".join(sorted(set(self._columns) ^ set(other._columns)))
             raise BaselineError(f"the parts have different features; only one has: {apart}")
         self._learner.merge(other._learner)
-        self._rounded = other._rounded or self._rounded
+        self._rounded.update(other._rounded)
         for name, column in other._columns.items():
             self._column(name).merge(column)
 
@@ -101,7 +102,9 @@ class InputColumns:
             codes = learned.codes.get(name)
             found = None if codes or self.identifiers == [] else column.identifiers()
             if found is None:
-                described = [with_rounding(with_codes(column.describe("input"), codes), self._rounded)]
+                described = [
+                    with_rounding(with_codes(column.describe("input"), codes), self._rounded.get(name, ""))
+                ]
                 summaries = [column.summary()]
             elif found.are_decimals and name not in (self.identifiers or ()):
                 raise BaselineError(
@@ -138,8 +141,10 @@ class InputColumns:
             if baseline.inputs is None
             else baseline.inputs.resumed()
         )
-        types: list[TwoBytes] = [feature.rounded for feature in baseline.column_features if feature.rounded]
-        return cls(baseline.input_kind, learner, columns=columns, rounded=types[0] if types else "")
+        rounded: dict[str, TwoBytes] = {
+            feature.name: feature.rounded for feature in baseline.column_features if feature.rounded
+        }
+        return cls(baseline.input_kind, learner, columns=columns, rounded=rounded)
 
     def _column(self, name: str) -> Column:
         if name not in self._columns:

@@ -11,6 +11,7 @@ from ..featurizers import COLUMNS, INPUTS, Featurizer, Settings, detect
 from ..featurizers.batches import is_table
 from ..featurizers.outputs import OutputOptions
 from ..featurizers.time_parts import expanded, with_time_parts
+from ..featurizers.time_texts import refuse_time_texts
 
 
 class BuildOptions(msgspec.Struct, frozen=True, kw_only=True):
@@ -52,11 +53,15 @@ class BuildOptions(msgspec.Struct, frozen=True, kw_only=True):
     def prepared(self, kind: str, inputs: Any) -> Any:
         """Return a batch as a kind's learner takes it: of a table its one column, unless the kind is columns.
 
-        Of columns, parts of times stand in the place of those that have some. Raises BaselineError.
+        Of columns, parts of times stand in the place of those that have some. Raises BaselineError, for dates as texts
+        too.
         """
         if not is_table(inputs):
             return inputs
         if kind == COLUMNS:
             parts = self.features.time_parts
-            return with_time_parts(inputs, parts) if parts else inputs
+            table = with_time_parts(inputs, parts) if parts else inputs
+            known = {*self.features.categories, *(self.features.identifiers or ())}
+            refuse_time_texts(table, self.settings.names, but=known)
+            return table
         return INPUTS.named(kind).from_table(inputs, self.settings)

@@ -291,8 +291,8 @@ class Pipeline:
 
     def _publish_thresholds(self, publisher: Publisher) -> None:
         exported = self._config.thresholds.exported()
-        if self.predictions.least_confidence is not None:
-            exported["confidence"] = self.predictions.least_confidence
+        if self.predictions.least_mean_confidence is not None:
+            exported["confidence"] = self.predictions.least_mean_confidence
         for signal, value in exported.items():
             publisher.set(m.THRESHOLD, (signal,), value)
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from . import asynchronous, batching, calls, defaults, failures, functions, learning, models, stages
+from . import asynchronous, batching, calls, columns, defaults, failures, functions, learning, models, stages
 
 STYLES = (
     *stages.STYLES,
@@ -12,6 +12,7 @@ STYLES = (
     *batching.STYLES,
     *failures.STYLES,
     *calls.STYLES,
+    *columns.STYLES,
     *learning.STYLES,
     *asynchronous.STYLES,
 )

@@ -7,6 +7,8 @@ import torch
 from torchvitals import Baseline, MonitoredModel, MonitoringConfig
 from torchvitals.baseline.binning import Binning
 from torchvitals.baseline.describing import described_outputs
+from torchvitals.featurizers.kinds import kind_of
+from torchvitals.featurizers.outputs import OUTPUTS, NoOutputs
 from torchvitals.publishers.memory import MemoryPublisher
 from torchvitals.telemetry import catalogue as m
 
@@ -77,6 +79,12 @@ def test_a_healthy_model_is_silent_and_all_of_it_is_seen(baselines, name, tmp_pa
     assert publisher.total(m.PREDICTIONS) == (BATCH * CALLS * whole if case.counted else 0)
     if "confidence" not in {feature.name for feature in outputs}:
         assert publisher.value(m.CONFIDENCE.count) == 0
+
+
+def test_every_kind_has_a_case(baselines):
+    """The kind of no outputs is that of every model in inputs_by_kind.py."""
+    kinds = {kind_of(type(baselines(name).outputs)) for name in CASES} | {kind_of(NoOutputs)}
+    assert kinds == {kind_of(kind) for kind in OUTPUTS}
 
 
 @pytest.mark.parametrize("name", CASES)

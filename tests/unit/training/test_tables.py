@@ -250,12 +250,12 @@ REFUSED = {
     ),
     "dates": (
         lambda: frame(a=numbers(9), day=pd.date_range(DAY, periods=9)),
-        "column 'day' holds dates or times; make them numbers (seconds, weekday) or texts, or leave the column out",
+        "column 'day' holds dates or times; make them parts (features: time_parts) or numbers, or leave the column out",
         True,
     ),
     "objects of dates": (
         lambda: frame(day=objects(holed([DAY] * 9))),
-        "column 'day' holds dates or times; make them numbers (seconds, weekday) or texts, or leave the column out",
+        "column 'day' holds dates or times; make them parts (features: time_parts) or numbers, or leave the column out",
         True,
     ),
     "numbers and texts": (
@@ -468,7 +468,7 @@ def test_columns_of_any_type_that_holds_numbers_or_texts(what):
 
 
 NESTED = "holds lists or structs; make a column of each part"
-TIMES = "holds dates or times; make them numbers (seconds, weekday) or texts, or leave the column out"
+TIMES = "holds dates or times; make them parts (features: time_parts) or numbers, or leave the column out"
 # A table with a secret in each row, and what is said of it.
 SECRETS = {
     "dicts": (lambda: frame(b=objects([{"card": SECRET}] * 9)), f"column 'b' {NESTED}"),

@@ -27,9 +27,7 @@ from .model_outputs import FEW_ROWS, Model
 from .pictures import ImageFiles, Pictures
 from .progress import reading
 from .tables import PLAIN, batches_of, columns_in
-from .times import decided, look_like_times, parsed, times_in
-
-SAMPLED_TEXTS = 20
+from .times import decided, parsed, times_in
 
 
 @dataclass(frozen=True)
@@ -75,10 +73,7 @@ class Recipe:
         parts = {
             name: parsed(frame[name], name, form, "--time-parts") for name, form in self.time_formats.items()
         }
-        table = self.options.prepared(kind, frame[self.names].assign(**parts))
-        for name in table.columns:
-            _refuse_times(table[name], str(name))
-        return table
+        return self.options.prepared(kind, frame[self.names].assign(**parts))
 
     def outputs(self, network: Optional[Model], inputs: Any) -> Any:
         """Return the model's outputs; None without a model. Raises BaselineError where it does not take the inputs."""
@@ -118,15 +113,6 @@ class Recipe:
             part = slice(start, start + rows)
             some = inputs[part]
             builder.add(some, self.outputs(network, some), None if labels is None else labels[part])
-
-
-def _refuse_times(column: Any, name: str) -> None:
-    values = column.dropna().head(SAMPLED_TEXTS).tolist() if column.dtype.kind in "OT" else []
-    if all(isinstance(value, str) for value in values) and look_like_times(values):
-        raise BaselineError(
-            f"column '{name}' holds dates or times as texts; make it parts such as hour and weekday (--time-parts "
-            f"'{name}'), or leave it out (--exclude '{name}')"
-        )
 
 
 def with_time_formats(recipe: Recipe, files: list[Path]) -> Recipe:

@@ -2,25 +2,14 @@
 
 from __future__ import annotations
 
-import datetime
-import itertools
-import re
 from collections.abc import Iterable
 from typing import Any, Optional
 
 from ...errors import BaselineError
+from ...featurizers.time_texts import formats_of
 
 ISO = "ISO8601"
-CLOCKS = ("", " %H:%M", " %H:%M:%S", " %H:%M:%S.%f", "T%H:%M:%S", " %I:%M %p", " %I:%M:%S %p")
-ZONES = ("", "%z", " %z")
-DATES = (
-    *(f"{a}{mark}{b}{mark}{year}" for mark in "/.-" for a, b in (("%d", "%m"), ("%m", "%d")) for year in ("%Y", "%y")),
-    *(f"%Y{mark}%m{mark}%d" for mark in "/."),
-    "%d %b %Y", "%d %B %Y", "%d-%b-%Y", "%d-%b-%y", "%b %d, %Y", "%B %d, %Y", "%a, %d %b %Y", "%d. %B %Y",
-)  # fmt: skip
-FORMATS = tuple("".join(parts) for parts in itertools.product(DATES, CLOCKS, ZONES))
 WAY_OUT = "say how they are written with --time-format, such as --time-format '%d/%m/%Y %H:%M'"
-DIGITS = re.compile(r"\d")
 
 
 def times_in(column: Any, name: str, wanted: Optional[str] = None) -> Any:
@@ -85,32 +74,9 @@ def decided(columns: Iterable[Any], name: str, option: str) -> str:
     return fitting[0]
 
 
-def look_like_times(values: list[str]) -> bool:
-    """Tell whether texts are all dates, or dates with a time of day."""
-    import pandas as pd
-
-    if not values or not all(DIGITS.search(value) and 6 <= len(value) <= 40 for value in values):
-        return False
-    sample = pd.Series(values)
-    return not _are_months(values) and any(_fits(sample, form) for form in _candidates(values[0]))
-
-
 def _candidates(text: str) -> list[str]:
     """Return the formats that one text is written in; pandas takes much longer to find that out."""
-    return [ISO, *(form for form in FORMATS if _is_of(text, form))]
-
-
-def _is_of(text: str, form: str) -> bool:
-    try:
-        datetime.datetime.strptime(text.strip(), form)
-    except ValueError:
-        return False
-    return True
-
-
-def _are_months(values: list[str]) -> bool:
-    """ISO's years and months are periods, and whole numbers are numbers; both are categories."""
-    return all(re.fullmatch(r"\d{4}-?\d{2}|\d+", value) for value in values)
+    return [ISO, *formats_of(text)]
 
 
 def _read(texts: Any, form: str) -> Any:
