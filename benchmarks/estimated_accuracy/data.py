@@ -19,7 +19,7 @@ from sklearn.preprocessing import StandardScaler
 
 from torchvitals import Baseline
 
-FEWEST_LABELS, FEWEST_ROWS = 200, 500
+FEWEST_LABELS, FEWEST_ROWS = 200, 600
 SIDE = 8
 
 Rows = NDArray[np.float32]

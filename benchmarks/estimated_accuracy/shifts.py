@@ -28,56 +28,85 @@ class Served:
 
 def served(case: Case, rng: np.random.Generator) -> Iterator[Served]:
     """Yield windows of every kind of shift, resampled from the rows that neither model nor baseline has seen."""
-    count, columns = case.rows.shape
-    deviations = case.trained.std(axis=0) + 1e-9
-    varying = np.flatnonzero(case.trained.std(axis=0) > 1e-6)
+    draw = _Draw(case, rng)
+    yield draw.weighted("none", "resampled")
+    yield from _covariate(draw)
+    yield from _labels(draw)
+    yield from _changed(draw)
+    if case.rows.shape[1] == SIDE**2:
+        for name, change in GEOMETRIC.items():
+            yield draw.changed("geometric", name, lambda rows, change=change: _each(rows, change))
 
-    def drawn(weights: NDArray[Any] | None = None) -> NDArray[np.intp]:
-        return rng.choice(count, WINDOW, p=None if weights is None else weights / weights.sum())
 
-    def picked(kind: str, name: str, weights: NDArray[Any] | None = None) -> Served:
-        places = drawn(weights)
-        return Served(kind, name, case.rows[places], case.labels[places])
+class _Draw:
+    """Draws windows of a case's rows."""
 
-    def changed(kind: str, name: str, change: Callable[[Rows], Rows]) -> Served:
-        places = drawn()
-        return Served(kind, name, change(case.rows[places].copy()).astype(np.float32), case.labels[places])
+    def __init__(self, case: Case, rng: np.random.Generator) -> None:
+        self.case, self.rng = case, rng
+        self.deviations = case.trained.std(axis=0) + 1e-9
+        self.varying = np.flatnonzero(case.trained.std(axis=0) > 1e-6)
 
-    yield picked("none", "resampled")
-    for column in rng.choice(varying, min(3, len(varying)), replace=False):
-        values = case.rows[:, column]
-        yield picked("covariate shift", "highest third of a column", values >= np.quantile(values, 2 / 3))
+    def weighted(self, kind: str, name: str, weights: NDArray[Any] | None = None) -> Served:
+        places = self._places(weights)
+        return Served(kind, name, self.case.rows[places], self.case.labels[places])
+
+    def changed(self, kind: str, name: str, change: Callable[[Rows], Rows]) -> Served:
+        places = self._places(None)
+        rows = change(self.case.rows[places].copy()).astype(np.float32)
+        return Served(kind, name, rows, self.case.labels[places])
+
+    def columns(self, number: int) -> NDArray[np.intp]:
+        return self.rng.choice(self.varying, min(number, len(self.varying)), replace=False)
+
+    def _places(self, weights: NDArray[Any] | None) -> NDArray[np.intp]:
+        shares = None if weights is None else weights / weights.sum()
+        return self.rng.choice(len(self.case.rows), WINDOW, p=shares)
+
+
+def _covariate(draw: _Draw) -> Iterator[Served]:
+    rows = draw.case.rows
+    for column in draw.columns(3):
+        values = rows[:, column]
+        yield draw.weighted(
+            "covariate shift", "highest third of a column", values >= np.quantile(values, 2 / 3)
+        )
     for strength in (1.0, 2.0):
-        direction = rng.normal(size=columns)
-        scores = ((case.rows - case.trained.mean(axis=0)) / deviations) @ direction
-        yield picked("covariate shift", f"tilted {strength:g} σ", np.exp(strength * scores / scores.std()))
-    for label in np.unique(case.labels):
-        of_class = case.labels == label
+        scaled = (rows - draw.case.trained.mean(axis=0)) / draw.deviations
+        scores = scaled @ draw.rng.normal(size=rows.shape[1])
+        yield draw.weighted(
+            "covariate shift", f"tilted {strength:g} σ", np.exp(strength * scores / scores.std())
+        )
+
+
+def _labels(draw: _Draw) -> Iterator[Served]:
+    for label in np.unique(draw.case.labels):
+        of_class = draw.case.labels == label
         for share in (0.6, 0.9):
             weights = np.where(of_class, share / of_class.mean(), (1 - share) / (1 - of_class.mean()))
-            yield picked("label shift", f"{share:.0%} of one class", weights)
+            yield draw.weighted("label shift", f"{share:.0%} of one class", weights)
+
+
+def _changed(draw: _Draw) -> Iterator[Served]:
+    rng, columns = draw.rng, draw.case.rows.shape[1]
     for size in (0.1, 0.3, 0.5, 1.0, 2.0):
-        noise = rng.normal(size=(WINDOW, columns)) * deviations * size
-        yield changed("noise", f"{size:g} σ", lambda rows, noise=noise: rows + noise)
-    yield changed("permuted columns", "all by one place", lambda rows: np.roll(rows, 1, axis=1))
+        noise = rng.normal(size=(WINDOW, columns)) * draw.deviations * size
+        yield draw.changed("noise", f"{size:g} σ", lambda rows, noise=noise: rows + noise)
+    yield draw.changed("permuted columns", "all by one place", lambda rows: np.roll(rows, 1, axis=1))
     for number in (2, 4):
-        chosen = rng.choice(varying, min(number, len(varying)), replace=False)
-        yield changed(
+        chosen = draw.columns(number)
+        yield draw.changed(
             "permuted columns", f"{number} swapped", lambda rows, chosen=chosen: _swapped(rows, chosen)
         )
-    for number in (1, 1, 2, 4, len(varying)):
-        chosen = rng.choice(varying, min(number, len(varying)), replace=False)
-        yield changed(
+    for number in (1, 1, 2, 4, columns):
+        chosen = draw.columns(number)
+        yield draw.changed(
             "permuted columns", f"{number} shuffled", lambda rows, chosen=chosen: _shuffled(rows, chosen, rng)
         )
     for factor in (1.5, 10.0):
-        column = rng.choice(varying)
-        yield changed(
+        column = rng.choice(draw.varying)
+        yield draw.changed(
             "another unit", f"one column × {factor:g}", lambda rows, c=column, f=factor: _scaled(rows, c, f)
         )
-    if columns == SIDE**2:
-        for name, change in GEOMETRIC.items():
-            yield changed("geometric", name, lambda rows, change=change: _each(rows, change))
 
 
 GEOMETRIC: dict[str, Callable[[Rows], Rows]] = {

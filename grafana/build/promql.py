@@ -65,7 +65,7 @@ class Scope:
 
     def stated(self, metric: metrics.Metric, *matchers: str) -> str:
         """Select a gauge of an estimated accuracy, of living workers, where the estimate is not withheld."""
-        withheld = self.select(metrics.ESTIMATED_ACCURACY_WITHHELD)
+        withheld = self.fresh(metrics.ESTIMATED_ACCURACY_WITHHELD)
         return f"({self.fresh(metric, *matchers)} unless on ({WORKER_KEY}, window) {withheld} == 1)"
 
     def fresh_model(self, recorded: str, *matchers: str) -> str:
