@@ -14,27 +14,28 @@ DOCUMENT = Path(__file__).parents[2] / "docs" / "estimated-accuracy.md"
 
 HEAD = f"""# Estimated accuracy against the truth
 
-Written by `python -m benchmarks.estimated_accuracy`. What is estimated, and when it is withheld, is in
-[what-is-compared.md](what-is-compared.md#estimated-accuracy).
+Written by `python -m benchmarks.estimated_accuracy`. What is estimated, and when it is withheld,
+is in [what-is-compared.md](what-is-compared.md#estimated-accuracy).
 
-Half of each data set of scikit-learn trains a logistic regression, a random forest, a neural network
-and naive Bayes; a quarter is labelled (of fewer than 600 rows the other half, and the same rows are
-served); windows of 1,000 rows are resampled from what is left, and changed. In a cell: how many
-windows were stated, of how many, and how far from the truth the worst of these was. Beyond
-{TOLERANCE:g} it is in bold.
+Half of each data set of scikit-learn trains a logistic regression, a random forest, a neural
+network and naive Bayes; a quarter is labelled (of fewer than 600 rows the other half, and the
+same rows are served); windows of 1,000 rows are resampled from what is left, and changed. In a
+cell: how many windows were stated, of how many, and how far from the truth the worst of these
+was. Beyond {TOLERANCE:g} it is in bold.
 
 """
 LIMITS = """
 *iris, sepals only* shows the limit: 75 training rows of two columns that hardly go together. Noise
 and a shuffled column leave them as they were, as far as so few rows tell. What exchanges columns
-that are distributed alike and independent of each other cannot be seen in inputs at all, by anybody.
+that are distributed alike and independent of each other cannot be seen in inputs at all, by
+anybody.
 """
 FLIGHTS = """
 ## Flights
 
 The model of the example, trained on 1 January to 14 February with a baseline in the order of time,
-in windows of 1,000 flights, about a day each. Estimate and truth are means over the windows that are
-stated.
+in windows of 1,000 flights, about a day each. Estimate and truth are means over the windows that
+are stated.
 
 """
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Collection
+from functools import partial
 from typing import Any, ClassVar, Optional
 
 import msgspec
@@ -105,8 +106,8 @@ class ColumnsLearner(Learner):
             return bare
         names = [self._names[place] for place in places]
         if len(learn) < ROWS_PER_COLUMN * len(places):
-            known = learn_familiarity(np.stack(learn + measure)[:, places].astype(np.float64), names)
-            return msgspec.structs.replace(bare, familiarity=known)
+            few = np.stack(learn + measure)[:, places].astype(np.float64)
+            return Learned(codes=bare.codes, familiarity=partial(learn_familiarity, few, names))
         if NAME in self._names:
             raise BaselineError(
                 f"a column is named '{NAME}', as is the feature that compares whole rows; rename it, or switch the "
@@ -118,7 +119,7 @@ class ColumnsLearner(Learner):
             columns={NAME: as_float32(distance.of(measured))},
             rows=distance,
             codes=bare.codes,
-            familiarity=measure_familiarity(measured, distance),
+            familiarity=partial(measure_familiarity, measured, distance),
         )
 
     def _matrix(self, columns: Columns, places: NDArray[np.intp]) -> NDArray[np.float32]:

@@ -23,7 +23,7 @@ FAR_SHARE = 0.01
 # A column that the others say all of, but for rounding.
 LEAST_USUAL = 1e-6
 # Regions are learned from this many rows, one for every so many of them, by so many steps.
-MOST_TAUGHT, ROWS_PER_REGION, FEWEST_REGIONS, MOST_REGIONS, STEPS = 5_000, 8, 4, 24, 20
+MOST_TAUGHT, ROWS_PER_REGION, FEWEST_REGIONS, MOST_REGIONS, STEPS = 2_000, 8, 4, 24, 20
 # Values that are measured between two pauses.
 VALUES_AT_ONCE = 25_000
 

@@ -42,14 +42,14 @@ class Learned(msgspec.Struct, frozen=True, kw_only=True):
 
     featurizer: what makes features of served inputs; None where they are columns already. columns: features that are
     known only now, (n,) values each. rows: how the columns go together; then the last column is the row's distance.
-    codes: by column of categories, what numbers stand for. familiarity: what whole rows look like.
+    codes: by column of categories, what numbers stand for. familiarity: returns what whole rows look like; few ask.
     """
 
     featurizer: Optional[Featurizer] = None
     columns: Columns = {}
     rows: Optional[RowDistance] = None
     codes: dict[str, Codes] = {}
-    familiarity: Optional[Familiarity] = None
+    familiarity: Callable[[], Optional[Familiarity]] = lambda: None
 
 
 class Learner:

@@ -285,7 +285,7 @@ class BaselineBuilder:
                 accuracy=seen.accuracy,
                 identifiers=found.identifiers,
                 # Only the estimate of accuracy asks for it.
-                familiarity=found.familiarity if estimable(spec) else None,
+                familiarity=found.familiarity() if estimable(spec) else None,
             )
         )
 

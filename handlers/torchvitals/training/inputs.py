@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import Any, Optional
 
 import msgspec
@@ -30,7 +30,7 @@ class InputFeatures(msgspec.Struct, frozen=True):
     inputs: Optional[Featurizer] = None
     rows: Optional[RowDistance] = None
     identifiers: dict[str, Identifier] = {}
-    familiarity: Optional[Familiarity] = None
+    familiarity: Callable[[], Optional[Familiarity]] = lambda: None
 
 
 class InputColumns:
