@@ -24,6 +24,8 @@ LARGEST_EXCESS, RESIDUAL_ERRORS = 0.6, 5.0
 MOST_ELSEWHERE, LARGEST_SHIFT, SHIFT_ERRORS = 0.20, 0.3, 4.0
 # The same where no mean moved.
 MOST_UNNATURAL = 0.03
+# Rows that differ; fewer tell nothing.
+FEWEST_DISTINCT = 25
 # Values that are looked at of whole rows.
 MOST_VALUES = 40_000
 # Where fewer values than this were missing in training, a missing one is outside its range.
@@ -85,9 +87,9 @@ class KnownInputs:
         *,
         pause: Callable[[], None],
     ) -> Seen:
-        """Look at a window's inputs, (n, d), in pieces; without rows nothing speaks against it."""
+        """Look at a window's inputs, (n, d); of inputs that nobody saw it is not known what they are."""
         if not len(rows):
-            return Seen(float("inf"))
+            return Seen(float(FEWEST_DISTINCT), outside="inputs")
         judged = np.array([("input", feature.name) not in ignored for feature in self._features])
         columns = rows[:, : len(self._features)]
         distinct = self._distinct(columns)
@@ -121,7 +123,7 @@ class KnownInputs:
         """Return how many rows differ; of few-valued columns alone, all: there equal rows are other cases."""
         if not self._continuous:
             return float(len(columns))
-        sums = product(np.nan_to_num(columns.astype(np.float64)), self._weights)
+        sums = product(np.where(np.isfinite(columns), columns, 0.0).astype(np.float64), self._weights)
         return float(len(np.unique(sums)))
 
     def _goes_outside(self, columns: NDArray[np.floating[Any]], judged: NDArray[np.bool_]) -> bool:

@@ -5,18 +5,17 @@ from __future__ import annotations
 from collections.abc import Callable, Collection
 from typing import Any, Optional
 
+import msgspec
 import numpy as np
 from numpy.typing import NDArray
 
 from ..accuracy.estimate import Accuracy, AccuracyEstimate
 from ..accuracy.worth import INTERVAL, Predictions, Worth
 from ..baseline.schema import BaselineData
-from .known_inputs import KnownInputs
+from .known_inputs import FEWEST_DISTINCT, KnownInputs
 
 CONFIDENCE, PREDICTED = "confidence", "predicted_class"
 FEWEST_PREDICTIONS = 200
-# Rows that differ, of columns that are no few-valued ones.
-FEWEST_DISTINCT = 25
 # How far outputs may be from the labelled ones, where inputs say whether they are known, and where they do not.
 OUTPUTS_KNOWN, OUTPUTS_UNKNOWN = 0.20, 0.02
 # Half the interval, and the distance to what a change of the classes would give, of a window that moved; the latter of
@@ -33,10 +32,11 @@ class PerformanceEstimator:
     """
 
     def __init__(self, baseline: BaselineData, accuracy: Accuracy) -> None:
-        self._worth = Worth(accuracy)
         names = [feature.name for feature in baseline.of_source("output")]
+        by_class = PREDICTED in names and bool(accuracy.classes)
+        self._worth = Worth(accuracy if by_class else msgspec.structs.replace(accuracy, classes=[]))
         self._confidence = names.index(CONFIDENCE)
-        self._predicted = names.index(PREDICTED) if PREDICTED in names and accuracy.classes else None
+        self._predicted = names.index(PREDICTED) if by_class else None
         self._inputs = KnownInputs(baseline)
 
     @classmethod
@@ -71,8 +71,9 @@ class PerformanceEstimator:
         if self._predicted is None:
             predicted = np.zeros(len(outputs), dtype=np.intp)
         else:
-            known &= np.isfinite(outputs[:, self._predicted])
-            predicted = np.where(known, outputs[:, self._predicted], 0).astype(np.intp)
+            classes = outputs[:, self._predicted]
+            known &= (classes >= 0) & (classes < self._worth.classes)
+            predicted = np.where(known, classes, 0).astype(np.intp)
         confidence, predicted = confidence[known], predicted[known]
         if len(confidence) < FEWEST_PREDICTIONS:
             return AccuracyEstimate(withheld="few_predictions")

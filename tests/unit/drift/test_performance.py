@@ -8,6 +8,8 @@ from benchmarks.estimated_accuracy.data import cases
 from benchmarks.estimated_accuracy.measure import measured
 from torchvitals import Baseline, DriftMonitor
 from torchvitals.accuracy.estimate import WITHHELD_REASONS
+from torchvitals.baseline.selection import Features
+from torchvitals.featurizers.outputs import output_signals
 
 QUICK = ("logistic regression", "naive Bayes")
 DATA = ["digits", "breast_cancer", "wine", "iris", "digits, as images", "diabetes, above the median"]
@@ -107,6 +109,29 @@ def test_few_predictions_and_one_row_again_and_again_say_nothing(baseline):
         "few_predictions"
     )
     assert estimate(baseline, rows, np.full((1000, 2), np.nan)).withheld == "few_predictions"
+
+
+def test_inputs_that_nobody_saw_are_not_known(baseline):
+    _, logits, _ = served(np.random.default_rng(6), 1000)
+    monitor = DriftMonitor(baseline, window=1000)
+    monitor.update_outputs(output_signals(logits, baseline.outputs))
+    assert monitor.report().accuracy_estimate.withheld == "inputs"
+
+
+def test_values_that_are_no_numbers_are_outside_and_break_nothing(baseline):
+    rows, logits, _ = served(np.random.default_rng(6), 1000)
+    rows[:300, 1] = np.inf
+    rows[300:400] = -np.inf
+    assert estimate(baseline, rows, logits).withheld == "outside_range"
+
+
+def test_of_confidence_alone_an_estimate_is_made():
+    rows, logits, labels = served(np.random.default_rng(11), 4000)
+    features = Features(outputs=["confidence"])
+    known = Baseline.fit(rows, outputs=logits, labels=labels, class_names=["no", "yes"], features=features)
+    rows, logits, labels = served(np.random.default_rng(12), 1000)
+    found = estimate(known, rows, logits)
+    assert found.value == pytest.approx((logits.argmax(axis=1) == labels).mean(), abs=0.05)
 
 
 def test_columns_that_are_not_judged_are_no_reason(baseline):
