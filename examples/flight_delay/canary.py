@@ -22,7 +22,7 @@ class Figures:
 
     ranking: how often a late flight was given a higher probability of being late than one on time, of all pairs of
     them (the area under the ROC curve); 0.5 is what guessing gives.
-    estimated_accuracy: what the monitor estimates without labels; None where it does not.
+    estimated_accuracy: what the monitor estimates without labels; None where it withholds that.
     """
 
     version: str
@@ -96,7 +96,7 @@ def table(old: Figures, new: Figures) -> Table:
         shown.add_column(figures.version, justify="right")
 
     def estimated(figures: Figures) -> str:
-        return "" if figures.estimated_accuracy is None else f"{figures.estimated_accuracy:.3f}"
+        return "withheld" if figures.estimated_accuracy is None else f"{figures.estimated_accuracy:.3f}"
 
     rows: dict[str, Callable[[Figures], str]] = {
         "requests": lambda f: f"{f.requests:,}",

@@ -107,9 +107,11 @@ class Prometheus:
         return found[0][1] if found else math.nan
 
     def estimated_accuracy(self, *, version: str) -> float | None:
-        """Return the accuracy that the monitors of a version estimate for their longest window, if they do."""
+        """Return the accuracy that the monitors of a version estimate for their longest window; None if withheld."""
+        labels = f'model_name="{self.model}", model_version="{version}"'
         found = self.query(
-            f'model_estimated_accuracy_ratio{{model_name="{self.model}", model_version="{version}"}}'
+            f"model_estimated_accuracy_ratio{{{labels}}} unless on (instance, worker, window) "
+            f"model_estimated_accuracy_withheld{{{labels}}} == 1"
         )
         longest = max((int(labels["window"]) for labels, _ in found), default=0)
         values = [value for labels, value in found if int(labels["window"]) == longest and value == value]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from grafana.build import palette
 from grafana.build.panels import bars, dashboard, firing_alerts, living_workers, measure, table
 from grafana.build.promql import (
     RANGE,
@@ -18,7 +19,7 @@ from grafana.build.promql import (
     share,
     total,
 )
-from grafana.build.spec import Column, Graph, Heatmap, Row, Stat, Target
+from grafana.build.spec import Column, Graph, Heatmap, Row, Stat, Target, Timeline
 from torchvitals.telemetry import catalogue as metrics
 
 S = Scope(many_models=False, many_versions=True)
@@ -277,8 +278,9 @@ DASHBOARD = dashboard(
                 Graph(
                     "Estimated accuracy",
                     "Accuracy to expect of the window's predictions, from calibrated confidence, in the worker "
-                    "where it is lowest, and the accuracy on the baseline's labelled rows. Below the dashed line "
-                    "it dropped by more than the limit. Empty for a model whose baseline had no labels.",
+                    "where it is lowest, with its 95 % interval, and the accuracy on the baseline's labelled rows. "
+                    "Below the dashed line it dropped by more than the limit. It has gaps where it is withheld, "
+                    "and is empty for a model whose baseline had no labels.",
                     estimated_accuracy(S),
                     unit="percentunit",
                     maximum=1,
@@ -308,6 +310,19 @@ DASHBOARD = dashboard(
                         measure(f"max by (class) {BASELINE_CLASSES}", "Baseline", "percentunit"),
                     ),
                     maximum=1,
+                ),
+                Timeline(
+                    "Accuracy unknown",
+                    "When the accuracy of some worker's window could not be estimated, and why: the window is "
+                    "outside what the labelled rows of the baseline knew.",
+                    (
+                        Target(
+                            f"max by (reason) {S.fresh(metrics.ESTIMATED_ACCURACY_WITHHELD, WINDOW)}",
+                            "{{reason}}",
+                        ),
+                    ),
+                    texts=(("0", "no", palette.OK), ("1", "withheld", palette.ALARM)),
+                    height=8,
                 ),
             ),
         ),

@@ -63,6 +63,11 @@ class Scope:
         key = WORKER_KEY if "worker" in metric.labels else MODEL_KEY
         return f"({self.select(metric, *matchers)} and on ({key}) {self.select(FRESH)} == 1)"
 
+    def stated(self, metric: metrics.Metric, *matchers: str) -> str:
+        """Select a gauge of an estimated accuracy, of living workers, where the estimate is not withheld."""
+        withheld = self.fresh(metrics.ESTIMATED_ACCURACY_WITHHELD)
+        return f"({self.fresh(metric, *matchers)} unless on ({WORKER_KEY}, window) {withheld} == 1)"
+
     def fresh_model(self, recorded: str, *matchers: str) -> str:
         """Select a recorded series per model, of models with a living worker only."""
         return f"({self.select(recorded, *matchers)} and on ({MODEL_KEY}) {self.select(FRESH)} == 1)"
@@ -266,12 +271,20 @@ def ranked(value: str, size: str, legend: str) -> tuple[Target, ...]:
 
 
 def estimated_accuracy(scope: Scope) -> tuple[Target, ...]:
-    """Draw the lowest estimated accuracy, the baseline's, and as threshold the drop below it that the model allows."""
+    """Draw the lowest estimated accuracy, its interval, the baseline's, and as threshold the drop that is allowed."""
     baseline = scope.fresh(metrics.BASELINE_ACCURACY)
     drop = scope.fresh_model(THRESHOLDS, 'signal="estimated_accuracy_drop"')
-    estimated = scope.fresh(metrics.ESTIMATED_ACCURACY, WINDOW)
+    lower, upper = (
+        scope.stated(metrics.ESTIMATED_ACCURACY_BOUND, WINDOW, f'bound="{bound}"')
+        for bound in ("lower", "upper")
+    )
     return (
-        *lines(("estimated", f"min({estimated})"), ("baseline", f"max({baseline})")),
+        *lines(
+            ("estimated", f"min({scope.stated(metrics.ESTIMATED_ACCURACY, WINDOW)})"),
+            ("at least", f"min({lower})"),
+            ("at most", f"min({upper})"),
+            ("baseline", f"max({baseline})"),
+        ),
         Target(f"max({baseline}) - max({drop})", "Threshold", THRESHOLD_REF),
     )
 

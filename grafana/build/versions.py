@@ -55,7 +55,7 @@ def _confidence(scope: Scope, by: str = "") -> str:
 
 
 def _accuracy(scope: Scope, by: str = "") -> str:
-    return f"min{f' by ({by})' if by else ''} ({scope.fresh(metrics.ESTIMATED_ACCURACY, WINDOW)})"
+    return f"min{f' by ({by})' if by else ''} ({scope.stated(metrics.ESTIMATED_ACCURACY, WINDOW)})"
 
 
 def _quantile(percent: int, scope: Scope) -> str:
@@ -307,8 +307,8 @@ DASHBOARD = dashboard(
                 Graph(
                     "Estimated accuracy",
                     "Accuracy to expect of the window's predictions, from calibrated confidence. Below the dashed "
-                    "line it is lower than the stable version's limit allows. Empty for a model whose baseline "
-                    "had no labels.",
+                    "line it is lower than the stable version's limit allows. Empty where it is withheld, and for "
+                    "a model whose baseline had no labels.",
                     (*_both(_accuracy), Target(ACCURACY_LIMIT, "Threshold", THRESHOLD_REF)),
                     unit="percentunit",
                     minimum=0,

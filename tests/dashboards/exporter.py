@@ -75,6 +75,7 @@ VALUES = {
     "clock": ("host", "device"),
     "class": CLASSES,
     "reason": ("missing", "infinite", "below_range", "above_range", "unseen_category", "bad_shape"),
+    "bound": ("lower", "upper"),
     "window": ("1000",),
     "statistic": tuple(statistic.name for statistic in STATISTICS.learned),
     "worker": (*WORKERS, DEAD_WORKER),
@@ -278,6 +279,8 @@ SAME = {
     metrics.WINDOW_SAMPLES.name: 1000.0,
     metrics.INFLIGHT.name: 0.02,
     metrics.ESTIMATED_ACCURACY.name: 0.88,
+    metrics.ESTIMATED_ACCURACY_BOUND.name: 0.87,
+    metrics.ESTIMATED_ACCURACY_WITHHELD.name: 0.0,
     metrics.BASELINE_ACCURACY.name: 0.91,
     metrics.SAMPLED_RATIO.name: 0.75,
 }

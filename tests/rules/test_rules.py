@@ -35,6 +35,7 @@ CAUSES = {
         "ModelInputMeanShift",
         "ModelInputInvalid",
         "ModelInputChangedModelHealthy",
+        "ModelInputChangedAccuracyUnknown",
     },
     "output": {
         "ModelPredictionDrift",
@@ -269,11 +270,14 @@ def test_verdicts_read_alerts_that_exist_and_know_every_way_to_be_unwell() -> No
         for node, _ in walk(parser.parse(rule["expr"])):
             if isinstance(node, parser.VectorSelector) and node.name == "ALERTS":
                 read.setdefault(alert, set()).update(matchers(node)["alertname"][1].split("|"))
-    assert set(read) == {"ModelInputChangedModelHealthy", "ModelDegraded", "ModelRetrainNeeded"}
+    changed = {"ModelInputChangedModelHealthy", "ModelInputChangedAccuracyUnknown"}
+    assert set(read) == changed | {"ModelDegraded", "ModelRetrainNeeded"}
     assert set().union(*read.values()) <= set(ALERTS)
     unwell = set().union(*(CAUSES[cause] for cause in ("errors", "latency", "stuck", "memory", "output")))
     moved = {"ModelInputDrift", "ModelInputDriftSpike", "ModelInputMeanShift"}
-    assert read["ModelInputChangedModelHealthy"] == unwell - {"ModelDegraded"} | moved
+    assert {alert: read[alert] for alert in changed} == dict.fromkeys(
+        changed, unwell - {"ModelDegraded"} | moved
+    )
 
 
 WORKER_GAUGES = {

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 from typing import Any, Optional
 
 import msgspec
@@ -15,14 +16,59 @@ from .isotonic import isotonic
 # Confidence is binned by its log odds: a sure model is 0.99 and 0.9999 of the time right, which is not the same.
 LOWEST_ODDS, STEP, BINS = -4.0, 0.25, 57
 FEWEST_LABELS = 200
+# Of more classes nothing is kept by class: a file would hold the square of them.
+MOST_CLASSES = 50
 NUMBER_TYPES = (bool, int, float, np.bool_, np.number)
 
 
-class Accuracy(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """How many labelled predictions each bin of confidence held, and how many of them were right."""
+# Why an accuracy is not estimated, in the order in which they are looked for.
+WITHHELD_REASONS = (
+    "few_predictions",
+    "outside_range",
+    "row_distance",
+    "column_relations",
+    "inputs",
+    "outputs",
+    "wide_interval",
+    "class_shift",
+)
+
+
+@dataclass(frozen=True)
+class AccuracyEstimate:
+    """The accuracy to expect of a window's predictions, or why there is none.
+
+    value: share of predictions to expect right. low, high: ends of the 95 % interval. All are None where the estimate
+    is withheld. withheld: the reason, one of WITHHELD_REASONS; None where the estimate is stated.
+    """
+
+    value: Optional[float] = None
+    low: Optional[float] = None
+    high: Optional[float] = None
+    withheld: Optional[str] = None
+
+
+class ClassAccuracy(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """The labelled predictions of one class: how many each bin of confidence held, how many were right, what was true.
+
+    truth: (k,) how many of them were of each class.
+    """
 
     counts: list[int]
     correct: list[int]
+    truth: list[int]
+
+
+class Accuracy(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True, forbid_unknown_fields=True):
+    """How many labelled predictions each bin of confidence held, and how many of them were right.
+
+    classes: the same for each class that is predicted; empty of more than MOST_CLASSES, and in files of the first
+    version.
+    """
+
+    counts: list[int]
+    correct: list[int]
+    classes: list[ClassAccuracy] = []
 
     @property
     def samples(self) -> int:
@@ -35,10 +81,20 @@ class Accuracy(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
         return sum(self.correct) / max(self.samples, 1)
 
     def merged(self, other: Accuracy) -> Accuracy:
-        """Return both together."""
+        """Return both together; by class as well, where both know the same classes."""
+        same = len(self.classes) == len(other.classes)
         return Accuracy(
-            counts=[a + b for a, b in zip(self.counts, other.counts)],
-            correct=[a + b for a, b in zip(self.correct, other.correct)],
+            counts=_added(self.counts, other.counts),
+            correct=_added(self.correct, other.correct),
+            classes=[
+                ClassAccuracy(
+                    counts=_added(mine.counts, theirs.counts),
+                    correct=_added(mine.correct, theirs.correct),
+                    truth=_added(mine.truth, theirs.truth),
+                )
+                for mine, theirs in zip(self.classes, other.classes)
+                if same
+            ],
         )
 
     def validate(self) -> None:
@@ -51,6 +107,22 @@ class Accuracy(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
             raise BaselineError("accuracy counts more right predictions than predictions")
         if self.samples < FEWEST_LABELS:
             raise BaselineError(f"accuracy has {self.samples} labels, and needs {FEWEST_LABELS}")
+        self._check_classes()
+
+    def _check_classes(self) -> None:
+        if not self.classes:
+            return
+        for field in ("counts", "correct"):
+            parts = [getattr(each, field) for each in self.classes]
+            if any(len(part) != BINS for part in parts) or list(map(sum, zip(*parts))) != getattr(
+                self, field
+            ):
+                raise BaselineError(f"accuracy: `{field}` of the classes do not add up to those of all")
+        for place, each in enumerate(self.classes):
+            if len(each.truth) != len(self.classes) or min(each.truth) < 0:
+                raise BaselineError(f"accuracy: class {place} has not one number of true rows a class")
+            if sum(each.truth) != sum(each.counts) or each.truth[place] != sum(each.correct):
+                raise BaselineError(f"accuracy: what is true of class {place} does not fit what was right")
 
 
 def count_accuracy(
@@ -65,11 +137,21 @@ def count_accuracy(
     if len(wanted) != len(predicted):
         raise BaselineError(f"there are {len(wanted)} labels for {len(predicted)} rows; give one a row")
     known = ~np.isnan(predicted) & ~np.isnan(confidence) & ~np.isnan(wanted)
-    place = _bins(confidence[known])
-    right = predicted[known] == wanted[known]
+    place = confidence_bins(confidence[known])
+    guess, truth = predicted[known].astype(np.intp), wanted[known].astype(np.intp)
+    right = guess == truth
+    number = len(classes) if len(classes) <= MOST_CLASSES else 0
     return Accuracy(
         counts=np.bincount(place, minlength=BINS).tolist(),
         correct=np.bincount(place[right], minlength=BINS).tolist(),
+        classes=[
+            ClassAccuracy(
+                counts=np.bincount(place[guess == each], minlength=BINS).tolist(),
+                correct=np.bincount(place[right & (guess == each)], minlength=BINS).tolist(),
+                truth=np.bincount(truth[guess == each], minlength=number).tolist(),
+            )
+            for each in range(number)
+        ],
     )
 
 
@@ -83,15 +165,21 @@ class ExpectedAccuracy:
     def __init__(self, accuracy: Accuracy) -> None:
         counts, correct = np.array(accuracy.counts), np.array(accuracy.correct)
         used = np.flatnonzero(counts)
-        self._odds = LOWEST_ODDS + STEP * (used + 0.5)
+        odds = LOWEST_ODDS + STEP * (np.arange(BINS) + 0.5)
+        self._odds = odds[used]
         self._accuracy = isotonic(correct[used] / counts[used], counts[used])
+        # In the middle of each bin, (BINS,); and the value of the nearest bin that has labels.
+        self.by_bin = np.interp(odds, self._odds, self._accuracy)
+        self.nearest = self._accuracy[np.abs(odds[:, None] - self._odds).argmin(axis=1)]
+
+    def of_each(self, confidence: NDArray[np.floating[Any]]) -> NDArray[np.float64]:
+        """Return the chance that predictions with these confidences, (n,) without NaN, are right, (n,)."""
+        return np.asarray(np.interp(_log_odds(confidence), self._odds, self._accuracy))
 
     def of(self, confidence: NDArray[np.floating[Any]]) -> Optional[float]:
         """Return the accuracy to expect of predictions with these confidences, (n,); None without any."""
         known = confidence[~np.isnan(confidence)]
-        if not len(known):
-            return None
-        return float(np.interp(_log_odds(known), self._odds, self._accuracy).mean())
+        return float(self.of_each(known).mean()) if len(known) else None
 
 
 def _indices(labels: Any, classes: Sequence[str]) -> NDArray[np.float64]:
@@ -120,6 +208,11 @@ def _log_odds(confidence: NDArray[np.floating[Any]]) -> NDArray[np.float64]:
     return np.asarray(np.log(share / (1 - share)))
 
 
-def _bins(confidence: NDArray[np.float64]) -> NDArray[np.intp]:
+def _added(mine: list[int], theirs: list[int]) -> list[int]:
+    return [a + b for a, b in zip(mine, theirs)]
+
+
+def confidence_bins(confidence: NDArray[np.floating[Any]]) -> NDArray[np.intp]:
+    """Return the bins of (n,) confidences, which are no NaN, (n,)."""
     place = np.floor((_log_odds(confidence) - LOWEST_ODDS) / STEP)
     return np.clip(place, 0, BINS - 1).astype(np.intp)

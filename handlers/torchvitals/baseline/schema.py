@@ -19,6 +19,7 @@ from ..featurizers import COLUMNS, INPUTS, Featurizer, described
 from ..featurizers.batches import is_table, to_array
 from ..featurizers.codes import Codes
 from ..featurizers.columns import at_model_precision
+from ..featurizers.familiarity import Familiarity
 from ..featurizers.identifiers import Identifier, column_names, described_identifiers, length_name, new_name
 from ..featurizers.kinds import kind_of
 from ..featurizers.outputs import OUTPUTS, Outputs
@@ -167,7 +168,7 @@ class BaselineData(
     inputs: how images, tokens, texts or embeddings become the input features; None where they are columns.
     rows: how the columns go together; then the last of the input features is the row's distance. accuracy: what the
     model's confidence was worth, where labels were known. identifiers: by column, how texts that tell rows apart become
-    the features `column_length` and `column_new`.
+    the features `column_length` and `column_new`. familiarity: what whole rows look like, for the estimate of accuracy.
 
     torchvitals: the version that wrote the file; the first one left it out. sha256: the seal over all the rest, which
     is always the last field.
@@ -188,6 +189,7 @@ class BaselineData(
     rows: Optional[RowDistance] = None
     accuracy: Optional[Accuracy] = None
     identifiers: dict[str, Identifier] = {}
+    familiarity: Optional[Familiarity] = None
     sha256: str = ""
 
     @property
@@ -272,6 +274,7 @@ class BaselineData(
             self.outputs,
             self.rows,
             self.accuracy,
+            self.familiarity,
             *self.identifiers.values(),
         ):
             if part is not None:
@@ -286,6 +289,16 @@ class BaselineData(
         _check_identifiers(self.identifiers, columns)
         if self.rows is not None and set(self.rows.columns) - set(columns):
             raise BaselineError("its row distance is of other columns")
+        self._check_familiarity(columns)
+
+    def _check_familiarity(self, columns: list[str]) -> None:
+        if self.familiarity is None:
+            return
+        distance = self.familiarity.distance or self.rows
+        if distance is None or set(distance.columns) - set(columns):
+            raise BaselineError("its familiarity is of other columns")
+        if len(distance.columns) != len(self.familiarity.usual):
+            raise BaselineError("its familiarity has not one number a column of the row distance")
 
     def encode(self, X: Any) -> NDArray[np.float64]:  # noqa: N803
         """Return what the model is given, as in `fit`, as an (n, d) array of input features at float32 precision.

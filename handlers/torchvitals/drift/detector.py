@@ -9,7 +9,7 @@ from typing import Any, Optional, Union
 import numpy as np
 from numpy.typing import NDArray
 
-from ..accuracy.estimate import ExpectedAccuracy
+from ..accuracy.estimate import AccuracyEstimate
 from ..baseline.binning import Binning
 from ..baseline.known_values import KnownValues
 from ..baseline.schema import BaselineData, Source
@@ -19,10 +19,10 @@ from ..featurizers.outputs import output_signals
 from ..featurizers.row_distance import NAME as ROW_DISTANCE
 from .comparison import Comparison, Reference
 from .floors import Floors, psi_alone
+from .performance import PerformanceEstimator
 from .verdict import DriftReport, evaluate
 from .window import RollingWindow
 
-CONFIDENCE = "confidence"
 DEFAULT_FLOORS = Floors()
 SOURCES: tuple[Source, ...] = ("input", "output")
 
@@ -64,7 +64,7 @@ class DriftDetector:
         self._floors = {feature.name: floors for feature in baseline.features}
         self._floors.update({name: psi_alone(floor) for name, floor in (psi_floors or {}).items()})
         self._floors.update(feature_floors or {})
-        self._expected = None if baseline.accuracy is None else ExpectedAccuracy(baseline.accuracy)
+        self._performance = PerformanceEstimator.of(baseline)
         self.rows_seen = 0
         self._places = {feature.name: place for place, feature in enumerate(baseline.column_features)}
         self._binnings = {source: Binning(baseline.of_source(source)) for source in SOURCES}
@@ -163,7 +163,8 @@ class DriftDetector:
         report = self._without_fewer_new(report, size)
         shares = self._row_shares(size, pause)
         pause()
-        return replace(report, estimated_accuracy=self._estimated_accuracy(size), row_shares=shares)
+        estimate = self._accuracy_estimate(size, quiet=self._is_quiet(report, size), pause=pause)
+        return replace(report, accuracy_estimate=estimate, row_shares=shares)
 
     def _without_fewer_new(self, report: DriftReport, size: int) -> DriftReport:
         """Return the report in which identifiers do not drift because more of them than in training are known.
@@ -197,12 +198,18 @@ class DriftDetector:
         shares = dict(zip(distance.columns, (parts / max(parts.sum(), 1.0)).tolist()))
         return dict(sorted(shares.items(), key=lambda item: -item[1]))
 
-    def _estimated_accuracy(self, size: int) -> Optional[float]:
-        names = [feature.name for feature in self._binnings["output"].features]
-        if self._expected is None or CONFIDENCE not in names:
+    def _is_quiet(self, report: DriftReport, size: int) -> bool:
+        """Tell whether a window is known to stray no farther than training windows of its size in the order of time."""
+        ordered = any(one.window == size for feature in self.baseline.features for one in feature.variation)
+        return ordered and report.samples >= size and not report.drifted
+
+    def _accuracy_estimate(
+        self, size: int, *, quiet: bool, pause: Callable[[], None]
+    ) -> Optional[AccuracyEstimate]:
+        if self._performance is None:
             return None
-        view = self._windows["output"][size].view()
-        return self._expected.of(view.rows[:, names.index(CONFIDENCE)])
+        inputs, outputs = (self._windows[source][size].view().rows for source in SOURCES)
+        return self._performance.estimate(inputs, outputs, ignored=self.ignored, quiet=quiet, pause=pause)
 
     def _add(self, source: Source, rows: NDArray[np.float64]) -> NDArray[np.int64]:
         binning = self._binnings[source]

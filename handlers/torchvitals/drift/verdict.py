@@ -9,6 +9,7 @@ from typing import Any, Optional
 
 import numpy as np
 
+from ..accuracy.estimate import AccuracyEstimate
 from ..baseline.pooling import is_wide
 from ..baseline.schema import Feature
 from ..baseline.variation import usable
@@ -77,14 +78,19 @@ class DriftReport:
     """All features, worst first: drifted ones, then by how far beyond their limits, then by PSI.
 
     A row's distance comes after the columns that drifted, which explain it. row_shares: by column, its share in the
-    rows' squared distances, largest first; empty without a row distance. estimated_accuracy: share of the window's
-    predictions to expect right, where the baseline knows what confidence is worth.
+    rows' squared distances, largest first; empty without a row distance. accuracy_estimate: of the window's
+    predictions, or why there is none; None where the baseline does not know what confidence is worth.
     """
 
     samples: int
     features: dict[str, FeatureDrift] = field(default_factory=dict)
-    estimated_accuracy: Optional[float] = None
+    accuracy_estimate: Optional[AccuracyEstimate] = None
     row_shares: dict[str, float] = field(default_factory=dict)
+
+    @property
+    def estimated_accuracy(self) -> Optional[float]:
+        """Share of the window's predictions to expect right; None where that is withheld or not known."""
+        return None if self.accuracy_estimate is None else self.accuracy_estimate.value
 
     @property
     def drifted(self) -> bool:

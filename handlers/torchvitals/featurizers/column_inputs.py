@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Collection
+from functools import partial
 from typing import Any, ClassVar, Optional
 
 import msgspec
@@ -12,6 +13,7 @@ from numpy.typing import NDArray
 from ..errors import BaselineError
 from .codes import CodedColumns
 from .columns import as_float32, holds_texts
+from .familiarity import learn_familiarity, measure_familiarity
 from .featurizer import Featurizer, Learned, Learner, Settings
 from .row_distance import MAX_COLUMNS, NAME, ROWS_PER_COLUMN, RowDistance, learn_row_distance
 from .row_sample import RowSample, halves
@@ -100,17 +102,25 @@ class ColumnsLearner(Learner):
             return bare
         rows = np.stack(learn)
         places = [place for place in range(rows.shape[1]) if _varies(rows[:, place])]
-        if not 2 <= len(places) <= MAX_COLUMNS or len(learn) < ROWS_PER_COLUMN * len(places):
+        if not 2 <= len(places) <= MAX_COLUMNS:
             return bare
+        names = [self._names[place] for place in places]
+        if len(learn) < ROWS_PER_COLUMN * len(places):
+            few = np.stack(learn + measure)[:, places].astype(np.float64)
+            return Learned(codes=bare.codes, familiarity=partial(learn_familiarity, few, names))
         if NAME in self._names:
             raise BaselineError(
                 f"a column is named '{NAME}', as is the feature that compares whole rows; rename it, or switch the "
                 "feature off (features: row_distance: false)"
             )
-        names = [self._names[place] for place in places]
         distance: RowDistance = learn_row_distance(rows[:, places].astype(np.float64), names)
-        values = distance.of(np.stack(measure)[:, places].astype(np.float64))
-        return Learned(columns={NAME: as_float32(values)}, rows=distance, codes=bare.codes)
+        measured = np.stack(measure)[:, places].astype(np.float64)
+        return Learned(
+            columns={NAME: as_float32(distance.of(measured))},
+            rows=distance,
+            codes=bare.codes,
+            familiarity=partial(measure_familiarity, measured, distance),
+        )
 
     def _matrix(self, columns: Columns, places: NDArray[np.intp]) -> NDArray[np.float32]:
         """Return whole rows; texts, and numbers that tell rows apart, are missing."""

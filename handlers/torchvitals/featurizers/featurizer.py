@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 from ..errors import BaselineError
 from .batches import first_of, is_table, to_array
 from .codes import Codes, Said
+from .familiarity import Familiarity
 from .kinds import kind_of
 from .row_distance import RowDistance
 from .tables import Columns, only_column, stacked
@@ -41,13 +42,14 @@ class Learned(msgspec.Struct, frozen=True, kw_only=True):
 
     featurizer: what makes features of served inputs; None where they are columns already. columns: features that are
     known only now, (n,) values each. rows: how the columns go together; then the last column is the row's distance.
-    codes: by column of categories, what numbers stand for.
+    codes: by column of categories, what numbers stand for. familiarity: returns what whole rows look like; few ask.
     """
 
     featurizer: Optional[Featurizer] = None
     columns: Columns = {}
     rows: Optional[RowDistance] = None
     codes: dict[str, Codes] = {}
+    familiarity: Callable[[], Optional[Familiarity]] = lambda: None
 
 
 class Learner:

@@ -69,6 +69,22 @@ class RowDistance(msgspec.Struct, frozen=True, kw_only=True, dict=True, forbid_u
         total = terms.sum()
         return np.asarray(terms / total if total > 0 else np.zeros(len(self.columns)))
 
+    def whitened(self, rows: NDArray[np.floating[Any]]) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+        """Return (n, d) rows in standard deviations from the mean, and those without correlations, (n, d) each.
+
+        The length of the latter is a row's distance.
+        """
+        scaled = self._standardised(rows)
+        return scaled, product(scaled, self._root)
+
+    def residuals(self, whitened: NDArray[np.float64]) -> NDArray[np.float64]:
+        """Return how far values lie from what the other columns say of them, squared, (n, d), of whitened rows.
+
+        About 1 for rows like the training rows; a column that no longer goes with the others has more. Source: one over
+        an entry on the diagonal of the inverse covariance is the variance of that residual.
+        """
+        return np.asarray(product(whitened, self._root) ** 2 / self._precision.diagonal())
+
     # Arrays are made once: of a hundred columns that takes longer than measuring the rows of a flush.
     @cached_property
     def _root(self) -> NDArray[np.float64]:
@@ -86,16 +102,16 @@ class RowDistance(msgspec.Struct, frozen=True, kw_only=True, dict=True, forbid_u
         return _standardised(rows, *self._moments)
 
 
-def learn_row_distance(rows: NDArray[np.float64], columns: list[str]) -> RowDistance:
-    """Learn from (n, d) rows, d names; NaN is missing."""
+def learn_row_distance(rows: NDArray[np.float64], columns: list[str], *, ridge: float = RIDGE) -> RowDistance:
+    """Learn from (n, d) rows, d names; NaN is missing. ridge: as RIDGE, larger where rows are few."""
     finite = np.where(np.isfinite(rows), rows, np.nan)
     counts = np.maximum(np.isfinite(finite).sum(axis=0), 1)
     mean = np.nansum(finite, axis=0) / counts
     std = np.sqrt(np.nansum((finite - mean) ** 2, axis=0) / counts)
     scaled = _standardised(rows, mean, std)
-    covariance = scaled.T @ scaled / max(len(scaled), 1) + RIDGE * np.eye(len(columns))
+    covariance = scaled.T @ scaled / max(len(scaled), 1) + ridge * np.eye(len(columns))
     values, vectors = np.linalg.eigh(covariance)
-    whitening = vectors / np.sqrt(np.maximum(values, RIDGE))
+    whitening = vectors / np.sqrt(np.maximum(values, ridge))
     # The symmetric root: it does not depend on the signs and the order that the solver gives its vectors.
     return RowDistance(
         columns=columns,
@@ -116,4 +132,6 @@ def _standardised(
     """Return (n, d) rows in standard deviations from the mean, cut off at FARTHEST; missing values are 0."""
     with np.errstate(invalid="ignore"):
         scaled = (rows - mean) / np.where(std > 0, std, 1.0)
-    return np.clip(np.nan_to_num(scaled, nan=0.0, posinf=FARTHEST, neginf=-FARTHEST), -FARTHEST, FARTHEST)
+        np.clip(scaled, -FARTHEST, FARTHEST, out=scaled)
+    scaled[np.isnan(scaled)] = 0.0
+    return np.asarray(scaled)

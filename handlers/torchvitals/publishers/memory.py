@@ -20,6 +20,10 @@ class MemoryPublisher:
         """Set a gauge."""
         self.series[metric.name, labels] = value
 
+    def remove(self, metric: Metric, labels: tuple[str, ...]) -> None:
+        """End the series of a gauge."""
+        self.series.pop((metric.name, labels), None)
+
     def flush(self) -> None:
         """Nothing is held back."""
 

@@ -56,6 +56,8 @@ class PrometheusPublisher(Collector):
         self._lock = threading.Lock()
         self._amounts: dict[Metric, Series] = {}
         self._values: dict[Metric, Series] = {}
+        # Gauges' series that end with the next flush.
+        self._ended: set[tuple[Metric, Labels]] = set()
 
     def increase(self, metric: Metric, labels: Labels, amount: float) -> None:
         """Add to a counter."""
@@ -67,13 +69,21 @@ class PrometheusPublisher(Collector):
         """Set a gauge."""
         with self._lock:
             self._values.setdefault(metric, {})[labels] = value
+            self._ended.discard((metric, labels))
+
+    def remove(self, metric: Metric, labels: Labels) -> None:
+        """End a gauge's series."""
+        with self._lock:
+            self._values.get(metric, {}).pop(labels, None)
+            self._ended.add((metric, labels))
 
     def flush(self) -> None:
         """Let scrapes see what came since the last flush, all of it at once."""
         with self._lock:
             amounts, self._amounts = self._amounts, {}
             values, self._values = self._values, {}
-        self._exposition.add(self._common, amounts, values)
+            ended, self._ended = self._ended, set()
+        self._exposition.add(self._common, amounts, values, ended)
 
     def enter(self) -> str:
         """Return a value of the label `worker` that no other monitor of this model has, until it is closed."""
@@ -87,7 +97,7 @@ class PrometheusPublisher(Collector):
     def forked(self) -> None:
         """Begin anew in a forked process: what was counted so far was its parent's."""
         self._lock = threading.Lock()
-        self._amounts, self._values = {}, {}
+        self._amounts, self._values, self._ended = {}, {}, set()
         self._exposition.forget()
 
     def describe(self) -> Iterator[Family]:
@@ -132,8 +142,14 @@ class _Exposition(Collector):
         self._models: dict[Labels, _Model] = {}
         self._lock = threading.Lock()
 
-    def add(self, common: Labels, amounts: dict[Metric, Series], values: dict[Metric, Series]) -> None:
-        """Add to a model's counters, and set its gauges."""
+    def add(
+        self,
+        common: Labels,
+        amounts: dict[Metric, Series],
+        values: dict[Metric, Series],
+        ended: set[tuple[Metric, Labels]],
+    ) -> None:
+        """Add to a model's counters, set its gauges, and drop those that ended."""
         with self._lock:
             model = self._models.setdefault(common, _Model())
             for metric, added in amounts.items():
@@ -142,6 +158,8 @@ class _Exposition(Collector):
                     series[labels] = series.get(labels, 0.0) + amount
             for metric, found in values.items():
                 model.gauges.setdefault(metric, {}).update(found)
+            for metric, labels in ended:
+                model.gauges.get(metric, {}).pop(labels, None)
 
     def enter(self, common: Labels) -> str:
         """Return the least number that no worker of a model has."""

@@ -134,6 +134,10 @@ class TorchServePublisher:
             self._emit(metric, labels, number)
             self._last[metric, labels] = number
 
+    def remove(self, metric: Metric, labels: tuple[str, ...]) -> None:
+        """Forget what was sent, so that the same value is sent again; TorchServe itself never drops a series."""
+        self._last.pop((metric, labels), None)
+
     def flush(self) -> None:
         """Emit what is held back: our last lines, and the coalesced metrics of TorchServe and of the user."""
         self._batch.send()

@@ -108,8 +108,22 @@ CONFIDENCE = histogram(
 ESTIMATED_ACCURACY = gauge(
     "model_estimated_accuracy_ratio",
     "ratio",
-    "Accuracy to expect of the window's predictions, from calibrated confidence; no labels needed.",
+    "Accuracy to expect of the window's predictions by confidence-based performance estimation (CBPE); no labels "
+    "needed. Not updated while model_estimated_accuracy_withheld is 1 for a reason.",
     ("window", "worker"),
+)
+ESTIMATED_ACCURACY_BOUND = gauge(
+    "model_estimated_accuracy_bound_ratio",
+    "ratio",
+    "Ends of the estimate's 95 % interval, `lower` and `upper`: what the window's size and the number of labelled rows "
+    "leave open.",
+    ("bound", "window", "worker"),
+)
+ESTIMATED_ACCURACY_WITHHELD = gauge(
+    "model_estimated_accuracy_withheld",
+    "0 or 1",
+    "1 for the reason for which the window's accuracy is not estimated; 0 for the others, and for all while it is.",
+    ("reason", "window", "worker"),
 )
 INPUT_INVALID = counter(
     "model_input_invalid_total",

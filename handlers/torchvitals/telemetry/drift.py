@@ -22,6 +22,7 @@ from ..drift.verdict import DriftReport, FeatureDrift, thresholds
 from ..errors import BaselineError
 from ..featurizers.row_distance import NAME as ROW_DISTANCE
 from . import catalogue as m
+from .estimated_accuracy import publish_estimate
 from .publisher import Publisher
 
 # A feature's place in the baseline, the feature, and the labels of its bins.
@@ -229,8 +230,8 @@ class DriftTelemetry:
                 publisher.set(m.ROW_SHARE, ("input", name, window, self._worker), share)
         publisher.set(m.DRIFTED_RATIO, (window, self._worker), report.drifted_ratio)
         publisher.set(m.WINDOW_SAMPLES, (window, self._worker), report.samples)
-        if report.estimated_accuracy is not None:
-            publisher.set(m.ESTIMATED_ACCURACY, (window, self._worker), report.estimated_accuracy)
+        if report.accuracy_estimate is not None:
+            publish_estimate(report.accuracy_estimate, (window, self._worker), publisher)
 
     def _count(self, source: Source, counts: NDArray[np.int64]) -> None:
         self._observed[source] = self._observed.get(source, 0) + counts

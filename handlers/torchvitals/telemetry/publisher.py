@@ -16,9 +16,10 @@ OWN_COUNTERS = (
 class Publisher(Protocol):
     """What a monitor asks of a metrics system. Label values follow the metric's own labels, in order.
 
-    A publisher may also have `forked()`, which is called in a forked process before anything is published there: what
-    was held back for its parent is to be forgotten; and `close(worker)`, which is called when the monitor that
-    published with this value of the label `worker` has stopped.
+    A publisher may also have `remove(metric, labels)`, which ends a gauge's series where the system can; `forked()`,
+    which is called in a forked process before anything is published there: what was held back for its parent is to be
+    forgotten; and `close(worker)`, which is called when the monitor that published with this value of the label
+    `worker` has stopped.
     """
 
     def increase(self, metric: Metric, labels: tuple[str, ...], amount: float) -> None:
@@ -29,6 +30,13 @@ class Publisher(Protocol):
 
     def flush(self) -> None:
         """Send whatever is held back."""
+
+
+def remove(publisher: Publisher, metric: Metric, labels: tuple[str, ...]) -> None:
+    """End the series of a gauge that has no value any more, where the metrics system can."""
+    found = getattr(publisher, "remove", None)
+    if found is not None:
+        found(metric, labels)
 
 
 class GuardedPublisher:
@@ -63,6 +71,14 @@ class GuardedPublisher:
             self._failed("publish", fault)
         self._pause()
 
+    def remove(self, metric: Metric, labels: tuple[str, ...]) -> None:
+        """End the series of a gauge."""
+        try:
+            remove(self._publisher, metric, labels)
+        except BaseException as fault:
+            self._failed("publish", fault)
+        self._pause()
+
     def flush(self) -> None:
         """Send whatever is held back."""
         try:
@@ -86,6 +102,11 @@ class OwnSeries:
         """Set a gauge of this worker."""
         if "worker" in metric.labels:
             self._publisher.set(metric, labels, value)
+
+    def remove(self, metric: Metric, labels: tuple[str, ...]) -> None:
+        """End the series of a gauge of this worker."""
+        if "worker" in metric.labels:
+            remove(self._publisher, metric, labels)
 
     def flush(self) -> None:
         """Send whatever is held back."""

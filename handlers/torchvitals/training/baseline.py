@@ -21,7 +21,7 @@ from ..featurizers import COLUMNS, Featurizer
 from ..featurizers.batches import inputs_of, is_table, with_rows
 from ..featurizers.featurizer import Describing
 from ..featurizers.kinds import kind_of
-from ..featurizers.outputs import labelled_accuracy
+from ..featurizers.outputs import estimable, labelled_accuracy
 from .fitting import new_baseline
 from .inputs import InputColumns
 from .options import BuildOptions
@@ -285,6 +285,8 @@ class BaselineBuilder:
                 rows=found.rows,
                 accuracy=seen.accuracy,
                 identifiers=found.identifiers,
+                # Only the estimate of accuracy asks for it.
+                familiarity=found.familiarity() if estimable(spec) else None,
             )
         )
 

@@ -16,6 +16,7 @@ from ..baseline.file import SCHEMA
 from ..baseline.schema import BaselineData, Feature, Source
 from ..featurizers import Featurizer
 from ..featurizers.columns import at_model_precision
+from ..featurizers.familiarity import Familiarity
 from ..featurizers.identifiers import Identifier
 from ..featurizers.outputs import Outputs
 from ..featurizers.row_distance import RowDistance
@@ -54,6 +55,7 @@ def new_baseline(
     rows: Optional[RowDistance] = None,
     accuracy: Optional[Accuracy] = None,
     identifiers: Optional[Mapping[str, Identifier]] = None,
+    familiarity: Optional[Familiarity] = None,
 ) -> BaselineData:
     """Return a baseline that is created now, sealed."""
     return BaselineData(
@@ -68,6 +70,7 @@ def new_baseline(
         rows=rows,
         accuracy=accuracy,
         identifiers=dict(identifiers or {}),
+        familiarity=familiarity,
     ).sealed()
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import Any, Optional
 
 import msgspec
@@ -13,6 +13,7 @@ from ..errors import BaselineError
 from ..featurizers import Featurizer, Learner
 from ..featurizers.codes import CodedColumns
 from ..featurizers.column_inputs import ColumnsLearner
+from ..featurizers.familiarity import Familiarity
 from ..featurizers.identifiers import Identifier, length_name, new_name
 from ..featurizers.row_distance import RowDistance
 from ..featurizers.tables import Columns
@@ -29,6 +30,7 @@ class InputFeatures(msgspec.Struct, frozen=True):
     inputs: Optional[Featurizer] = None
     rows: Optional[RowDistance] = None
     identifiers: dict[str, Identifier] = {}
+    familiarity: Callable[[], Optional[Familiarity]] = lambda: None
 
 
 class InputColumns:
@@ -124,7 +126,7 @@ class InputColumns:
         last = InputColumns(self.kind, self._learner, exact=True)
         last.add(learned.columns)
         features += [column.describe("input") for column in last._columns.values()]
-        return InputFeatures(features, learned.featurizer, learned.rows, identifiers)
+        return InputFeatures(features, learned.featurizer, learned.rows, identifiers, learned.familiarity)
 
     @classmethod
     def resume(cls, baseline: BaselineData) -> InputColumns:

@@ -4,9 +4,17 @@ import numpy as np
 import pytest
 
 from torchvitals import Baseline, BaselineError, DriftMonitor, MonitoredModel
-from torchvitals.accuracy.estimate import BINS, Accuracy, ExpectedAccuracy, count_accuracy
+from torchvitals.accuracy.estimate import (
+    BINS,
+    WITHHELD_REASONS,
+    Accuracy,
+    ExpectedAccuracy,
+    count_accuracy,
+)
+from torchvitals.featurizers.outputs import output_signals
 from torchvitals.publishers.memory import MemoryPublisher
 from torchvitals.telemetry import catalogue as m
+from torchvitals.telemetry.drift import DriftTelemetry
 from torchvitals.training import BaselineBuilder
 
 CLASSES = ["no", "yes"]
@@ -123,11 +131,40 @@ def test_it_is_exported(baseline):
     assert publisher.value(m.ESTIMATED_ACCURACY, "1000", "0") == pytest.approx(expected, abs=1e-6)
 
 
+def test_what_is_withheld_is_taken_back_and_the_reason_is_exported(baseline):
+    publisher = MemoryPublisher()
+    telemetry = DriftTelemetry(DriftMonitor(baseline, window=500), worker="0", max_features=10)
+    labels = ("500", "0")
+    bounds = [("lower", *labels), ("upper", *labels)]
+
+    def give(inputs, logits):
+        telemetry.add_inputs(inputs)
+        telemetry.add_outputs(output_signals(logits, baseline.outputs))
+        telemetry.evaluate(lambda: None)
+        telemetry.publish(publisher)
+        return {
+            name: publisher.value(m.ESTIMATED_ACCURACY_WITHHELD, name, *labels) for name in WITHHELD_REASONS
+        }
+
+    inputs, logits, _ = served(np.random.default_rng(8), 500)
+    assert set(give(inputs, logits).values()) == {0.0}
+    low, high = (publisher.value(m.ESTIMATED_ACCURACY_BOUND, *bound) for bound in bounds)
+    assert low < publisher.value(m.ESTIMATED_ACCURACY, *labels) < high
+    reasons = give(inputs + 10, logits)
+    assert reasons.pop("outside_range") == 1
+    assert set(reasons.values()) == {0.0}
+    estimates = {m.ESTIMATED_ACCURACY.name, m.ESTIMATED_ACCURACY_BOUND.name}
+    assert estimates.isdisjoint(name for name, _ in publisher.series)
+    assert set(give(inputs, logits).values()) == {0.0}
+    assert publisher.value(m.ESTIMATED_ACCURACY, *labels) > low
+
+
 def test_without_labels_there_is_no_estimate():
     inputs, logits, _ = served(np.random.default_rng(9), 500)
     unlabelled = Baseline.fit(inputs, outputs=logits)
     assert unlabelled.accuracy is None
-    assert unlabelled.compare(inputs, outputs=logits).estimated_accuracy is None
+    report = unlabelled.compare(inputs, outputs=logits)
+    assert report.estimated_accuracy is report.accuracy_estimate is None
 
 
 @pytest.mark.parametrize(

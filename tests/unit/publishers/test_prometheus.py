@@ -276,3 +276,18 @@ def test_names_without_utf8_and_very_long_ones_do_not_break_the_page(registry):
     ]
     assert len(set(found)) == 8
     assert {"_", "a,b", "a:b", "a\nb"} < set(found)
+
+
+def test_a_gauge_that_is_removed_leaves_with_the_next_flush_and_may_come_back(registry):
+    publisher = publisher_of(registry)
+    for worker in ("0", "1"):
+        publisher.set(m.ESTIMATED_ACCURACY, ("1000", worker), 0.75)
+    publisher.flush()
+    publisher.remove(m.ESTIMATED_ACCURACY, ("1000", "0"))
+    assert len(samples(registry, window="1000")) == 2
+    publisher.flush()
+    assert [key[-1] for key in samples(registry, window="1000")] == [("worker", "1")]
+    publisher.remove(m.ESTIMATED_ACCURACY, ("1000", "0"))
+    publisher.set(m.ESTIMATED_ACCURACY, ("1000", "0"), 0.5)
+    publisher.flush()
+    assert sorted(samples(registry, window="1000").values()) == [0.5, 0.75]

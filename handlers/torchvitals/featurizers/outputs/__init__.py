@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from .accuracy import labelled_accuracy
+from .accuracy import estimable, labelled_accuracy
 from .binary import Binary, within_unit
 from .choosing import Described, chosen_signals, configured, output_signals
 from .classification import (
@@ -56,6 +56,7 @@ __all__ = [
     "chosen_signals",
     "classes_of_probe",
     "configured",
+    "estimable",
     "joined",
     "labelled_accuracy",
     "output_reducer",
