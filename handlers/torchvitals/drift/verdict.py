@@ -72,18 +72,25 @@ class DriftReport:
 
     A row's distance comes after the columns that drifted, which explain it. row_shares: by column, its share in the
     rows' squared distances, largest first; empty without a row distance. estimated_accuracy: share of the window's
-    predictions to expect right, where the baseline knows what confidence is worth.
+    predictions to expect right, where the baseline knows what confidence is worth. segments: the same of each segment,
+    by name, the worst first; see `drift.segments`.
     """
 
     samples: int
     features: dict[str, FeatureDrift] = field(default_factory=dict)
     estimated_accuracy: Optional[float] = None
     row_shares: dict[str, float] = field(default_factory=dict)
+    segments: dict[str, DriftReport] = field(default_factory=dict)
 
     @property
     def drifted(self) -> bool:
-        """Whether any feature drifted."""
+        """Whether any feature drifted, over all rows; of segments, `drifted_segments` tells."""
         return any(feature.drifted for feature in self.features.values())
+
+    @property
+    def drifted_segments(self) -> list[str]:
+        """The segments of which a feature drifted, the worst first."""
+        return [name for name, report in self.segments.items() if report.drifted]
 
     @property
     def drifted_ratio(self) -> float:

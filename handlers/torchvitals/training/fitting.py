@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 from ..accuracy.estimate import Accuracy
 from ..baseline.binning import assign
 from ..baseline.file import SCHEMA
-from ..baseline.schema import BaselineData, Feature, Source
+from ..baseline.schema import BaselineData, Feature, Segments, Source
 from ..featurizers import Featurizer
 from ..featurizers.columns import at_model_precision
 from ..featurizers.identifiers import Identifier
@@ -40,6 +40,7 @@ def new_baseline(
     rows: Optional[RowDistance] = None,
     accuracy: Optional[Accuracy] = None,
     identifiers: Optional[Mapping[str, Identifier]] = None,
+    segments: Optional[Segments] = None,
 ) -> BaselineData:
     """Return a baseline that is created now, sealed."""
     return BaselineData(
@@ -54,6 +55,7 @@ def new_baseline(
         rows=rows,
         accuracy=accuracy,
         identifiers=dict(identifiers or {}),
+        segments=segments,
     ).sealed()
 
 

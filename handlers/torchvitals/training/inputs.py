@@ -8,7 +8,7 @@ from typing import Any, Optional
 
 import msgspec
 
-from ..baseline.schema import BaselineData, Feature, Summary
+from ..baseline.schema import BaselineData, Feature, Segments, Summary
 from ..errors import BaselineError
 from ..featurizers import Featurizer, Learner
 from ..featurizers.codes import CodedColumns
@@ -20,6 +20,7 @@ from .coded import with_codes
 from .column import Column
 from .identifiers import IdentifierCounts
 from .rounded import TwoBytes, two_bytes_of, with_rounding
+from .segments import SegmentCounts
 
 
 class InputFeatures(msgspec.Struct, frozen=True):
@@ -29,6 +30,7 @@ class InputFeatures(msgspec.Struct, frozen=True):
     inputs: Optional[Featurizer] = None
     rows: Optional[RowDistance] = None
     identifiers: dict[str, Identifier] = {}
+    segments: Optional[Segments] = None
 
 
 class InputColumns:
@@ -36,7 +38,7 @@ class InputColumns:
 
     exact: describe every value exactly. columns: what is described so far. rounded: the type of two bytes that it came
     in, if it was one. identifiers: columns whose texts are not kept, beside those whose texts tell rows apart; with an
-    empty list there are none.
+    empty list there are none. segments: what is kept of parts of the rows.
     """
 
     def __init__(
@@ -48,6 +50,7 @@ class InputColumns:
         columns: Optional[Mapping[str, Column]] = None,
         rounded: TwoBytes = "",
         identifiers: Optional[list[str]] = None,
+        segments: Optional[SegmentCounts] = None,
     ) -> None:
         self.kind = kind
         self.exact = exact
@@ -55,6 +58,7 @@ class InputColumns:
         self._learner = learner
         self._columns = dict(columns or {})
         self._rounded: TwoBytes = rounded
+        self._segments = segments
 
     def update(self, batch: Any) -> None:
         """Add a batch. Raises BaselineError."""
@@ -66,10 +70,18 @@ class InputColumns:
         for name, values in columns.items():
             if len(values):
                 self._column(name).update(values)
+        if self._segments is not None:
+            self._segments.update(columns)
 
     def empty(self) -> InputColumns:
         """Return one of this kind that has seen nothing."""
-        return InputColumns(self.kind, self._learner.empty(), exact=self.exact, identifiers=self.identifiers)
+        return InputColumns(
+            self.kind,
+            self._learner.empty(),
+            exact=self.exact,
+            identifiers=self.identifiers,
+            segments=None if self._segments is None else self._segments.empty(),
+        )
 
     def merge(self, other: InputColumns) -> None:
         """Add what another part has seen, which stays as it is. Raises BaselineError where the features differ."""
@@ -78,6 +90,10 @@ class InputColumns:
         if self._columns and set(self._columns) != set(other._columns):
             apart = ", ".join(sorted(set(self._columns) ^ set(other._columns)))
             raise BaselineError(f"the parts have different features; only one has: {apart}")
+        if (self._segments is None) != (other._segments is None):
+            raise BaselineError("one part was built with segments and the other without; build both alike")
+        if self._segments is not None and other._segments is not None:
+            self._segments.merge(other._segments)
         self._learner.merge(other._learner)
         self._rounded = other._rounded or self._rounded
         for name, column in other._columns.items():
@@ -116,12 +132,13 @@ class InputColumns:
                 described = [msgspec.structs.replace(f, summary=s) for f, s in zip(described, summaries)]
             features += described
         self._check_names(features, identifiers)
+        segments = None if self._segments is None else self._segments.describe(features, mergeable=mergeable)
         if mergeable:
-            return InputFeatures(features, learned.featurizer, identifiers=identifiers)
+            return InputFeatures(features, learned.featurizer, identifiers=identifiers, segments=segments)
         last = InputColumns(self.kind, self._learner, exact=True)
         last.add(learned.columns)
         features += [column.describe("input") for column in last._columns.values()]
-        return InputFeatures(features, learned.featurizer, learned.rows, identifiers)
+        return InputFeatures(features, learned.featurizer, learned.rows, identifiers, segments)
 
     @classmethod
     def resume(cls, baseline: BaselineData) -> InputColumns:
@@ -139,7 +156,13 @@ class InputColumns:
             else baseline.inputs.resumed()
         )
         types: list[TwoBytes] = [feature.rounded for feature in baseline.column_features if feature.rounded]
-        return cls(baseline.input_kind, learner, columns=columns, rounded=types[0] if types else "")
+        return cls(
+            baseline.input_kind,
+            learner,
+            columns=columns,
+            rounded=types[0] if types else "",
+            segments=None if baseline.segments is None else SegmentCounts.resume(baseline.segments),
+        )
 
     def _column(self, name: str) -> Column:
         if name not in self._columns:
