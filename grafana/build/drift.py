@@ -259,12 +259,14 @@ DASHBOARD = dashboard(
                     "worker that sees most of them.",
                     (Target(f"max({S.select(DRIFTED_SEGMENTS)})"),),
                     steps=ANY_DRIFT,
+                    width=12,
                 ),
                 Stat(
                     "Judged segments",
                     "Segments with rows enough, in training and now, in the worker that judges fewest.",
                     (Target(f"min({S.fresh(metrics.JUDGED_SEGMENTS)})"),),
                     unit="short",
+                    width=12,
                 ),
                 Graph(
                     "Segments that drifted",
@@ -276,7 +278,7 @@ DASHBOARD = dashboard(
                         "{{segment}}: {{feature}}",
                     ),
                     minimum=0,
-                    width=16,
+                    width=24,
                 ),
             ),
         ),

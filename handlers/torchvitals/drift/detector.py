@@ -100,16 +100,23 @@ class DriftDetector:
         if outputs is not None and self.baseline.outputs is not None:
             self.update_outputs(output_signals(outputs, self.baseline.outputs))
 
-    def update_inputs(self, rows: NDArray[np.float64]) -> NDArray[np.int64]:
+    def update_inputs(
+        self, rows: NDArray[np.float64], pause: Callable[[], None] = lambda: None
+    ) -> NDArray[np.int64]:
         """Add inputs that are encoded already.
 
         Args:
             rows: (n, d) input features as `BaselineData.encode` returns them, newest last.
+            pause: called between pieces of work.
 
         Returns:
             Their counts in the baseline's bins, (d, B).
         """
-        return self._add("input", rows)
+        counts = self._add("input", rows)
+        if self.segments is not None:
+            pause()
+            self.segments.update(rows, pause)
+        return counts
 
     def update_outputs(self, signals: dict[str, NDArray[np.float64]]) -> NDArray[np.int64]:
         """Add output features.
@@ -230,6 +237,4 @@ class DriftDetector:
         index = binning.assign(rows)
         for window in self._windows[source].values():
             window.update(rows, index)
-        if source == "input" and self.segments is not None:
-            self.segments.update(rows)
         return binning.count(index)

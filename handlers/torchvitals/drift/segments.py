@@ -163,14 +163,20 @@ class SegmentDetector:
         """Return how many rows of each segment came so far, by name."""
         return {one.name: one.rows_seen for one in self._judged}
 
-    def update(self, rows: NDArray[np.float64]) -> None:
-        """Add rows; rows: (n, d) input features as `BaselineData.encode` returns them, newest last."""
+    def update(self, rows: NDArray[np.float64], pause: Callable[[], None] = lambda: None) -> None:
+        """Add rows.
+
+        Args:
+            rows: (n, d) input features as `BaselineData.encode` returns them, newest last.
+            pause: called between pieces of work.
+        """
         segments = self._segmenter.of(rows)
         order = np.argsort(segments, kind="stable")
         ends = np.searchsorted(segments[order], np.arange(len(self._judged) + 1))
         for number in np.flatnonzero(np.diff(ends)):
             places = order[ends[number] : ends[number + 1]]
             self._judged[number].update(rows[places])
+            pause()
 
     def report(self, pause: Callable[[], None] = lambda: None) -> dict[str, DriftReport]:
         """Judge all segments together; return the report of each that has rows enough, the worst first.

@@ -137,7 +137,7 @@ class DriftTelemetry:
             raise
         unread += self._set_aside(values)
         pause()
-        counts = self._detector.update_inputs(rows)
+        counts = self._detector.update_inputs(rows, pause)
         self._count("input", counts)
         pause()
         self._invalid.update(self._ranges.outside(rows, counts))

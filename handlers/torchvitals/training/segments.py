@@ -330,7 +330,7 @@ def _feature(whole: Feature, encoder: ColumnEncoder, values: NDArray[Any], *, me
         min=float(finite[0]) if some else 0.0,
         max=float(finite[-1]) if some else 0.0,
         counts=np.bincount(assign(found, numbers), minlength=found.bins).tolist(),
-        quantiles=[float(part.mean()) for part in _slices(finite)],
+        quantiles=_quantiles(finite),
         codes={},
         variation=[],
         summary=summary,
@@ -347,9 +347,16 @@ def _numeric(numbers: NDArray[np.float64], name: str) -> Feature:
     return msgspec.structs.replace(found, kind="numeric", categories=[], edges=edges)
 
 
-def _slices(finite: NDArray[np.float64]) -> list[NDArray[np.float64]]:
-    """Return equal slices of sorted values; none of none."""
-    return np.array_split(finite, min(QUANTILE_POINTS, len(finite))) if len(finite) else []
+def _quantiles(finite: NDArray[np.float64]) -> list[float]:
+    """Return the means of equal slices of sorted values, ascending; none of none."""
+    if not len(finite):
+        return []
+    borders = np.linspace(0, len(finite), min(QUANTILE_POINTS, len(finite)) + 1).astype(np.intp)
+    # Around the middle, so that sums of large numbers do not lose what sets the slices apart.
+    middle = finite[len(finite) // 2]
+    means = np.add.reduceat(finite - middle, borders[:-1]) / np.diff(borders) + middle
+    found: list[float] = np.maximum.accumulate(means).tolist()
+    return found
 
 
 def _values(summary: Summary) -> NDArray[Any]:
