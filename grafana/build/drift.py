@@ -36,6 +36,9 @@ LIMITS = "model_feature:model_feature_drift_threshold:max"
 # Recorded for the range at the end of the name.
 FLEET_RANGES = (("10m", "10 minutes"), ("1h", "1 hour"), ("1d", "1 day"))
 
+SEGMENTS, SEGMENT = "model_segment:model_segment_drift:max", "segment, feature"
+DRIFTED_SEGMENTS = "model:model_drifted_segments:max"
+
 CHOSEN = 'feature="$feature"'
 WINDOW_ROWS = S.fresh(metrics.WINDOW_SAMPLES, WINDOW)
 INVALID = S.select(metrics.INPUT_INVALID)
@@ -239,6 +242,38 @@ DASHBOARD = dashboard(
                     unit="percentunit",
                     minimum=0,
                     maximum=1,
+                ),
+            ),
+        ),
+        Row(
+            "By segment of the traffic",
+            (
+                Stat(
+                    "Drifted segments",
+                    "Values of the columns in features: segments that moved away from their own training rows, in the "
+                    "worker that sees most of them.",
+                    (Target(f"max({S.select(DRIFTED_SEGMENTS)})"),),
+                    steps=ANY_DRIFT,
+                    width=12,
+                ),
+                Stat(
+                    "Judged segments",
+                    "Segments with rows enough, in training and now, in the worker that judges fewest.",
+                    (Target(f"min({S.fresh(metrics.JUDGED_SEGMENTS)})"),),
+                    unit="short",
+                    width=12,
+                ),
+                Graph(
+                    "Segments that drifted",
+                    "PSI of the worst features of the segments that drifted, each against the training rows of its "
+                    "own segment. Empty while none did, and where the baseline has no segments.",
+                    ranked(
+                        f"max by ({SEGMENT}) ({S.select(SEGMENTS)})",
+                        peak(S.select(SEGMENTS), SEGMENT),
+                        "{{segment}}: {{feature}}",
+                    ),
+                    minimum=0,
+                    width=24,
                 ),
             ),
         ),

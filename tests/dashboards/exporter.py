@@ -88,6 +88,7 @@ VALUES = {
     "torch_version": ("2.4.1",),
     "compiled": ("false",),
     "state": ("collecting",),
+    "segment": ("carrier=AA", "carrier=UA"),
     "kind": (
         "allocated",
         "reserved",
@@ -277,6 +278,8 @@ SAME = {
     metrics.BASELINE_LEARNED_ROWS.name: 400.0,
     metrics.BASELINE_LEARNING.name: 1.0,
     metrics.WINDOW_SAMPLES.name: 1000.0,
+    metrics.DRIFTED_SEGMENTS.name: 2.0,
+    metrics.JUDGED_SEGMENTS.name: 16.0,
     metrics.INFLIGHT.name: 0.02,
     metrics.ESTIMATED_ACCURACY.name: 0.88,
     metrics.ESTIMATED_ACCURACY_BOUND.name: 0.87,
@@ -307,4 +310,5 @@ def _gauge(metric: metrics.Metric, labels: dict[str, str], start: float) -> floa
         return 1
     # Each feature its own value, so that none shares a rank with another.
     rank = [name for _, name in FEATURES].index(labels["feature"])
+    rank += len(FEATURES) * VALUES["segment"].index(labels["segment"]) if "segment" in labels else 0
     return (0.9 if labels["feature"] in DRIFTED else 0.09) / (1 + rank)

@@ -34,6 +34,7 @@ CAUSES = {
         "ModelInputDriftSpike",
         "ModelInputMeanShift",
         "ModelInputInvalid",
+        "ModelSegmentDrift",
         "ModelInputChangedModelHealthy",
         "ModelInputChangedAccuracyUnknown",
     },

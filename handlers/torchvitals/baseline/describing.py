@@ -5,7 +5,7 @@ from __future__ import annotations
 from ..errors import one_line
 from ..featurizers.outputs import Classification, Regression
 from ..featurizers.outputs.output import number_of
-from .schema import BaselineData, Feature
+from .schema import FEWEST_SEGMENT_ROWS, BaselineData, Feature
 
 
 def introduced(baseline: BaselineData) -> str:
@@ -16,6 +16,19 @@ def introduced(baseline: BaselineData) -> str:
 def described(baseline: BaselineData) -> str:
     """Return what a baseline was taken to be of: "16 features: 14 numbers, 2 categories; outputs: 2 classes by ..."."""
     return f"{described_inputs(baseline)}; outputs: {described_outputs(baseline)}"
+
+
+def described_segments(baseline: BaselineData) -> list[str]:
+    """Return what the segments are, in a line or none, and which are judged."""
+    segments = baseline.segments
+    if segments is None:
+        return []
+    judged = segments.judged
+    rows = ", ".join(f"{segments.name(one)} {one.rows:,}" for one in judged)
+    by = " and ".join(segments.columns)
+    if not judged:
+        return [f"segments by {by}: none has {FEWEST_SEGMENT_ROWS} rows, so none is judged; give more rows"]
+    return [f"segments by {by}, of {FEWEST_SEGMENT_ROWS} rows or more: {rows}"]
 
 
 def described_inputs(baseline: BaselineData) -> str:

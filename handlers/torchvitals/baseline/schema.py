@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import datetime
 from collections import Counter
+from collections.abc import Mapping
 from functools import cached_property
 from pathlib import Path
 from typing import Any, Literal, Optional, TypeVar, Union
@@ -17,7 +18,7 @@ from ..accuracy.estimate import Accuracy
 from ..errors import BaselineError, one_line
 from ..featurizers import COLUMNS, INPUTS, Featurizer, described
 from ..featurizers.batches import is_table, to_array
-from ..featurizers.codes import Codes
+from ..featurizers.codes import Codes, number_text
 from ..featurizers.columns import at_model_precision
 from ..featurizers.familiarity import Familiarity
 from ..featurizers.identifiers import Identifier, column_names, described_identifiers, length_name, new_name
@@ -42,6 +43,11 @@ from .variation import Variation
 
 # Rows and columns.
 ROWS_OF_VALUES = 2
+# The name of the segment of all rows that no other one has.
+REST = "other"
+MOST_SEGMENT_COLUMNS = 2
+# A segment of fewer training rows is no measure of what is usual in it. Of so many each is judged, and the rest.
+FEWEST_SEGMENT_ROWS, MOST_SEGMENTS = 300, 32
 
 Kind = Literal["numeric", "discrete", "categorical"]
 Source = Literal["input", "output"]
@@ -160,6 +166,68 @@ class Feature(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True, for
                 )
 
 
+class Segment(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True, forbid_unknown_fields=True):
+    """The training rows that have one value in each of the columns that tell segments apart.
+
+    values: those values, in the order of the columns; empty for all the rows that no other segment has. rows: how many.
+    features: what is judged, of a fair sample of the segment's rows. Numbers have bins of their own; the categories are
+    those of all rows, whose places stand for them.
+    """
+
+    values: list[Union[float, str]] = []
+    rows: int
+    features: list[Feature]
+
+
+class Segments(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True, forbid_unknown_fields=True):
+    """The segments of the training rows, the largest first. columns: whose values tell them apart, one or two.
+
+    A file that is to be merged also has those that are too small to be judged.
+    """
+
+    columns: list[str]
+    segments: list[Segment] = []
+
+    @property
+    def judged(self) -> list[Segment]:
+        """Those with rows enough."""
+        enough = [segment for segment in self.segments if segment.rows >= FEWEST_SEGMENT_ROWS]
+        named = [segment for segment in enough if segment.values][:MOST_SEGMENTS]
+        return [*named, *(segment for segment in enough if not segment.values)]
+
+    def name(self, segment: Segment) -> str:
+        """Return what a segment is called in reports and series, such as `carrier=AA`; `other` for the rest."""
+        pairs = [
+            f"{column}={value if isinstance(value, str) else number_text(value)}"
+            for column, value in zip(self.columns, segment.values)
+        ]
+        return " ".join(pairs) or REST
+
+    def validate(self, features: Mapping[str, Feature]) -> None:
+        """Raise BaselineError that says what does not fit the features of all rows, by name."""
+        for column in self.columns:
+            if column not in features or features[column].kind == "numeric":
+                raise BaselineError(
+                    f"segments are told apart by '{column}', which is no column of categories"
+                )
+        if not 1 <= len(self.columns) <= MOST_SEGMENT_COLUMNS:
+            raise BaselineError(f"segments are told apart by {len(self.columns)} columns; they may be 1 or 2")
+        for segment in self.segments:
+            where = f"segment '{self.name(segment)}'"
+            if len(segment.values) not in (0, len(self.columns)):
+                raise BaselineError(
+                    f"{where} has {len(segment.values)} values for {len(self.columns)} columns"
+                )
+            for feature in segment.features:
+                whole = features.get(feature.name)
+                if whole is None or (whole.kind, whole.categories) != (feature.kind, feature.categories):
+                    raise BaselineError(f"{where}: '{feature.name}' has other categories than in all rows")
+                try:
+                    feature.validate()
+                except BaselineError as error:
+                    raise BaselineError(f"{where}: {error}") from error
+
+
 class BaselineData(
     msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True, forbid_unknown_fields=True, dict=True
 ):
@@ -169,6 +237,7 @@ class BaselineData(
     rows: how the columns go together; then the last of the input features is the row's distance. accuracy: what the
     model's confidence was worth, where labels were known. identifiers: by column, how texts that tell rows apart become
     the features `column_length` and `column_new`. familiarity: what whole rows look like, for the estimate of accuracy.
+    segments: parts of the rows that are compared each with its own.
 
     torchvitals: the version that wrote the file; the first one left it out. sha256: the seal over all the rest, which
     is always the last field.
@@ -190,6 +259,7 @@ class BaselineData(
     accuracy: Optional[Accuracy] = None
     identifiers: dict[str, Identifier] = {}
     familiarity: Optional[Familiarity] = None
+    segments: Optional[Segments] = None
     sha256: str = ""
 
     @property
@@ -289,6 +359,8 @@ class BaselineData(
         _check_identifiers(self.identifiers, columns)
         if self.rows is not None and set(self.rows.columns) - set(columns):
             raise BaselineError("its row distance is of other columns")
+        if self.segments is not None:
+            self.segments.validate({feature.name: feature for feature in self.column_features})
         self._check_familiarity(columns)
 
     def _check_familiarity(self, columns: list[str]) -> None:

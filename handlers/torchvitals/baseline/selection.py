@@ -7,17 +7,21 @@ from typing import Annotated, Optional, TypeVar, Union
 
 import msgspec
 
-from ..errors import ConfigurationError
+from ..errors import BaselineError, ConfigurationError
 from ..featurizers import COLUMNS, INPUTS
 from ..featurizers.codes import CODES, SORTED, Codes, CodesError, Said, codes_in_order, codes_of, own_codes
 from ..featurizers.kinds import UnknownKindError, kind_of
 from ..featurizers.outputs import OUTPUTS, NoOutputs, OutputOptions
 from ..featurizers.row_distance import NAME as ROW_DISTANCE
 from ..featurizers.time_parts import check_parts
-from .schema import BaselineData, Feature
+from .schema import MOST_SEGMENT_COLUMNS, BaselineData, Feature
 
 B = TypeVar("B", bound=BaselineData)
 Floor = Annotated[float, msgspec.Meta(ge=0)]
+
+
+class SelectionError(ConfigurationError, BaselineError, ValueError):
+    """What is to be compared contradicts itself. A ``ValueError``, so that msgspec adds its place in the file."""
 
 
 class Features(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
@@ -33,7 +37,8 @@ class Features(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=
     but those that it is in, and the others have those of `thresholds`. categories: by column, what the numbers mean
     that stand for its categories: the categories in the order of the codes from 0; each code and its category (None is
     missing); `sorted` for the categories in sorted order, or in that of a pandas Categorical or an Enum; `codes` for
-    numbers that are names themselves.
+    numbers that are names themselves. segments: one or two columns of categories, of whose values each is also compared
+    with its own training rows; with an empty list none is.
     """
 
     inputs: Optional[str] = None
@@ -47,9 +52,11 @@ class Features(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=
     wasserstein_distance: dict[str, Floor] = {}
     share_change: dict[str, Floor] = {}
     categories: dict[str, Said] = {}
+    segments: Optional[list[str]] = None
 
     def __post_init__(self) -> None:
         self._check_categories()
+        self._check_segments()
         if self.inputs is not None:
             INPUTS.named(self.inputs)
         for column, parts in self.time_parts.items():
@@ -83,6 +90,17 @@ class Features(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=
         if self.categories and self.inputs != COLUMNS:
             raise CodesError(f"categories: inputs of {self.inputs} have no columns; leave one of the two out")
 
+    def _check_segments(self) -> None:
+        wanted = self.segments or []
+        if len(set(wanted)) < len(wanted) or len(wanted) > MOST_SEGMENT_COLUMNS:
+            raise SelectionError(f"segments: {', '.join(wanted)}: give one column, or two different ones")
+        if wanted and self.inputs is None:
+            msgspec.structs.force_setattr(self, "inputs", COLUMNS)
+        if wanted and self.inputs != COLUMNS:
+            raise SelectionError(
+                f"segments: inputs of {self.inputs} have no columns; leave one of the two out"
+            )
+
     def check(self, baseline: BaselineData, where: str = "handler.monitoring.features") -> None:
         """Raise ConfigurationError where the section does not fit a baseline."""
         kind = baseline.input_kind
@@ -92,6 +110,7 @@ class Features(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=
                 "baseline"
             )
         self._check_identifiers(baseline, where)
+        self._check_known_segments(baseline, where)
         said = self.of_outputs
         if baseline.outputs is not None and said.kind not in (
             None,
@@ -124,8 +143,20 @@ class Features(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=
                 f"{where}.identifiers: '{unknown[0]}' is no identifier in the baseline; rebuild it with this section"
             )
 
+    def _check_known_segments(self, baseline: BaselineData, where: str) -> None:
+        known = [] if baseline.segments is None else baseline.segments.columns
+        if self.segments and self.segments != known:
+            has = f"segments by {' and '.join(known)}" if known else "no segments"
+            raise ConfigurationError(
+                f"{where}.segments: it says {', '.join(self.segments)}, and baseline '{baseline.name}' version "
+                f"{baseline.version} has {has}; rebuild it with this section (torchvitals baseline build --segments "
+                f"{','.join(self.segments)}), or have it learned anew (learn)"
+            )
+
     def applied(self, baseline: B, where: str = "handler.monitoring.features") -> B:
         """Return the baseline with what this section says of codes. Raises ConfigurationError where it does not fit."""
+        if self.segments == [] and baseline.segments is not None:
+            baseline = msgspec.structs.replace(baseline, segments=None)
         if not self.categories:
             return baseline
         features = list(baseline.features)

@@ -13,7 +13,7 @@ import typer
 from rich.box import SIMPLE_HEAD
 from rich.table import Table
 
-from ..baseline.describing import described
+from ..baseline.describing import described, described_segments
 from ..baseline.pooling import is_wide
 from ..baseline.schema import Feature
 from ..baseline.selection import Features
@@ -104,6 +104,11 @@ def build(
         help="Column whose texts tell rows apart (an account, an email address); none of them is kept. May be given "
         "several times. Default: columns of nearly unique texts.",
     ),
+    segments: list[str] = typer.Option(
+        [],
+        help="Column of categories, or two as a,b, of whose values each is also compared with its own training rows: "
+        "carrier. May be given twice.",
+    ),
     window: list[int] = typer.Option(
         [*DEFAULT_WINDOWS],
         help="Window size in rows that the model is watched with; may be given several times.",
@@ -178,7 +183,7 @@ def build(
             held_out=held_out,
             model=model,
             images=images is not None,
-            columns=[*([columns] if columns else []), *column, *exclude, *time_parts, *identifier],
+            columns=[*([columns] if columns else []), *column, *exclude, *time_parts, *identifier, *segments],
             missing_text=bool(missing_text) and no_missing_text,
         )
         found_name, found_version = _name_and_version(output)
@@ -189,7 +194,7 @@ def build(
             weights=weights,
             options=BuildOptions(
                 class_names=_split(class_names),
-                features=_of_kind(_features_in(config), output_kind),
+                features=_by_segment(_of_kind(_features_in(config), output_kind), segments),
                 name=name or found_name,
                 version=version or found_version,
             ),
@@ -333,7 +338,7 @@ def show(file: Path = typer.Argument(..., help="A baseline file.")) -> None:
         missing = f"{feature.missing / max(baseline.samples, 1):.1%}"
         table.add_row(feature.name, feature.source, feature.kind, bars(feature), *numbers, missing)
     console.print(table)
-    for line in summaries(baseline):
+    for line in [*summaries(baseline), *described_segments(baseline)]:
         console.print(line, markup=False, highlight=False)
 
 
@@ -374,6 +379,8 @@ def _write(baseline: Baseline, output: Path) -> None:
     baseline.save(output)
     console.print(f"wrote {output}: {baseline.samples:,} rows, {len(baseline.features)} features")
     console.print(described(baseline), markup=False, highlight=False)
+    for line in described_segments(baseline):
+        _say(line)
 
 
 def _features_in(config: Optional[Path]) -> Features:
@@ -471,6 +478,17 @@ def _of_kind(features: Features, output_kind: Optional[str]) -> Features:
         return msgspec.structs.replace(features, outputs=msgspec.structs.replace(said, kind=output_kind))
     except ConfigurationError as error:
         raise BaselineError(f"--output-kind: {error}") from error
+
+
+def _by_segment(features: Features, segments: list[str]) -> Features:
+    """Return what is described with the segments that the command line says. Raises BaselineError."""
+    if not segments:
+        return features
+    names = [name.strip() for text in segments for name in text.split(",")]
+    try:
+        return msgspec.structs.replace(features, segments=names)
+    except ConfigurationError as error:
+        raise BaselineError(f"--segments: {error}") from error
 
 
 def _refuse_contradictions(

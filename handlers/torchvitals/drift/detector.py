@@ -20,6 +20,7 @@ from ..featurizers.row_distance import NAME as ROW_DISTANCE
 from .comparison import Comparison, Reference
 from .floors import Floors, psi_alone
 from .performance import PerformanceEstimator
+from .segments import SEGMENT_WINDOW, SegmentDetector
 from .verdict import DriftReport, evaluate
 from .window import RollingWindow
 
@@ -38,6 +39,7 @@ class DriftDetector:
         psi_floor: the smallest PSI that counts as drift, and the only floor.
         psi_floors: the same by name of the feature.
         ignored: source (`input` or `output`) and name of features that are not judged.
+        segment_window: rows of each segment that are judged, where the baseline has segments.
 
     Raises:
         ValueError: no window is given, or one has no rows.
@@ -53,6 +55,7 @@ class DriftDetector:
         psi_floor: Optional[float] = None,
         psi_floors: Optional[Mapping[str, float]] = None,
         ignored: Collection[tuple[str, str]] = (),
+        segment_window: int = SEGMENT_WINDOW,
     ) -> None:
         self.sizes = sorted({window} if isinstance(window, int) else set(window))
         if not self.sizes or self.sizes[0] < 1:
@@ -65,7 +68,7 @@ class DriftDetector:
         self._floors.update({name: psi_alone(floor) for name, floor in (psi_floors or {}).items()})
         self._floors.update(feature_floors or {})
         self._performance = PerformanceEstimator.of(baseline)
-        self.rows_seen = 0
+        self._rows_seen: dict[Source, int] = dict.fromkeys(SOURCES, 0)
         self._places = {feature.name: place for place, feature in enumerate(baseline.column_features)}
         self._binnings = {source: Binning(baseline.of_source(source)) for source in SOURCES}
         self._references = {source: Reference(binning) for source, binning in self._binnings.items()}
@@ -77,11 +80,21 @@ class DriftDetector:
             source: {size: RollingWindow(binning, size) for size in self.sizes}
             for source, binning in self._binnings.items()
         }
+        self.segments = self._segments_of(baseline, min(segment_window, self.sizes[0]))
 
     @property
     def sources(self) -> list[Source]:
         """The sources that the baseline describes, inputs first."""
         return [source for source in SOURCES if self._binnings[source].features]
+
+    @property
+    def rows_seen(self) -> int:
+        """Rows of inputs so far."""
+        return self._rows_seen["input"]
+
+    def rows_seen_of(self, source: Source) -> int:
+        """Return how many rows of one source came so far; inputs may be sampled where outputs are not."""
+        return self._rows_seen[source]
 
     def update(self, X: Any, outputs: Any = None) -> None:  # noqa: N803
         """Add rows, newest last.
@@ -97,17 +110,23 @@ class DriftDetector:
         if outputs is not None and self.baseline.outputs is not None:
             self.update_outputs(output_signals(outputs, self.baseline.outputs))
 
-    def update_inputs(self, rows: NDArray[np.float64]) -> NDArray[np.int64]:
+    def update_inputs(
+        self, rows: NDArray[np.float64], pause: Callable[[], None] = lambda: None
+    ) -> NDArray[np.int64]:
         """Add inputs that are encoded already.
 
         Args:
             rows: (n, d) input features as `BaselineData.encode` returns them, newest last.
+            pause: called between pieces of work.
 
         Returns:
             Their counts in the baseline's bins, (d, B).
         """
-        self.rows_seen += len(rows)
-        return self._add("input", rows)
+        counts = self._add("input", rows)
+        if self.segments is not None:
+            pause()
+            self.segments.update(rows, pause)
+        return counts
 
     def update_outputs(self, signals: dict[str, NDArray[np.float64]]) -> NDArray[np.int64]:
         """Add output features.
@@ -127,8 +146,12 @@ class DriftDetector:
         return self._add("output", rows)
 
     def ignore(self, features: Collection[tuple[str, str]]) -> None:
-        """Judge features no more; `features` as `ignored`."""
+        """Judge features no more; `features` as `ignored`. Segments that are told apart by one of them end."""
         self.ignored |= frozenset(features)
+        known = [] if self.baseline.segments is None else self.baseline.segments.columns
+        if self.segments is not None:
+            told_apart = not any(("input", name) in features for name in known)
+            self.segments = self._segments_of(self.baseline, self.segments.window) if told_apart else None
 
     def reference(self, source: Source) -> Reference:
         """Return the baseline's side of the comparison for one source."""
@@ -137,7 +160,7 @@ class DriftDetector:
     def report(
         self, *, window: Optional[int] = None, pause: Callable[[], None] = lambda: None
     ) -> DriftReport:
-        """Compare a window with the baseline as it is now.
+        """Compare a window, and the last rows of each segment, with the baseline as they are now.
 
         Args:
             window: its size, one of `sizes`; the smallest where it is left out.
@@ -146,6 +169,11 @@ class DriftDetector:
         Raises:
             ValueError: there is no window of this size.
         """
+        report = self.judge(window=window, pause=pause)
+        return report if self.segments is None else replace(report, segments=self.segments.report(pause))
+
+    def judge(self, *, window: Optional[int] = None, pause: Callable[[], None] = lambda: None) -> DriftReport:
+        """Compare a window with the baseline, all rows together; otherwise as `report`."""
         size = self.sizes[0] if window is None else window
         if size not in self.sizes:
             raise ValueError(
@@ -165,6 +193,17 @@ class DriftDetector:
         pause()
         estimate = self._accuracy_estimate(size, quiet=self._is_quiet(report, size), pause=pause)
         return replace(report, accuracy_estimate=estimate, row_shares=shares)
+
+    def _segments_of(self, baseline: BaselineData, window: int) -> Optional[SegmentDetector]:
+        if baseline.segments is None or not baseline.segments.judged:
+            return None
+        return SegmentDetector(
+            baseline.segments,
+            baseline.of_source("input"),
+            window=window,
+            floors=self._floors,
+            ignored=[name for source, name in self.ignored if source == "input"],
+        )
 
     def _without_fewer_new(self, report: DriftReport, size: int) -> DriftReport:
         """Return the report in which identifiers do not drift because more of them than in training are known.
@@ -212,6 +251,7 @@ class DriftDetector:
         return self._performance.estimate(inputs, outputs, ignored=self.ignored, quiet=quiet, pause=pause)
 
     def _add(self, source: Source, rows: NDArray[np.float64]) -> NDArray[np.int64]:
+        self._rows_seen[source] += len(rows)
         binning = self._binnings[source]
         index = binning.assign(rows)
         for window in self._windows[source].values():

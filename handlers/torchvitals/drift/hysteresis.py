@@ -29,7 +29,8 @@ class Hysteresis:
         Args:
             names: what was judged; a name that is left out keeps its verdict.
             drifted: those of them that drifted.
-            rows_seen: rows that were added so far, those that left the window included.
+            rows_seen: rows that were added so far to the window that they were judged on, those that left it
+                included.
 
         Returns:
             The names whose drift is believed.

@@ -79,13 +79,15 @@ class DriftReport:
 
     A row's distance comes after the columns that drifted, which explain it. row_shares: by column, its share in the
     rows' squared distances, largest first; empty without a row distance. accuracy_estimate: of the window's
-    predictions, or why there is none; None where the baseline does not know what confidence is worth.
+    predictions, or why there is none; None where the baseline does not know what confidence is worth. segments: the
+    same of each segment, by name, the worst first; see `drift.segments`.
     """
 
     samples: int
     features: dict[str, FeatureDrift] = field(default_factory=dict)
     accuracy_estimate: Optional[AccuracyEstimate] = None
     row_shares: dict[str, float] = field(default_factory=dict)
+    segments: dict[str, DriftReport] = field(default_factory=dict)
 
     @property
     def estimated_accuracy(self) -> Optional[float]:
@@ -94,8 +96,13 @@ class DriftReport:
 
     @property
     def drifted(self) -> bool:
-        """Whether any feature drifted."""
+        """Whether any feature drifted, over all rows; of segments, `drifted_segments` tells."""
         return any(feature.drifted for feature in self.features.values())
+
+    @property
+    def drifted_segments(self) -> list[str]:
+        """The segments of which a feature drifted, the worst first."""
+        return [name for name, report in self.segments.items() if report.drifted]
 
     @property
     def drifted_ratio(self) -> float:

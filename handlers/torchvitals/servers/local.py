@@ -157,6 +157,10 @@ class MonitoredModel:
                 found.append(
                     f"drift: {drift.source} {drift.name}: KL {drift.kl_divergence:.2f}, PSI {drift.psi:.2f}"
                 )
+        segments = report.segments if report else {}
+        for segment in report.drifted_segments if report else ():
+            drifted = [drift.name for drift in segments[segment].features.values() if drift.drifted]
+            found.append(f"drift of segment {segment}: {', '.join(drifted)}")
         return found
 
     def summary(self) -> dict[str, Any]:

@@ -156,6 +156,22 @@ DRIFT_THRESHOLD = gauge(
 DRIFTED_RATIO = gauge(
     "model_drifted_features_ratio", "ratio", "Share of features that drifted.", ("window", "worker")
 )
+SEGMENT_DRIFT = gauge(
+    "model_segment_drift",
+    "value",
+    "PSI of a feature in a segment of the traffic that drifted from its own training rows, of the five worst; 0 once "
+    "it is over.",
+    ("segment", "feature", "worker"),
+)
+DRIFTED_SEGMENTS = gauge(
+    "model_drifted_segments", "count", "Segments of the traffic of which a feature drifted.", ("worker",)
+)
+JUDGED_SEGMENTS = gauge(
+    "model_judged_segments",
+    "count",
+    "Segments of the traffic that are judged: those with rows enough, in training and now.",
+    ("worker",),
+)
 WINDOW_SAMPLES = gauge("model_window_samples", "count", "Rows in the rolling window.", ("window", "worker"))
 WINDOW_EVALUATED = gauge(
     "model_window_evaluated_timestamp_seconds",

@@ -5,7 +5,7 @@ from __future__ import annotations
 import logging
 import math
 from collections import Counter
-from collections.abc import Callable
+from collections.abc import Callable, Hashable
 from dataclasses import replace
 from typing import Any, Optional
 
@@ -24,6 +24,7 @@ from ..featurizers.row_distance import NAME as ROW_DISTANCE
 from . import catalogue as m
 from .estimated_accuracy import publish_estimate
 from .publisher import Publisher
+from .segments import SegmentTelemetry
 
 # A feature's place in the baseline, the feature, and the labels of its bins.
 Exported = tuple[int, Feature, list[str]]
@@ -67,6 +68,7 @@ class DriftTelemetry:
         self._unread = frozenset(
             name for name in detector.baseline.unreadable_codes if ("input", name) not in detector.ignored
         )
+        self._segments = self._segments_of(detector)
         self._stale = False
         self._reports: dict[int, DriftReport] = {}
 
@@ -86,6 +88,15 @@ class DriftTelemetry:
 
     def start(self, publisher: Publisher) -> None:
         """Publish what the baseline says, and make every counter's series exist."""
+        self._start_baseline(publisher)
+        if self._segments is not None:
+            self._segments.start(publisher)
+        publisher.increase(m.INPUT_INVALID, ("all", "bad_shape"), 0)
+        for _, feature, _ in self._exported.get("input", ()):
+            for reason in () if feature.name == ROW_DISTANCE else _reasons(feature):
+                publisher.increase(m.INPUT_INVALID, (feature.name, reason), 0)
+
+    def _start_baseline(self, publisher: Publisher) -> None:
         baseline = self.baseline
         if self._unread:
             logger.warning(
@@ -107,10 +118,6 @@ class DriftTelemetry:
                 for size in self._detector.sizes:
                     for statistic, limit in thresholds(feature, size).items():
                         publisher.set(m.DRIFT_THRESHOLD, (source, feature.name, statistic, str(size)), limit)
-        publisher.increase(m.INPUT_INVALID, ("all", "bad_shape"), 0)
-        for _, feature, _ in self._exported.get("input", ()):
-            for reason in () if feature.name == ROW_DISTANCE else _reasons(feature):
-                publisher.increase(m.INPUT_INVALID, (feature.name, reason), 0)
 
     def add_inputs(self, values: NDArray[Any], pause: Callable[[], None] = lambda: None) -> list[Unread]:
         """Take in inputs; those of another width than the baseline's are counted.
@@ -132,11 +139,14 @@ class DriftTelemetry:
             raise
         unread += self._set_aside(values)
         pause()
-        counts = self._detector.update_inputs(rows)
+        counts = self._detector.update_inputs(rows, pause)
         self._count("input", counts)
         pause()
         self._invalid.update(self._ranges.outside(rows, counts))
         return unread
+
+    def _segments_of(self, detector: DriftDetector) -> Optional[SegmentTelemetry]:
+        return None if detector.segments is None else SegmentTelemetry(detector.segments, worker=self._worker)
 
     def _encoded(self, values: NDArray[Any]) -> tuple[NDArray[np.float64], list[Unread]]:
         """Return the rows that can be compared, and what of the others cannot. Raises BaselineError where none can."""
@@ -165,6 +175,7 @@ class DriftTelemetry:
         keys: set[tuple[str, str]] = {("input", name) for name in self._unread}
         if not keys <= self._detector.ignored:
             self._detector.ignore(keys)
+            self._segments = self._segments_of(self._detector)
             self._shown -= keys
             self._exported["input"] = [
                 exported for exported in self._exported["input"] if exported[1].name not in self._unread
@@ -189,16 +200,28 @@ class DriftTelemetry:
         if not self._stale:
             return
         for size in self._detector.sizes:
-            report = self._detector.report(window=size, pause=pause)
-            judged = report.features.values()
-            drifted = {_key(drift) for drift in judged if drift.drifted}
-            steady = self._hysteresis[size].update(map(_key, judged), drifted, self._detector.rows_seen)
+            report = self._detector.judge(window=size, pause=pause)
+            steady = self._believed(size, report)
             features = {
                 name: replace(drift, drifted=_key(drift) in steady) for name, drift in report.features.items()
             }
             self._reports[size] = replace(report, features=features)
             pause()
+        if self._segments is not None:
+            self._segments.evaluate(pause)
+            smallest = self._detector.sizes[0]
+            self._reports[smallest] = replace(self._reports[smallest], segments=self._segments.reports)
         self._stale = False
+
+    def _believed(self, size: int, report: DriftReport) -> set[Hashable]:
+        """Return the features whose drift holds. Each source waits for rows of its own."""
+        hysteresis = self._hysteresis[size]
+        believed: set[Hashable] = set()
+        for source in self._detector.sources:
+            judged = [drift for drift in report.features.values() if drift.source == source]
+            drifted = {_key(drift) for drift in judged if drift.drifted}
+            believed = hysteresis.update(map(_key, judged), drifted, self._detector.rows_seen_of(source))
+        return believed
 
     def publish(self, publisher: Publisher) -> None:
         """Send what the counters grew by since the last time, and the latest verdict of each window."""
@@ -215,6 +238,8 @@ class DriftTelemetry:
                 publisher.increase(m.INPUT_INVALID, (name, reason), amount)
         for size, report in self._reports.items():
             self._publish_report(str(size), report, publisher)
+        if self._segments is not None:
+            self._segments.publish(publisher)
 
     def _publish_report(self, window: str, report: DriftReport, publisher: Publisher) -> None:
         for drift in report.features.values():

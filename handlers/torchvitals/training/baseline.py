@@ -28,6 +28,9 @@ from .options import BuildOptions
 from .outputs import OutputColumns
 from .window_limits import with_window_limits
 
+# Rows of a segment, the last ones, that `compare` looks at: each of 32 segments has room for them.
+COMPARED_SEGMENT_ROWS = 5_000
+
 
 class Baseline(BaselineData, frozen=True, kw_only=True, omit_defaults=True):
     """Distributions of all features of one model version. Build with `fit`, read with `load`."""
@@ -144,7 +147,8 @@ class Baseline(BaselineData, frozen=True, kw_only=True, omit_defaults=True):
 
     def compare(self, X: Any, *, outputs: Any = None) -> DriftReport:  # noqa: N803
         """Compare rows with this baseline; X and outputs as in `fit`. Raises BaselineError on another width."""
-        monitor = DriftDetector(self, window=max(len(with_rows(X)), 1))
+        rows = max(len(with_rows(X)), 1)
+        monitor = DriftDetector(self, window=rows, segment_window=min(rows, COMPARED_SEGMENT_ROWS))
         monitor.update(X, outputs=outputs)
         return monitor.report()
 
@@ -231,6 +235,7 @@ class BaselineBuilder:
                 learner,
                 exact=self.options.exact,
                 identifiers=self.options.features.identifiers,
+                segments=self.options.segments,
             )
         columns = self._seen.inputs
         inputs = self.options.prepared(columns.kind, inputs)
@@ -287,6 +292,7 @@ class BaselineBuilder:
                 identifiers=found.identifiers,
                 # Only the estimate of accuracy asks for it.
                 familiarity=found.familiarity() if estimable(spec) else None,
+                segments=found.segments,
             )
         )
 

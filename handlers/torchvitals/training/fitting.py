@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 from ..accuracy.estimate import Accuracy
 from ..baseline.binning import assign
 from ..baseline.file import SCHEMA
-from ..baseline.schema import BaselineData, Feature, Source
+from ..baseline.schema import BaselineData, Feature, Segments, Source
 from ..featurizers import Featurizer
 from ..featurizers.columns import at_model_precision
 from ..featurizers.familiarity import Familiarity
@@ -56,6 +56,7 @@ def new_baseline(
     accuracy: Optional[Accuracy] = None,
     identifiers: Optional[Mapping[str, Identifier]] = None,
     familiarity: Optional[Familiarity] = None,
+    segments: Optional[Segments] = None,
 ) -> BaselineData:
     """Return a baseline that is created now, sealed."""
     return BaselineData(
@@ -71,6 +72,7 @@ def new_baseline(
         accuracy=accuracy,
         identifiers=dict(identifiers or {}),
         familiarity=familiarity,
+        segments=segments,
     ).sealed()
 
 

@@ -8,7 +8,7 @@ from typing import Any, Optional
 
 import msgspec
 
-from ..baseline.schema import BaselineData, Feature, Summary
+from ..baseline.schema import BaselineData, Feature, Segments, Summary
 from ..errors import BaselineError
 from ..featurizers import Featurizer, Learner
 from ..featurizers.codes import CodedColumns
@@ -21,6 +21,7 @@ from .coded import with_codes
 from .column import Column
 from .identifiers import IdentifierCounts
 from .rounded import TwoBytes, two_bytes_by_column, with_rounding
+from .segments import SegmentCounts
 
 
 class InputFeatures(msgspec.Struct, frozen=True):
@@ -31,6 +32,7 @@ class InputFeatures(msgspec.Struct, frozen=True):
     rows: Optional[RowDistance] = None
     identifiers: dict[str, Identifier] = {}
     familiarity: Callable[[], Optional[Familiarity]] = lambda: None
+    segments: Optional[Segments] = None
 
 
 class InputColumns:
@@ -38,7 +40,7 @@ class InputColumns:
 
     exact: describe every value exactly. columns: what is described so far. rounded: the types of two bytes that some of
     them came in. identifiers: columns whose texts are not kept, beside those whose texts tell rows apart; with an empty
-    list there are none.
+    list there are none. segments: what is kept of parts of the rows.
     """
 
     def __init__(
@@ -50,6 +52,7 @@ class InputColumns:
         columns: Optional[Mapping[str, Column]] = None,
         rounded: Optional[Mapping[str, TwoBytes]] = None,
         identifiers: Optional[list[str]] = None,
+        segments: Optional[SegmentCounts] = None,
     ) -> None:
         self.kind = kind
         self.exact = exact
@@ -57,6 +60,7 @@ class InputColumns:
         self._learner = learner
         self._columns = dict(columns or {})
         self._rounded = dict(rounded or {})
+        self._segments = segments
 
     def update(self, batch: Any) -> None:
         """Add a batch. Raises BaselineError."""
@@ -69,10 +73,18 @@ class InputColumns:
         for name, values in columns.items():
             if len(values):
                 self._column(name).update(values)
+        if self._segments is not None:
+            self._segments.update(columns)
 
     def empty(self) -> InputColumns:
         """Return one of this kind that has seen nothing."""
-        return InputColumns(self.kind, self._learner.empty(), exact=self.exact, identifiers=self.identifiers)
+        return InputColumns(
+            self.kind,
+            self._learner.empty(),
+            exact=self.exact,
+            identifiers=self.identifiers,
+            segments=None if self._segments is None else self._segments.empty(),
+        )
 
     def merge(self, other: InputColumns) -> None:
         """Add what another part has seen, which stays as it is. Raises BaselineError where the features differ."""
@@ -81,6 +93,10 @@ class InputColumns:
         if self._columns and set(self._columns) != set(other._columns):
             apart = ", ".join(sorted(set(self._columns) ^ set(other._columns)))
             raise BaselineError(f"the parts have different features; only one has: {apart}")
+        if (self._segments is None) != (other._segments is None):
+            raise BaselineError("one part was built with segments and the other without; build both alike")
+        if self._segments is not None and other._segments is not None:
+            self._segments.merge(other._segments)
         self._learner.merge(other._learner)
         self._rounded.update(other._rounded)
         for name, column in other._columns.items():
@@ -121,12 +137,15 @@ class InputColumns:
                 described = [msgspec.structs.replace(f, summary=s) for f, s in zip(described, summaries)]
             features += described
         self._check_names(features, identifiers)
+        segments = None if self._segments is None else self._segments.describe(features, mergeable=mergeable)
         if mergeable:
-            return InputFeatures(features, learned.featurizer, identifiers=identifiers)
+            return InputFeatures(features, learned.featurizer, identifiers=identifiers, segments=segments)
         last = InputColumns(self.kind, self._learner, exact=True)
         last.add(learned.columns)
         features += [column.describe("input") for column in last._columns.values()]
-        return InputFeatures(features, learned.featurizer, learned.rows, identifiers, learned.familiarity)
+        return InputFeatures(
+            features, learned.featurizer, learned.rows, identifiers, learned.familiarity, segments
+        )
 
     @classmethod
     def resume(cls, baseline: BaselineData) -> InputColumns:
@@ -146,7 +165,13 @@ class InputColumns:
         rounded: dict[str, TwoBytes] = {
             feature.name: feature.rounded for feature in baseline.column_features if feature.rounded
         }
-        return cls(baseline.input_kind, learner, columns=columns, rounded=rounded)
+        return cls(
+            baseline.input_kind,
+            learner,
+            columns=columns,
+            rounded=rounded,
+            segments=None if baseline.segments is None else SegmentCounts.resume(baseline.segments),
+        )
 
     def _column(self, name: str) -> Column:
         if name not in self._columns:

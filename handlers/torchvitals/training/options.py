@@ -12,6 +12,7 @@ from ..featurizers.batches import is_table
 from ..featurizers.outputs import OutputOptions
 from ..featurizers.time_parts import expanded, with_time_parts
 from ..featurizers.time_texts import refuse_time_texts
+from .segments import SegmentCounts
 
 
 class BuildOptions(msgspec.Struct, frozen=True, kw_only=True):
@@ -49,6 +50,12 @@ class BuildOptions(msgspec.Struct, frozen=True, kw_only=True):
         """Return the kind of inputs that a first batch is."""
         kind = self.features.inputs or detect(inputs, self.feature_names)
         return INPUTS.named(kind)
+
+    @property
+    def segments(self) -> Optional[SegmentCounts]:
+        """What tells the rows of segments apart; None where none are wanted."""
+        wanted = self.features.segments
+        return SegmentCounts(wanted, identifiers=self.features.identifiers or ()) if wanted else None
 
     def prepared(self, kind: str, inputs: Any) -> Any:
         """Return a batch as a kind's learner takes it: of a table its one column, unless the kind is columns.

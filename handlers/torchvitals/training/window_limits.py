@@ -14,6 +14,7 @@ from ..drift.detector import DriftDetector
 from ..drift.statistics import STATISTICS
 from ..featurizers.identifiers import new_name
 from ..featurizers.outputs import output_signals
+from .segment_limits import with_segment_limits
 
 B = TypeVar("B", bound=BaselineData)
 
@@ -42,7 +43,7 @@ def with_window_limits(
     seen_before = set(map(new_name, baseline.identifiers))
     for size in sizes:
         evaluations: list[list[dict[str, float]]] = [[] for _ in features]
-        monitor = DriftDetector(baseline, window=size)
+        monitor = DriftDetector(msgspec.structs.replace(baseline, segments=None), window=size)
         stride = size // STRIDES_PER_WINDOW
         for start in range(0, samples, stride):
             part = slice(start, start + stride)
@@ -51,7 +52,7 @@ def with_window_limits(
                 monitor.update_outputs({name: values[part] for name, values in signals.items()})
             if monitor.rows_seen < size or start + stride > samples:
                 continue
-            found = {(drift.source, drift.name): drift for drift in monitor.report().features.values()}
+            found = {(drift.source, drift.name): drift for drift in monitor.judge().features.values()}
             for place, feature in enumerate(features):
                 drift = found[feature.source, feature.name]
                 evaluations[place].append({one.name: drift.values[one.name] for one in STATISTICS.learned})
@@ -61,6 +62,7 @@ def with_window_limits(
             feature if feature.name in seen_before else _with(feature, size, values)
             for feature, values in zip(features, evaluations)
         ]
+    baseline = with_segment_limits(baseline, rows, windows=windows)
     return msgspec.structs.replace(baseline, features=features).sealed()
 
 

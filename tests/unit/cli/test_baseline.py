@@ -454,3 +454,70 @@ def test_a_kind_of_output_that_does_not_fit_gets_one_clear_line(folder, options,
     assert result.exit_code == 1
     assert complaint in result.stderr
     assert "Traceback" not in result.output
+
+
+@pytest.fixture
+def partners(folder):
+    rng = np.random.default_rng(9)
+    frame = pd.DataFrame(
+        {
+            "at": pd.date_range("2026-01-01", periods=9000, freq="min"),
+            "partner": rng.choice(["AA", "B6", "UA"], 9000, p=[0.6, 0.35, 0.05]),
+            "cabin": rng.choice(["economy", "first"], 9000, p=[0.9, 0.1]),
+            "amount": rng.normal(size=9000),
+        }
+    )
+    frame.to_csv(folder / "partners.csv", index=False)
+    frame.to_parquet(folder / "partners.parquet")
+    return frame.partner.value_counts()
+
+
+BY_PARTNER = ("baseline", "build", "--output", "p-1.json", "--segments", "partner")
+
+
+@pytest.mark.parametrize(
+    "options", [(), ("--mergeable",), ("--time-column", "at")], ids=["in one pass", "mergeable", "in order"]
+)
+@pytest.mark.parametrize("data", ["partners.parquet", "partners.csv"])
+def test_build_and_show_tell_of_segments(partners, data, options):
+    excluded = () if "at" in options else ("--exclude", "at")
+    result = run(*BY_PARTNER, "--data", data, *options, *excluded)
+    assert result.exit_code == 0, result.output
+    line = (
+        f"segments by partner, of 300 rows or more: partner=AA {partners.AA:,}, partner=B6 {partners.B6:,}, "
+        f"partner=UA {partners.UA:,}"
+    )
+    assert line in " ".join(result.output.split())
+    assert line in " ".join(run("baseline", "show", "p-1.json").output.split())
+
+
+def test_segments_of_two_columns_are_merged_from_files(partners):
+    for name in ("a", "b"):
+        result = run(
+            *("baseline", "build", "--output", f"{name}-1.json", "--segments", "partner,cabin"),
+            *("--data", "partners.csv", "--exclude", "at", "--mergeable"),
+        )
+        assert result.exit_code == 0, result.output
+    result = run("baseline", "merge", "a-1.json", "b-1.json", "--output", "m-1.json")
+    assert result.exit_code == 0, result.output
+    segments = Baseline.load("m-1.json").segments
+    rows = {segments.name(one): one.rows for one in segments.segments}
+    pairs = pd.read_csv("partners.csv").groupby(["partner", "cabin"]).size()
+    expected = {f"partner={one} cabin={other}": 2 * rows for (one, other), rows in pairs.items()}
+    assert rows == {name: count for name, count in expected.items() if count >= 300}
+    assert len(rows) == 5
+
+
+@pytest.mark.parametrize(
+    ("said", "message"),
+    [
+        ("partnr", "the data have no column 'partnr'; did you mean 'partner'?"),
+        ("amount", "column 'amount' holds numbers of many different values"),
+        ("a,b,c", "--segments: segments: a, b, c: give one column, or two different ones"),
+    ],
+)
+def test_segments_that_cannot_be_told_apart_are_refused(partners, said, message):
+    result = run(*BY_PARTNER[:-1], said, "--data", "partners.csv", "--exclude", "at")
+    assert result.exit_code == 1
+    assert message in " ".join(result.output.split())
+    assert "Traceback" not in result.output

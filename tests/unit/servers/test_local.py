@@ -502,6 +502,20 @@ def test_named_inputs_are_compared_with_the_baseline(model, baseline):
         assert watched.summary()["drift"].features["f0"].drifted
 
 
+def test_outputs_drift_where_inputs_cannot_be_compared(model, baseline):
+    """The inputs have a column too many, which the model leaves out."""
+    wide = torch.nn.Sequential(torch.nn.Linear(5, 4, bias=False), model)
+    with torch.no_grad():
+        wide[0].weight.copy_(torch.eye(4, 5))
+    with MonitoredModel(wide, baseline, config=QUIET) as watched:
+        for shift, drifted in ((0, False), (3, True)):
+            for _ in range(2):
+                watched.predict(torch.cat([rows(1000, shift), torch.zeros(1000, 1)], dim=1))
+                report = watched.summary()["drift"]
+            assert {drift.source for drift in report.features.values()} == {"output"}
+            assert report.features["confidence"].drifted is drifted
+
+
 def test_exit_without_close_flushes_and_does_not_hang(tmp_path):
     code = """
 import torch

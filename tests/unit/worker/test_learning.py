@@ -624,3 +624,27 @@ def test_any_kind_of_output_that_is_said_is_learned_and_then_watched(tmp_path, k
     assert (
         publisher.value(m.MONITOR_UNSEEN, "outputs") == publisher.value(m.MONITOR_UNSEEN, "uncomparable") == 0
     )
+
+
+def test_segments_are_learned_and_then_judged(tmp_path):
+    """The first column says of which of three partners a row is; one of them is served in another unit."""
+
+    def rows(faulty):
+        partner = rng.integers(0, 3, 500)
+        amount = rng.normal(10, 1, 500) * np.where((partner == 1) & faulty, 100, 1)
+        return torch.tensor(np.column_stack([partner, amount]), dtype=torch.float32)
+
+    learner = BaselineLearner(
+        3000, folder=tmp_path, name="fraud", version="2.0", features=Features(segments=["f0"])
+    )
+    config = MonitoringConfig(learn=3000, flush_interval=10, warmup=0, overhead_budget=None)
+    monitor = Monitor(config, MemoryPublisher(), learner=learner, worker="9000")
+    for turn in range(12):
+        call = monitor.recorder.begin()
+        monitor.recorder.inputs(call, rows(turn >= 8))
+        monitor.recorder.finish(call, requests=500, failed=0)
+        monitor.flush()
+        if turn == 7:
+            assert monitor.drift.report.segments.keys() == {"f0=0", "f0=1", "f0=2"}
+            assert not monitor.drift.report.drifted_segments
+    assert monitor.drift.report.drifted_segments == ["f0=1"]

@@ -3,10 +3,11 @@
 import threading
 import time
 
+import numpy as np
 import pytest
 import torch
 
-from torchvitals import Monitor, MonitoringConfig
+from torchvitals import Baseline, Monitor, MonitoringConfig
 from torchvitals.publishers.memory import MemoryPublisher
 from torchvitals.recording import recorder as recorder_module
 from torchvitals.recording.clocks import EventClock, EventPool
@@ -190,3 +191,62 @@ def test_stop_returns_where_a_publisher_blocks(publisher, monkeypatch):
     assert thread.is_alive()
     release.set()
     thread.join(120)
+
+
+WINDOW, STEP = 200, 10
+
+
+def believed_after(publisher, drifting, inputs_of):
+    """Return after how many drifted predictions the drift of a source is believed; None where it is not.
+
+    inputs_of: returns what the model is given of (n, 2) rows.
+    """
+    rng = np.random.default_rng(5)
+    known = rng.normal(size=(5000, 2)), rng.normal(size=(5000, 3))
+    baseline = Baseline.fit(known[0], outputs=known[1])
+    monitor = Monitor(
+        MonitoringConfig(window=WINDOW, warmup=0, overhead_budget=None),
+        publisher,
+        baseline=baseline,
+        worker="9000",
+    )
+    shift = (
+        {"input": (0, 3), "output": (0, 0)} if drifting == "input" else {"input": (0, 0), "output": (0, 9)}
+    )
+    for rows in range(STEP, 1000, STEP):
+        drifted = rows > WINDOW
+        call = monitor.recorder.begin()
+        inputs = inputs_of(rng.normal(size=(STEP, 2)) + shift["input"][drifted], rows)
+        if inputs is not None:
+            monitor.recorder.inputs(call, torch.tensor(inputs))
+        given = rng.normal(size=(STEP, 3))
+        given[:, 0] += shift["output"][drifted]
+        monitor.recorder.outputs(call, torch.tensor(given))
+        monitor.recorder.finish(call, requests=STEP, failed=0)
+        monitor.flush()
+        report = monitor.drift.report
+        if any(one.drifted for one in report.features.values() if one.source == drifting):
+            return rows - WINDOW
+    return None
+
+
+NO_INPUTS = {
+    "of another width": lambda rows, at: rows[:, :1],
+    "not seen": lambda rows, at: None,
+    "sampled": lambda rows, at: rows if at % 100 == 0 else None,
+}
+
+
+@pytest.mark.parametrize("inputs_of", NO_INPUTS.values(), ids=NO_INPUTS)
+def test_a_drift_of_outputs_waits_for_predictions_and_not_for_inputs(publisher, inputs_of):
+    compared = believed_after(MemoryPublisher(), "output", lambda rows, at: rows)
+    assert WINDOW // 4 < compared < WINDOW // 2
+    assert believed_after(publisher, "output", inputs_of) == compared
+
+
+def test_a_drift_of_inputs_waits_for_inputs_and_not_for_predictions(publisher):
+    """One call in ten has inputs that are compared: of 40 rows of those the drift is seen, not believed."""
+    every = believed_after(MemoryPublisher(), "input", lambda rows, at: rows)
+    tenth = believed_after(publisher, "input", NO_INPUTS["sampled"])
+    assert WINDOW // 4 < every < WINDOW // 2
+    assert tenth is None or tenth > 5 * every
