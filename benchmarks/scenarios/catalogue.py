@@ -6,7 +6,7 @@ import zlib
 from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import cache
-from typing import Optional
+from typing import Optional, Union
 
 import numpy as np
 
@@ -14,6 +14,7 @@ from . import changes as c
 from . import populations as p
 from .changes import Change
 from .populations import Population
+from .streams import STREAMS, Stream
 
 SEED = 20261126
 # Training rows, in windows: enough to learn limits of the size that is judged.
@@ -60,14 +61,14 @@ UNTOLD = (Wanted("notified", at_most=0.0),)
 class Scenario:
     """One kind of traffic.
 
-    right: the columns that may be named first. kinds: of baselines, ORDERED and UNORDERED. training: rows; None for
+    source: what training rows and windows are of: made, or a real stream. right: the columns that may be named first. kinds: of baselines, ORDERED and UNORDERED. training: rows; None for
     TRAINING_WINDOWS windows. baselines: how many are learned of rows of their own; the worst is reported.
     """
 
     name: str
     title: str
     group: str
-    population: Population
+    source: Union[Population, Stream]
     change: Change = c.nothing
     right: tuple[str, ...] = ()
     wanted: tuple[Wanted, ...] = ()
@@ -94,6 +95,9 @@ class Case:
     @property
     def training(self) -> int:
         """Rows that a baseline is learned of."""
+        source = self.scenario.source
+        if isinstance(source, Stream):
+            return source.training
         return self.scenario.training or TRAINING_WINDOWS * self.window
 
     @property
@@ -104,40 +108,55 @@ class Case:
     @property
     def baseline(self) -> str:
         """The kind of baseline, in words."""
-        return self.kind if self.scenario.training is None else f"{self.training:,} rows"
+        small = self.kind == UNORDERED and self.scenario.training is not None
+        return f"{self.training:,} rows" if small else self.kind
+
+    def count(self, *, quick: bool = False) -> int:
+        """Return how many windows are judged."""
+        count = WINDOWS.get(self.window, MOST_WINDOWS)
+        if isinstance(self.scenario.source, Stream):
+            count = min(count, self.scenario.source.windows(self.window))
+        return max(count // 5, 1) if quick else count
 
     def reference(self, number: int = 0) -> np.ndarray:
-        """Return the training rows of one of the scenario's baselines; the same for all scenarios of a population."""
-        return _reference(self.scenario.population, self.training, number)
+        """Return the training rows of one of the scenario's baselines; the same for all scenarios of a source."""
+        source = self.scenario.source
+        if isinstance(source, Stream):
+            return source.rows(0, self.training)
+        return _drawn(source, self.training, number)
 
     def rows(self, number: int, rows: Optional[int] = None) -> np.ndarray:
-        """Return one of the windows, or as many rows of what they are cut from."""
-        rng = _generator(self.scenario.population.name, self.scenario.name, self.window, number)
-        drawn = self.scenario.population.draw(rng, rows or self.window)
-        return self.scenario.change(drawn, rng)
+        """Return one of the windows, or as many rows as are wanted from where it begins."""
+        source, rows = self.scenario.source, rows or self.window
+        rng = generator(source.name, self.scenario.name, self.window, number)
+        if isinstance(source, Stream):
+            return self.scenario.change(source.rows(self._start(source, number), rows), rng)
+        return self.scenario.change(source.draw(rng, rows), rng)
 
     def healthy(self, number: int, rows: int) -> np.ndarray:
-        """Return rows before anything goes wrong."""
-        rng = _generator(self.scenario.population.name, "healthy", self.window, number)
-        return self.scenario.population.draw(rng, rows)
+        """Return what came before the window."""
+        source = self.scenario.source
+        if isinstance(source, Stream):
+            return source.rows(self._start(source, number) - rows, rows)
+        return source.draw(generator(source.name, "healthy", self.window, number), rows)
+
+    def _start(self, stream: Stream, number: int) -> int:
+        """Return where a window begins: they are spread over what comes after the training data."""
+        windows = stream.windows(self.window)
+        return stream.training + self.window * (1 + number * windows // min(self.count(), windows))
 
 
-def windows_of(size: int, *, quick: bool = False) -> int:
-    """Return how many windows of a size are judged."""
-    count = WINDOWS.get(size, MOST_WINDOWS)
-    return count // 5 if quick else count
-
-
-def _generator(*names: object) -> np.random.Generator:
+def generator(*names: object) -> np.random.Generator:
+    """Return the generator that goes by these names."""
     return np.random.default_rng([SEED, *(zlib.crc32(str(name).encode()) for name in names)])
 
 
 @cache
-def _reference(population: Population, rows: int, number: int) -> np.ndarray:
-    return population.draw(_generator("training", population.name, rows, number), rows)
+def _drawn(population: Population, rows: int, number: int) -> np.ndarray:
+    return population.draw(generator("training", population.name, rows, number), rows)
 
 
-def _of(population: Population, column: str, change: c.OfColumn) -> Change:
+def _of(population: Union[Population, Stream], column: str, change: c.OfColumn) -> Change:
     return c.column(population.place(column), change)
 
 
@@ -291,7 +310,53 @@ def _sensors() -> Iterator[Scenario]:
     )
 
 
-SCENARIOS = (*_gross(), *_moderate(), *_unordered(), *_small(), *_sensors())
+def _streams() -> Iterator[Scenario]:
+    for stream, title, window in (
+        (STREAMS[0], "Wind site, hourly, 17 years", 1_000),
+        (STREAMS[1], "Met mast, every ten minutes, 22 months", 1_000),
+        (STREAMS[2], "Weather station, daily, 50 years", 365),
+    ):
+        temperature = stream.place("temperature")
+        wind = "wind_speed" if "wind_speed" in stream.columns else "speed_80m"
+        # The station is American.
+        unit = c.affine(5 / 9, -160 / 9) if stream.name == "station" else c.affine(1.8, 32.0)
+        faults: list[tuple[str, str, Change, tuple[str, ...]]] = [
+            ("unit", "temperature in the other unit", c.column(temperature, unit), ("temperature",)),
+            ("stuck", f"{wind} stuck", _of(stream, wind, c.stuck), (wind,)),
+            (
+                "swapped",
+                "temperature and pressure swapped",
+                c.swapped(temperature, stream.place("pressure")),
+                ("temperature", "pressure"),
+            ),
+            (
+                "alike",
+                f"temperature and {wind} swapped",
+                c.swapped(temperature, stream.place(wind)),
+                ("temperature", wind),
+            ),
+        ]
+        if "hour" in stream.columns:
+            for hours in (1, 12):
+                shift = _of(stream, "hour", c.turned(hours, 24))
+                faults.append((f"hour+{hours}", f"the clock is {hours} h ahead", shift, ("hour", "row_distance")))
+        common = {"kinds": (ORDERED,), "windows": (window,), "group": title}
+        yield Scenario(
+            f"{stream.name}-quiet", "quiet", source=stream, wanted=(Wanted("flagged", at_most=0.05),), **common
+        )
+        for name, words, change, right in faults:
+            yield Scenario(
+                f"{stream.name}-{name}",
+                words,
+                source=stream,
+                change=change,
+                right=right,
+                wanted=TOLD if name in ("unit", "stuck", "swapped") else (),
+                **common,
+            )
+
+
+SCENARIOS = (*_gross(), *_moderate(), *_unordered(), *_small(), *_sensors(), *_streams())
 
 
 def cases(scenarios: tuple[Scenario, ...] = SCENARIOS) -> tuple[Case, ...]:

@@ -42,6 +42,16 @@ def times(factor: float) -> OfColumn:
     return lambda values, rng: values * factor
 
 
+def affine(factor: float, amount: float) -> OfColumn:
+    """Return the change to another unit."""
+    return lambda values, rng: values * factor + amount
+
+
+def turned(steps: int, values_of_a_turn: int) -> OfColumn:
+    """Return the shift of what goes round, such as hours."""
+    return lambda values, rng: (values + steps) % values_of_a_turn
+
+
 def plus(amount: float) -> OfColumn:
     """Return the shift by an amount, in the column's unit."""
     return lambda values, rng: values + amount

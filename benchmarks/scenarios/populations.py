@@ -1,4 +1,4 @@
-"""What training rows and healthy traffic are drawn from. NumPy and SciPy alone, so that every tool can draw the same."""
+"""What training rows and healthy traffic are drawn from; by NumPy and SciPy alone, so that every tool can draw it."""
 
 from __future__ import annotations
 
