@@ -44,9 +44,7 @@ def promtool() -> Optional[str]:
     return shutil.which("promtool")
 
 
-def firing(
-    timelines: Mapping[str, Timeline], seconds: int, at: Optional[Iterable[int]] = None
-) -> Firing:
+def firing(timelines: Mapping[str, Timeline], seconds: int, at: Optional[Iterable[int]] = None) -> Firing:
     """Return the alerts that fire after each flush, by the shipped rules.
 
     Args:
@@ -113,13 +111,18 @@ def rules() -> list[dict[str, Any]]:
         needed |= found
         waiting += found
     kept = [
-        {**group, "rules": [rule for rule in group["rules"] if rule.get("record", rule.get("alert")) in needed]}
+        {
+            **group,
+            "rules": [rule for rule in group["rules"] if rule.get("record", rule.get("alert")) in needed],
+        }
         for group in groups
     ]
     return [group for group in kept if group["rules"]]
 
 
-SAID = re.compile(r"^ +expr: .*, time: (?P<time>[0-9hms.]+),\s*\n +exp: .*\n +got: ?(?P<got>.*)$", re.MULTILINE)
+SAID = re.compile(
+    r"^ +expr: .*, time: (?P<time>[0-9hms.]+),\s*\n +exp: .*\n +got: ?(?P<got>.*)$", re.MULTILINE
+)
 GOT = re.compile(r'\{alertname="(?P<alert>[^"]+)", model_name="(?P<model>(?:[^"\\]|\\.)*)"\}')
 
 
@@ -155,7 +158,9 @@ def series(model: str, timeline: Timeline, seconds: int) -> list[dict[str, str]]
             values = [step * seconds for step in range(timeline.steps)]
         elif name == m.BASELINE_CREATED.name:
             values = [0] * timeline.steps
-        text = ",".join(f"{label}={json.dumps(value, ensure_ascii=False)}" for label, value in (*common, *labels))
+        text = ",".join(
+            f"{label}={json.dumps(value, ensure_ascii=False)}" for label, value in (*common, *labels)
+        )
         lines.append({"series": f"{name}{{{text}}}", "values": _written(values)})
     return lines
 

@@ -61,8 +61,9 @@ UNTOLD = (Wanted("notified", at_most=0.0),)
 class Scenario:
     """One kind of traffic.
 
-    source: what training rows and windows are of: made, or a real stream. right: the columns that may be named first. kinds: of baselines, ORDERED and UNORDERED. training: rows; None for
-    TRAINING_WINDOWS windows. baselines: how many are learned of rows of their own; the worst is reported.
+    source: what training rows and windows are of, made or real. right: the columns that may be named first. kinds: of
+    baselines, ORDERED and UNORDERED. training: rows; None for TRAINING_WINDOWS windows. baselines: how many are learned
+    of rows of their own; the worst is reported. notified: whether it is played to the alerts.
     """
 
     name: str
@@ -339,10 +340,16 @@ def _streams() -> Iterator[Scenario]:
         if "hour" in stream.columns:
             for hours in (1, 12):
                 shift = _of(stream, "hour", c.turned(hours, 24))
-                faults.append((f"hour+{hours}", f"the clock is {hours} h ahead", shift, ("hour", "row_distance")))
+                faults.append(
+                    (f"hour+{hours}", f"the clock is {hours} h ahead", shift, ("hour", "row_distance"))
+                )
         common = {"kinds": (ORDERED,), "windows": (window,), "group": title}
         yield Scenario(
-            f"{stream.name}-quiet", "quiet", source=stream, wanted=(Wanted("flagged", at_most=0.05),), **common
+            f"{stream.name}-quiet",
+            "quiet",
+            source=stream,
+            wanted=(Wanted("flagged", at_most=0.05),),
+            **common,
         )
         for name, words, change, right in faults:
             yield Scenario(

@@ -20,7 +20,7 @@ from .serving import Timeline, pieces, serve
 
 MILLION = 1_000_000
 SLOW_ROWS, SLOW_SIGMAS = 100_000, 0.5
-HOUR, HOURS, FAULT_SECONDS = 3_600, 24, 180
+HOUR, HOURS, FAULT_SECONDS = 3_600, 8, 180
 
 
 @dataclass(frozen=True)
@@ -122,7 +122,9 @@ def _stories() -> Iterator[Story]:
     for kind in (ORDERED, UNORDERED):
         yield Story(
             Case(
-                Scenario("slow", f"0 to {SLOW_SIGMAS} σ over {SLOW_ROWS:,} rows", "Over time", p.SIX), kind, 10_000
+                Scenario("slow", f"0 to {SLOW_SIGMAS} σ over {SLOW_ROWS:,} rows", "Over time", p.SIX),
+                kind,
+                10_000,
             ),
             _slow,
             part=1_000,

@@ -12,6 +12,7 @@ from torchvitals import Baseline, DriftMonitor
 
 from .catalogue import ORDERED, Case
 from .populations import Population
+from .shares import shares, worst
 from .streams import Stream
 
 Source = Union[Population, Stream]
@@ -80,23 +81,8 @@ def verdicts(case: Case, number: int = 0, *, quick: bool = False) -> Iterator[li
         yield [name for name, drift in monitor.report().features.items() if drift.drifted]
 
 
-def judge(case: Case, *, quick: bool = False) -> dict[str, float]:
+def judge(case: Case, *, quick: bool = False) -> dict[str, Any]:
     """Return the figures of a case; of several baselines those of the worst."""
-    found = [
-        figures(list(verdicts(case, number, quick=quick)), set(case.scenario.right))
-        for number in range(case.scenario.baselines)
-    ]
-    worst = max if not case.scenario.right else min
-    return worst(found, key=lambda one: one["flagged"])
-
-
-def figures(flagged: list[list[str]], right: set[str]) -> dict[str, float]:
-    """Return shares of windows: any feature flagged, and the right column named first.
-
-    A feature of the row as a whole comes after the columns that explain it, so whatever stands first was named.
-    """
-    return {
-        "windows": len(flagged),
-        "flagged": float(np.mean([bool(names) for names in flagged])),
-        "first": float(np.mean([bool(names) and names[0] in right for names in flagged])),
-    }
+    right = case.scenario.right
+    numbers = range(case.scenario.baselines)
+    return worst([shares(list(verdicts(case, number, quick=quick)), right) for number in numbers], right)

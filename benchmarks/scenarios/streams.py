@@ -23,6 +23,7 @@ from ..wheel_data import WheelFile
 FOLDER = Path(__file__).resolve().parents[2] / ".run" / "streams"
 BRIGHTWIND = "brightwind==2.7.0"
 # The last release of scikit-multiflow whose wheels hold data sets; its code needs Python 3.7.
+SCIKIT_MULTIFLOW = "scikit-multiflow==0.4.1"
 OF_PYTHON_3_7 = (
     "--python-version", "3.7", "--platform", "manylinux1_x86_64", "--abi", "cp37m", "--implementation", "cp",
 )  # fmt: skip
@@ -40,7 +41,7 @@ MAST = WheelFile(
 )
 STATION = WheelFile(
     "NOAA weather",
-    "scikit-multiflow==0.4.1",
+    SCIKIT_MULTIFLOW,
     "skmultiflow/data/datasets/weather.csv",
     "3c38f05bdc5c4cb115f122414c66976e3662c875d96d7199d9e47fc46aff150e",
     OF_PYTHON_3_7,
@@ -67,7 +68,7 @@ class Stream:
         return self.columns.index(column)
 
     def windows(self, size: int) -> int:
-        """Return how many windows that do not overlap come after the training data, each with as many rows around it."""
+        """Return how many windows come after the training data, without overlap and with a window on each side."""
         return (len(self.load()) - self.training) // size - 2
 
     def rows(self, start: int, count: int) -> np.ndarray:
