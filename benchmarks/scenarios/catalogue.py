@@ -168,7 +168,7 @@ def _gross() -> Iterator[Scenario]:
         for column in ("temperature", "amount"):
             yield Scenario(
                 f"sentinel-{column}-{share:.0%}",
-                f"−999 in {share:.0%} of {column}",
+                f"−999 in {100 * share:.0f} % of {column}",
                 group,
                 six,
                 _of(six, column, c.some(share, c.set_to(-999.0))),
@@ -178,7 +178,7 @@ def _gross() -> Iterator[Scenario]:
     for column in ("temperature", "amount"):
         yield Scenario(
             f"unit-{column}",
-            f"×100 in 9% of {column}",
+            f"×100 in 9 % of {column}",
             group,
             six,
             _of(six, column, c.some(0.09, c.times(100.0))),
@@ -188,7 +188,7 @@ def _gross() -> Iterator[Scenario]:
     for column in ("temperature", "amount"):
         yield Scenario(
             f"top-{column}",
-            f"top 1% of {column} ×100",
+            f"top 1 % of {column} ×100",
             group,
             six,
             _of(six, column, c.top(0.01, 100.0)),
@@ -199,10 +199,10 @@ def _gross() -> Iterator[Scenario]:
         column, title = heavy.columns[2], heavy.name.capitalize()
         yield Scenario(f"{heavy.name}-quiet", f"{title}: quiet", group, heavy, wanted=QUIET)
         faults = {
-            "sentinel-5%": ("−999 in 5%", c.some(0.05, c.set_to(-999.0))),
-            "sentinel-9%": ("−999 in 9%", c.some(0.09, c.set_to(-999.0))),
-            "unit": ("×100 in 9%", c.some(0.09, c.times(100.0))),
-            "top": ("top 1% ×100", c.top(0.01, 100.0)),
+            "sentinel-5%": ("−999 in 5 %", c.some(0.05, c.set_to(-999.0))),
+            "sentinel-9%": ("−999 in 9 %", c.some(0.09, c.set_to(-999.0))),
+            "unit": ("×100 in 9 %", c.some(0.09, c.times(100.0))),
+            "top": ("top 1 % ×100", c.top(0.01, 100.0)),
         }
         for name, (words, change) in faults.items():
             yield Scenario(
@@ -224,14 +224,14 @@ def _moderate() -> Iterator[Scenario]:
         ("plus-0.3", "+0.3 σ", "load", c.plus(0.3), SEEN),
         ("spread-0.8", "spread ×0.8", "load", c.spread(0.8), SEEN),
         ("spread-1.3", "spread ×1.3", "load", c.spread(1.3), SEEN),
-        ("boolean-20%", "a boolean from 10 to 20%", "flag", c.share_of_ones(0.2), SEEN),
-        ("mixture", "10% at +2 σ", "load", c.some(0.1, c.plus(2.0)), SEEN),
+        ("boolean-20%", "a boolean from 10 to 20 %", "flag", c.share_of_ones(0.2), SEEN),
+        ("mixture", "10 % at +2 σ", "load", c.some(0.1, c.plus(2.0)), SEEN),
     ]
     for name, title, column, change, wanted in six:
         yield Scenario(name, title, group, p.SIX, _of(p.SIX, column, change), (column,), wanted)
     yield Scenario(
         "class-20%",
-        "a predicted class from 10 to 20%",
+        "a predicted class from 10 to 20 %",
         group,
         p.CLASSIFIED,
         _of(p.CLASSIFIED, "predicted_class", c.share_of_class(0, 0.2, p.CLASS_SHARES)),
@@ -245,9 +245,9 @@ def _unordered() -> Iterator[Scenario]:
     faults: list[tuple[str, str, c.OfColumn]] = [
         ("plus-0.9", "+0.9 σ", c.plus(0.9)),
         ("spread-1.5", "spread ×1.5", c.spread(1.5)),
-        ("missing-5%", "5% missing", c.some(0.05, c.set_to(np.nan))),
-        ("missing-9%", "9% missing", c.some(0.09, c.set_to(np.nan))),
-        ("stuck-25%", "stuck in 25% of rows", c.some(0.25, c.set_to(0.3))),
+        ("missing-5%", "5 % missing", c.some(0.05, c.set_to(np.nan))),
+        ("missing-9%", "9 % missing", c.some(0.09, c.set_to(np.nan))),
+        ("stuck-25%", "stuck in 25 % of rows", c.some(0.25, c.set_to(0.3))),
     ]
     for name, title, change in faults:
         yield Scenario(
@@ -270,6 +270,17 @@ def _small() -> Iterator[Scenario]:
             notified=False,
         )
     yield Scenario(
+        "small-learned",
+        "quiet, the same as codes (`learn: 100`, worst of 8)",
+        "Small baselines",
+        p.SERVED,
+        wanted=(Wanted("flagged", at_most=0.02),),
+        kinds=(UNORDERED,),
+        windows=SMALL_WINDOWS,
+        training=100,
+        baselines=8,
+    )
+    yield Scenario(
         "poisson",
         "quiet, ten Poisson columns",
         "Values never seen",
@@ -279,7 +290,6 @@ def _small() -> Iterator[Scenario]:
         windows=(50, 100, 200),
         training=10_000,
         baselines=4,
-        notified=False,
     )
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 from scipy.signal import lfilter
@@ -150,3 +150,5 @@ MIXED = Population(
     categorical=("zipf_200", "zipf_1000", "few_valued", "boolean"),
     texts=("zipf_200", "zipf_1000"),
 )  # fmt: skip
+# The same as a model is given them, and as `learn` sees them: codes in the place of texts.
+SERVED = replace(MIXED, name="served", texts=())

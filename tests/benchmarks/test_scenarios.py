@@ -312,8 +312,8 @@ def result():
 
 def test_rows_say_what_was_found_and_what_should_have_been(result):
     found = {line.cells[0]: line.cells for line in lines(result)}
-    assert found["×100 in 9% of amount"] == (
-        "×100 in 9% of amount", "no order", "1,000", "100 %", "50 %", "95 %", "25 % (20 %)", "no verdict",
+    assert found["×100 in 9 % of amount"] == (
+        "×100 in 9 % of amount", "no order", "1,000", "100 %", "50 %", "95 %", "25 % (20 %)", "no verdict",
         "right column first ≥ 99 %; notified ≥ 99 %",
     )  # fmt: skip
     assert found["quiet"] == ("quiet", "time order", "1,000", "0.5 %", "–", "0 %", "0 %", "–", "")
