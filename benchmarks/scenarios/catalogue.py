@@ -27,6 +27,7 @@ SMALL_WINDOWS = (50, 100, 200, 1_000)
 # How many windows of a size are judged.
 WINDOWS = {10_000: 40}
 MOST_WINDOWS = 200
+WINDOWS_A_BASELINE = 100
 
 
 @dataclass(frozen=True)
@@ -117,6 +118,8 @@ class Case:
         count = WINDOWS.get(self.window, MOST_WINDOWS)
         if isinstance(self.scenario.source, Stream):
             count = min(count, self.scenario.source.windows(self.window))
+        if self.scenario.baselines > 1:
+            count = min(count, WINDOWS_A_BASELINE)
         return max(count // 5, 1) if quick else count
 
     def reference(self, number: int = 0) -> np.ndarray:

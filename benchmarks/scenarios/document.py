@@ -6,7 +6,7 @@ import textwrap
 from pathlib import Path
 from typing import Any
 
-from .catalogue import MOST_WINDOWS, SCENARIOS, TRAINING_WINDOWS, WINDOWS, cases
+from .catalogue import MOST_WINDOWS, SCENARIOS, TRAINING_WINDOWS, WINDOWS, WINDOWS_A_BASELINE, cases
 from .notifying import HELD_WINDOWS, MOST_PLAYED, PART, STEP_SECONDS
 from .over_time import HOURS, STORIES
 from .peer import MOST_WINDOWS as PEER_WINDOWS
@@ -41,7 +41,8 @@ of baseline and a window. {_missed(result)}
   {STEP_SECONDS} seconds. What it publishes at each flush goes to the shipped recording rules and alerts,
   `for` included, in promtool; {MOST_PLAYED} times a row.
 - **baseline**: {TRAINING_WINDOWS} windows of training rows, with `ordered=True` (time order) or without (no order).
-  Of small baselines, eight of different rows are learned, and the worst is shown.
+  Of small baselines, eight of different rows are learned, each is judged in {WINDOWS_A_BASELINE} windows, and
+  the worst is shown. Training data with texts are not played to the alerts: a model is given codes.
 - **other tools**: what they flag with their own defaults, and in brackets how often the right
   column is the first that they name; the first {MOST_PEER_WINDOWS} windows, {PEER_WINDOWS[large]} of {large:,} rows.
   They are given no order. [drift-comparison.md](drift-comparison.md) says which call of each decides. KS + BH is a
