@@ -102,8 +102,10 @@ bench-hotpath: setup
 bench-gpu: setup
 	$(VENV)/python -m benchmarks.gpu
 
+# Drift detectors side by side, and what the verdict sees and who is told, scenario by scenario (about 25 minutes).
 bench-drift: setup
 	$(VENV)/python -m benchmarks.drift
+	$(VENV)/python -m benchmarks.scenarios
 
 clean:
 	rm -rf .venv .run

@@ -12,7 +12,8 @@ from itertools import pairwise
 
 import pytest
 
-from tests.elec2 import CHANGE, COLUMNS, DAY, OF_VICTORIA, ROWS, WEEK, Elec2Error, day, load_elec2
+from benchmarks.wheel_data import WheelDataError
+from tests.elec2 import CHANGE, COLUMNS, DAY, OF_VICTORIA, ROWS, WEEK, day, load_elec2
 from torchvitals import Baseline, DriftMonitor
 
 OF_NEW_SOUTH_WALES = ["nswprice", "nswdemand"]
@@ -131,7 +132,7 @@ def test_trained_anew_on_a_year_after_the_change_it_is_quiet_and_on_half_a_year_
 
 def test_a_file_that_is_not_the_meant_one_is_refused(tmp_path):
     (tmp_path / "elec.csv").write_text("feat_1\n0\n")
-    with pytest.raises(Elec2Error, match="delete it"):
+    with pytest.raises(WheelDataError, match="delete it"):
         load_elec2(tmp_path)
 
 
@@ -141,7 +142,7 @@ def test_without_a_network_it_is_said_which_file_is_missing(tmp_path, monkeypatc
     monkeypatch.setenv("PIP_FIND_LINKS", str(tmp_path))
     folder = tmp_path / "elec2"
     with pytest.raises(
-        Elec2Error, match=r"cannot be fetched: ERROR: No matching distribution(.|\n)*elec\.csv"
+        WheelDataError, match=r"cannot be fetched: ERROR: No matching distribution(.|\n)*elec\.csv"
     ):
         load_elec2(folder)
     assert list(folder.iterdir()) == []
