@@ -2,6 +2,7 @@
 
 from pathlib import Path
 
+import msgspec
 import numpy as np
 import pytest
 from msgspec.structs import replace
@@ -11,6 +12,7 @@ from torchvitals import Baseline
 from torchvitals.baseline.binning import assign
 
 FOLDER = Path(__file__).parents[3] / "baselines"
+EARLIER = Path(__file__).parent / "files" / "flight_delay-1.0.json"
 FILES = sorted(FOLDER.glob("*.json"))
 
 
@@ -51,3 +53,14 @@ def test_the_flights_baseline_is_what_its_training_data_give(flights):
     assert committed.outputs == outputs.outputs
     assert committed.accuracy.samples == outputs.accuracy.samples == 3_752
     assert committed.accuracy.ratio == pytest.approx(outputs.accuracy.ratio, abs=0.01)
+
+
+def test_a_file_of_an_earlier_version_is_read_as_it_is_and_judges(flights):
+    """It has ten bins a column, no tails, no limit on spreads, and its own seal."""
+    earlier = Baseline.load(EARLIER)
+    assert earlier.sha256 == msgspec.json.decode(EARLIER.read_bytes())["sha256"]
+    assert all(len(feature.edges) <= 9 and not feature.low_tail for feature in earlier.features)
+    assert not earlier.compare(flights.frame("train").tail(1000)).drifted
+    july = earlier.compare(flights.frame("july").head(1000))
+    assert july.features["temp"].drifted
+    assert set(july.features["temp"].threshold) == {"kl_divergence", "wasserstein_distance"}
