@@ -47,7 +47,8 @@ def summarise(window: int, evaluations: Sequence[dict[str, float]], *, pooled: b
     by_statistic = {name: [values[name] for values in evaluations] for name in evaluations[0]}
     quantiles = {
         name: np.quantile(values, QUANTILES).tolist()
-        for name, values in by_statistic.items()
+        # In the order that formatters of JSON give them, so that a rewritten file keeps its seal.
+        for name, values in sorted(by_statistic.items())
         if not np.isnan(values).any()
     }
     return Variation(window=window, windows=len(evaluations), quantiles=quantiles, pooled=pooled)

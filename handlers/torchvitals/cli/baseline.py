@@ -19,7 +19,6 @@ from ..baseline.schema import Feature
 from ..baseline.selection import Features
 from ..baseline.variation import DEFAULT_WINDOWS, shortfall
 from ..config import read_config
-from ..drift.floors import PSI_FLOOR
 from ..errors import BaselineError, ConfigurationError, one_line
 from ..featurizers.time_parts import parts_in
 from ..training.baseline import Baseline, BaselineBuilder
@@ -42,6 +41,8 @@ from .building.taken import Taken, names_in, taken
 from .console import clear_errors, console
 from .wide import changes, summaries
 
+# By the rule of thumb, a PSI that says that two baselines differ.
+LARGE_PSI = 0.1
 BARS = " ▁▂▃▄▅▆▇█"
 
 
@@ -303,13 +304,13 @@ def compare(
             *("" if math.isnan(value) else f"{value:.3f}" for value in numbers),
             f"{row.missing_ratio_a:.1%}",
             f"{row.missing_ratio_b:.1%}",
-            style="bold" if row.psi >= PSI_FLOOR else None,
+            style="bold" if row.psi >= LARGE_PSI else None,
         )
     console.print(table)
     for line in changes(first, second):
         console.print(line, markup=False, highlight=False)
-    differ = sum(row.psi >= PSI_FLOOR for row in found)
-    console.print(f"{differ} of {len(found)} features have a PSI of {PSI_FLOOR} or more.")
+    differ = sum(row.psi >= LARGE_PSI for row in found)
+    console.print(f"{differ} of {len(found)} features have a PSI of {LARGE_PSI} or more.")
 
 
 @app.command()

@@ -25,7 +25,7 @@ NUMERIC_BINS = 10
 # Of each tail these shares have a bin of their own, so that a fault in few rows is not lost among ordinary large
 # values; as long as so many rows make one.
 TAILS = (0.001, 0.01)
-TAIL_ROWS = 10
+TAIL_ROWS = 25
 MAX_DISCRETE_VALUES = 20
 RARE_SHARE, MAX_RARE = 0.005, 0.01
 # A value that stands for so much of a column shows where its bin changes.

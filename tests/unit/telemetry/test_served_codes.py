@@ -184,10 +184,10 @@ def test_a_slice_that_fails_is_counted_once_and_leaves_the_others(monkeypatch):
     update = DriftDetector.update_inputs
     fails = [True]
 
-    def failing(self, rows):
+    def failing(self, rows, *pause):
         if fails.pop() if fails else False:
             raise MemoryError
-        return update(self, rows)
+        return update(self, rows, *pause)
 
     monkeypatch.setattr(DriftDetector, "update_inputs", failing)
     serve(monitor, TABLE[:10])

@@ -76,8 +76,8 @@ def test_a_unit_bug_in_late_february_is_caught_within_a_thousand_rows(year, orde
 
 def test_the_limit_is_the_farthest_training_window_and_a_margin(year, ordered):
     temp = next(feature for feature in ordered.features if feature.name == "temp")
-    assert [variation.window for variation in temp.variation] == [250, 1000]
-    variation = temp.variation[1]
+    assert [variation.window for variation in temp.variation] == [1000]
+    variation = temp.variation[0]
     assert variation.windows == 147
     drift = ordered.compare(year[COLUMNS].head(1000)).features["temp"]
     assert {statistic.name: statistic.margin for statistic in STATISTICS.learned} == {
