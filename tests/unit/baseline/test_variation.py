@@ -14,7 +14,7 @@ def known(window: int) -> Variation:
     return Variation(window=window, windows=80, quantiles={"psi": [0.1, 0.2, 0.3, 0.4]})
 
 
-def test_a_summary_has_the_quantiles_of_what_was_evaluated_in_its_order():
+def test_a_summary_has_the_quantiles_of_what_was_evaluated_by_name():
     values = np.linspace(1, 0, 101)
     evaluations = [{"z": float(value), "a": float(-value)} for value in values]
     found = summarise(500, evaluations)
