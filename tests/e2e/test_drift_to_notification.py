@@ -92,11 +92,12 @@ def test_nothing_is_said_about_a_model_that_is_well(july):
     assert {alert["labels"].get("model_name") for alert in july.values()} == {"flight_delay"}
 
 
-# Panels that rightly have no data here: the model runs on a CPU, has a baseline, answers in one step, and no proxy says
-# when a request came.
+# Panels that rightly have no data here: the model runs on a CPU, has a baseline without segments, answers in one step,
+# no proxy says when a request came, and in July its accuracy is unknown.
 WITHOUT_DATA = {
     "GPU", "Inference on the device", "Device memory", "Retries of the allocator", "Wait before the handler",
-    "Steps of continuous batching", "Baselines learned from traffic",
+    "Steps of continuous batching", "Baselines learned from traffic", "Drifted segments", "Judged segments",
+    "Segments that drifted", "Estimated accuracy",
 }  # fmt: skip
 
 
