@@ -81,7 +81,7 @@ def imported(file: Path) -> Iterator[str]:
 
 def chosen(*, with_torch: bool) -> list[str]:
     """Return the files of tests/unit that import what the environment has."""
-    absent = {"aiohttp", "examples", "fastapi", "polars", "ray", "sklearn", "tests", "ts", "yaml"}
+    absent = {"aiohttp", "benchmarks", "examples", "fastapi", "polars", "ray", "sklearn", "tests", "ts", "yaml"}
     absent |= set() if with_torch else {"torch"}
     files = sorted((ROOT / "tests" / "unit").rglob("test_*.py"))
     return [

@@ -35,7 +35,7 @@ class Handler(Numbers):
             + SCORES
         ),
         each(*([account, 0.5] for account in ("acc-1", "acc-12", "acc-987654321", None))),
-        sees=Seen(bins={"account_new": {"00 0": 2, "01 1": 1, "missing": 1}}),
+        sees=Seen(bins={"account_new": {"other": 2, "01 1": 1, "missing": 1}}),
         baseline=accounts,
     ),
 )
