@@ -40,6 +40,8 @@ SEGMENTS, SEGMENT = "model_segment:model_segment_drift:max", "segment, feature"
 DRIFTED_SEGMENTS = "model:model_drifted_segments:max"
 
 CHOSEN = 'feature="$feature"'
+# What tells how far a feature went; a spread that narrows has a limit too, and a column of its own.
+DISTANCES = ("kl_divergence", "wasserstein_distance")
 WINDOW_ROWS = S.fresh(metrics.WINDOW_SAMPLES, WINDOW)
 INVALID = S.select(metrics.INPUT_INVALID)
 
@@ -95,7 +97,7 @@ def _of_limits(series: str) -> str:
         f"label_replace({series.format(_windowed(recorded(one.name)))} / on ({key}) {_learned(one.name)}, "
         f'"statistic", "{one.name}", "", "")'
         for one in STATISTICS.learned
-        if statistics.is_recorded(one)
+        if one.name in DISTANCES
     ]
     return f"max by ({FEATURE}) ({' or '.join(parts)})"
 

@@ -24,7 +24,7 @@ TORCH_INDEX = "https://download.pytorch.org/whl/cpu"
 # What the tests themselves need, in the last releases for Python 3.9.
 TOOLS = ("hypothesis==6.141.1", "pytest==8.4.2", "pytest-timeout==2.4.0")
 # Tests that need more than they import: a worker with torchserve, and models in processes of their own.
-NEEDING_MORE = {"test_package.py", "test_forks.py"}
+NEEDING_MORE = {"test_package.py", "test_forks.py", "test_input_kinds.py"}
 LEAST_FILES = 10
 SKIPPED = "skipped: there is no python3.9 on PATH or in ~/.pyenv/versions; 'pyenv install 3.9' brings one"
 
@@ -81,7 +81,18 @@ def imported(file: Path) -> Iterator[str]:
 
 def chosen(*, with_torch: bool) -> list[str]:
     """Return the files of tests/unit that import what the environment has."""
-    absent = {"aiohttp", "benchmarks", "examples", "fastapi", "polars", "ray", "sklearn", "tests", "ts", "yaml"}
+    absent = {
+        "aiohttp",
+        "benchmarks",
+        "examples",
+        "fastapi",
+        "polars",
+        "ray",
+        "sklearn",
+        "tests",
+        "ts",
+        "yaml",
+    }
     absent |= set() if with_torch else {"torch"}
     files = sorted((ROOT / "tests" / "unit").rglob("test_*.py"))
     return [
