@@ -217,7 +217,9 @@ def server(flights: Flights, timed_calls: Path, tmp_path_factory: pytest.TempPat
     source = (Path(__file__).parent / "integration" / "timed_handler.py").read_text()
     timed.write_text(source.replace("DURATIONS", str(timed_calls)))
     archives = {
-        "flight_delay": flights.package(store, "flight_delay", {"baseline": BASELINE, "flush_interval": 1}),
+        "flight_delay": flights.package(
+            store, "flight_delay", {"baseline": BASELINE, "flush_interval": 1, "window": [*WINDOWS]}
+        ),
         "timed": flights.package(store, "timed", {"flush_interval": 1}, handler=timed),
     }
     with Stack(
