@@ -63,6 +63,8 @@ def main(
         if not peers and RESULT.exists():
             result["peers"] = json.loads(RESULT.read_text())["peers"]
         RESULT.write_text(json.dumps(result, indent=1, ensure_ascii=False) + "\n")
+    elif not RESULT.exists():
+        raise typer.BadParameter(f"{RESULT} is not there; measure first, without --render")
     result = json.loads(RESULT.read_text())
     _print(result, console)
     DOCUMENT.write_text(document(result))
@@ -94,19 +96,18 @@ def _measured(
     columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeElapsedColumn())
     with Progress(*columns, console=console) as progress:
         task = progress.add_task("scenarios", total=len(rows) + len(stories) + peers * len(TOOLS) * len(rows))
-        for case in rows:
-            progress.update(task, description=case.key)
-            result["cases"][case.key] = judge(case, quick=quick)
-            if alerts and case.scenario.notified:
-                result["cases"][case.key] |= notified(case, quick=quick)
-            progress.advance(task)
-        # Their monitors rest for most of the time, as they do beside requests.
+        # The monitors of stories rest for most of the time, as they do beside requests.
         with ThreadPoolExecutor(STORIES_AT_ONCE) as pool:
-            progress.update(task, description="over time")
-            for story, told in zip(
-                stories, pool.map(lambda one: tell(one, quick=quick, alerts=alerts), stories)
-            ):
-                result["stories"][story.key] = told
+            told = {one.key: pool.submit(tell, one, quick=quick, alerts=alerts) for one in stories}
+            for case in rows:
+                progress.update(task, description=case.key)
+                result["cases"][case.key] = judge(case, quick=quick)
+                if alerts and case.scenario.notified:
+                    result["cases"][case.key] |= notified(case, quick=quick)
+                progress.advance(task)
+            for key, story in told.items():
+                progress.update(task, description=key)
+                result["stories"][key] = story.result()
                 progress.advance(task)
         if peers:
             result["peers"] = compare(

@@ -16,6 +16,8 @@ from .table import markdown, missed, story_markdown, tools
 
 ROOT = Path(__file__).resolve().parents[2]
 RESULT = ROOT / "benchmarks" / "results" / "scenarios.json"
+# A tool that is called otherwise than what has the version.
+VERSIONED = {"ks": "SciPy"}
 DOCUMENT = ROOT / "docs" / "drift-scenarios.md"
 
 
@@ -33,8 +35,8 @@ of baseline and a window. {_missed(result)}
 ## How it is measured
 
 - **flagged**: the share of windows in which any feature drifted, each window judged alone
-  (`DriftMonitor.update`, `report`). {MOST_WINDOWS} windows, {WINDOWS[large]} of {large:,} rows; of a real stream
-  as many as it has.
+  (`DriftMonitor.update`, `report`). {MOST_WINDOWS} windows, {WINDOWS[large]} of {large:,} rows,
+  {WINDOWS[200]} of at most 200; of a real stream as many as it has.
 - **right column first**: flagged, and the first feature of the report is the one that was changed.
 - **notified**: the share of cases in which an alert on the model's data fires. A monitored model
   gets a window of healthy rows and then {HELD_WINDOWS} windows of the scenario, a {_part()} of a window each
@@ -42,7 +44,8 @@ of baseline and a window. {_missed(result)}
   `for` included, in promtool; {MOST_PLAYED} times a row.
 - **baseline**: {TRAINING_WINDOWS} windows of training rows, with `ordered=True` (time order) or without (no order).
   Of small baselines, eight of different rows are learned, each is judged in {WINDOWS_A_BASELINE} windows, and
-  the worst is shown. Training data with texts are not played to the alerts: a model is given codes.
+  the worst is shown, with the mean of all in brackets. Training data with texts are not played to
+  the alerts: a model is given codes.
 - **other tools**: what they flag with their own defaults, and in brackets how often the right
   column is the first that they name; the first {MOST_PEER_WINDOWS} windows, {PEER_WINDOWS[large]} of {large:,} rows.
   They are given no order. [drift-comparison.md](drift-comparison.md) says which call of each decides. KS + BH is a
@@ -67,8 +70,7 @@ Hours: the share of {HOURS} hours in which it is said, while a fault of 3 minute
   years.
 - **Met mast**: anemometers, a vane, a thermometer, a hygrometer and a barometer, every ten minutes
   from January 2016 to November 2017, with the faults that such instruments have. Trained on the
-  first year. Its anemometers stood still for whole windows of the training data, so one that does
-  is nothing new by itself.
+  first year.
 - **Weather station**: Offutt Air Force Base, Nebraska, daily from 1949 to 1999 (NOAA). Trained on the
   first 25 years.
 
@@ -83,7 +85,10 @@ def _part() -> str:
 
 
 def _versions(result: dict[str, Any]) -> str:
-    versions = [f"{tool.title} {result['peers'][tool.key]['version']}" for tool in tools(result)]
+    versions = [
+        f"{VERSIONED.get(tool.key, tool.title)} {result['peers'][tool.key]['version']}"
+        for tool in tools(result)
+    ]
     return f"; {', '.join(versions)}" if versions else ""
 
 

@@ -52,11 +52,13 @@ def baseline_of(case: Case, number: int = 0) -> Baseline:
     """Return one of a case's baselines."""
     limits = case.window if case.kind == ORDERED else None
     key = (case.scenario.source.name, case.training, limits, number)
-    if key not in _baselines:
+    found = _baselines.get(key)
+    if found is None:
+        found = _fitted(case, number)
         if len(_baselines) >= MOST_BASELINES:
             _baselines.clear()
-        _baselines[key] = _fitted(case, number)
-    return _baselines[key]
+        _baselines[key] = found
+    return found
 
 
 def _fitted(case: Case, number: int) -> Baseline:

@@ -22,5 +22,11 @@ def shares(flagged: list[list[str]], right: Collection[str]) -> dict[str, Any]:
 
 
 def worst(found: list[dict[str, Any]], right: Collection[str]) -> dict[str, Any]:
-    """Return the worst of several baselines: the most flagged where nothing is wrong, else the least."""
-    return (min if right else max)(found, key=lambda one: one["flagged"])
+    """Return the worst of several baselines, with the mean of all.
+
+    The worst is the one that is flagged most often where nothing is wrong, else the one that is flagged least often.
+    """
+    chosen = (min if right else max)(found, key=lambda one: one["flagged"])
+    if len(found) == 1:
+        return chosen
+    return {**chosen, "mean": float(np.mean([one["flagged"] for one in found]))}

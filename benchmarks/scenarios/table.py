@@ -66,7 +66,7 @@ def lines(result: Figures) -> Iterator[Line]:
         if figures is None:
             continue
         right = bool(case.scenario.right)
-        cells = [case.scenario.title, case.baseline, f"{case.window:,}", share(figures.get("flagged"))]
+        cells = [case.scenario.title, case.baseline, f"{case.window:,}", _flagged(figures)]
         cells += [share(figures.get("first")) if right else NOTHING, share(figures.get("notified"))]
         cells += [
             _of_peer(result["peers"][tool.key]["cases"].get(case.key, {}), right) for tool in tools(result)
@@ -74,12 +74,18 @@ def lines(result: Figures) -> Iterator[Line]:
         yield Line(case.scenario.group, (*cells, "; ".join(map(words, missed(case, figures)))))
 
 
+def _flagged(figures: Figures) -> str:
+    """Return what is flagged; of several baselines the worst, and the mean in brackets."""
+    mean = f" ({share(figures['mean'])})" if "mean" in figures else ""
+    return share(figures.get("flagged")) + mean
+
+
 def _of_peer(figures: Figures, right: bool) -> str:
     """Return what another tool flags, and in brackets how often it names the right column first."""
     if "failed" in figures:
         return "no verdict"
     if not right or figures.get("flagged") is None:
-        return share(figures.get("flagged"))
+        return _flagged(figures)
     return f"{share(figures['flagged'])} ({share(figures['first'])})"
 
 
