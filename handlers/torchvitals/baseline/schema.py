@@ -145,6 +145,17 @@ class Feature(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True, for
         texts = (f"{c:.6g}" if isinstance(c, float) else str(c) for c in self.categories)
         return [*(f"{index:02d} {text}" for index, text in enumerate(texts)), "other", "missing"]
 
+    def encoder(self) -> ColumnEncoder:
+        """Return what makes the numbers that are compared of this feature's column."""
+        return ColumnEncoder(
+            self.name,
+            self.kind,
+            categories=self.categories,
+            codes=self.codes,
+            rounded=self.rounded,
+            empty=not self.count,
+        )
+
     def validate(self) -> None:
         """Raise BaselineError that says what is wrong inside."""
         where = f"feature '{self.name}'"
@@ -442,17 +453,7 @@ class BaselineData(
     # Made once: for the rows of a flush that takes longer than to look them up.
     @cached_property
     def _encoders(self) -> list[ColumnEncoder]:
-        return [
-            ColumnEncoder(
-                feature.name,
-                feature.kind,
-                categories=feature.categories,
-                codes=feature.codes,
-                rounded=feature.rounded,
-                empty=not feature.count,
-            )
-            for feature in self.column_features
-        ]
+        return [feature.encoder() for feature in self.column_features]
 
     def _columns_of(self, data: Any) -> Columns:
         """Return what is compared of each column of rows, by feature. Raises BaselineError."""

@@ -164,7 +164,7 @@ class SegmentCounts:
                 rest.merge(rows)
         if rest.count >= fewest:
             chosen.append(((), rest))
-        encoders = {name: _encoder(feature) for name, feature in by_name.items()}
+        encoders = {name: feature.encoder() for name, feature in by_name.items()}
         return Segments(
             columns=self.columns,
             segments=[
@@ -296,17 +296,6 @@ def _distinct(column: NDArray[Any]) -> tuple[list[Union[str, float, None]], NDAr
         [texts.setdefault(text_or_none(value), len(texts)) for value in objects], dtype=np.intp
     )
     return [*texts], by_object[raw]
-
-
-def _encoder(feature: Feature) -> ColumnEncoder:
-    return ColumnEncoder(
-        feature.name,
-        feature.kind,
-        categories=feature.categories,
-        codes=feature.codes,
-        rounded=feature.rounded,
-        empty=not feature.count,
-    )
 
 
 def _feature(whole: Feature, encoder: ColumnEncoder, values: NDArray[Any], *, mergeable: bool) -> Feature:
