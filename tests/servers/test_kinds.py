@@ -246,8 +246,10 @@ def test_no_alert_while_all_is_well_and_one_for_each_fault(
         one.serve()
     seen(address, dict.fromkeys(models, BATCH * CALLS))
     assert firing(address) == {}
-    frauds = 'model_name=~"%s"' % "|".join(FRAUDS)
-    stated = of_models(address, f"max by (model_name) (model_estimated_accuracy_ratio{{{frauds}}})")
+    both = "|".join(FRAUDS)
+    stated = of_models(
+        address, f'max by (model_name) (model_estimated_accuracy_ratio{{model_name=~"{both}"}})'
+    )
     assert set(stated) == set(FRAUDS)
     assert all(0.88 < accuracy < 0.96 for accuracy in stated.values())
     for one in models.values():
@@ -278,5 +280,7 @@ def test_no_alert_while_all_is_well_and_one_for_each_fault(
     (confidence,) = of_models(address, f"model:model_prediction_confidence:mean_increase10m{fraud}").values()
     assert 0.5 < confidence < 0.7
     # What no labelled row was like has no stated accuracy, and says so.
-    withheld = instant(address, f"max by (model_name, reason) (model_estimated_accuracy_withheld{fraud}) == 1")
+    withheld = instant(
+        address, f"max by (model_name, reason) (model_estimated_accuracy_withheld{fraud}) == 1"
+    )
     assert {series["metric"]["reason"] for series in withheld} == {"outputs"}

@@ -203,7 +203,10 @@ class DriftTelemetry:
             report = self._detector.judge(window=size, pause=pause)
             steady = self._believed(size, report)
             features = {
-                name: replace(drift, drifted=_key(drift) in steady) for name, drift in report.features.items()
+                name: drift
+                if drift.drifted == (_key(drift) in steady)
+                else replace(drift, drifted=not drift.drifted)
+                for name, drift in report.features.items()
             }
             self._reports[size] = replace(report, features=features)
             pause()

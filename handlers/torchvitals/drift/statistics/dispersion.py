@@ -15,21 +15,22 @@ FAR_ROWS = 20
 SURE = 2.6
 
 
-def hang_together(bins: NDArray[np.intp]) -> bool:
-    """Tell whether neighbouring rows share a bin more often than rows that lie FAR_ROWS apart.
+def hang_together(bins: NDArray[np.intp]) -> NDArray[np.bool_]:
+    """Tell which features' neighbouring rows share a bin more often than rows that lie FAR_ROWS apart, (c,).
 
     A level that shifts once within the window makes both alike, so a change is not taken for rows that hang together.
 
     Args:
-        bins: (n,) of consecutive rows.
+        bins: (n, c) of consecutive rows.
     """
     far = max(min(FAR_ROWS, len(bins) // FEWEST_BLOCKS), 2)
     pairs = len(bins) - far
     if pairs < FEWEST_BLOCKS:
-        return False
-    near = float((bins[1 : pairs + 1] == bins[:pairs]).mean())
-    apart = float((bins[far:] == bins[:-far]).mean())
-    return near - apart > SURE * float(np.sqrt(2 * max(apart * (1 - apart), 1 / pairs) / pairs))
+        return np.zeros(bins.shape[1], dtype=np.bool_)
+    near = (bins[1 : pairs + 1] == bins[:pairs]).mean(axis=0)
+    apart = (bins[far:] == bins[:-far]).mean(axis=0)
+    noise = np.sqrt(2 * np.maximum(apart * (1 - apart), 1 / pairs) / pairs)
+    return np.asarray(near - apart > SURE * noise)
 
 
 def dispersion(bins: NDArray[np.intp], width: int) -> tuple[float, float, float]:

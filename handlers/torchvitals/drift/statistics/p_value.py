@@ -40,11 +40,12 @@ class PValue(Statistic):
         loose = np.flatnonzero((found < DECISIVE) & ~reference.knows_order)
         if len(loose):
             compared.pause()
-            for row, bins in zip(loose, compared.bins(loose).T):
-                if hang_together(bins):
-                    scales[row], freedom, known = dispersion(bins, reference.counts.shape[1])
-                    statistic = float(chi_square(reference.counts[row], compared.counts[row])[0])
-                    counts[row] = dispersed_p_value(statistic, scales[row], freedom, known)
+            bins = compared.bins(loose)
+            for place in np.flatnonzero(hang_together(bins)):
+                row = loose[place]
+                scales[row], freedom, known = dispersion(bins[:, place], reference.counts.shape[1])
+                statistic = float(chi_square(reference.counts[row], compared.counts[row])[0])
+                counts[row] = dispersed_p_value(statistic, scales[row], freedom, known)
             found = np.minimum(counts, _beyond_range(compared, scales))
         return np.asarray(np.minimum(found * TESTS, 1.0))
 

@@ -19,6 +19,8 @@ FEW_BINS = 8
 NULL_DRAWS = 20_000
 # Only the upper tenth of the draws is kept: a p-value above a tenth decides nothing.
 TAIL_DRAWS = NULL_DRAWS // 10
+# Counts that are looked at together: features of a hundred thousand categories each take no memory to speak of.
+VALUES_AT_ONCE = 50_000
 
 
 def two_sample_p_value(
@@ -43,8 +45,11 @@ def two_sample_p_value(
     p_values = chi_square_p_value(baseline_counts, window_counts)
     rough = _rough(baseline_counts, window_counts)
     many = ((baseline_counts + window_counts) > 0).sum(axis=-1) > FEW_BINS
-    for row in np.flatnonzero(rough & many):
-        p_values[row] = _permutation_p_value(baseline_counts[row], window_counts[row], p_values[row])
+    smooth = np.flatnonzero(rough & many & (_totals(baseline_counts, window_counts).min(axis=0) >= 1))
+    at_once = max(1, VALUES_AT_ONCE // baseline_counts.shape[-1])
+    for start in range(0, len(smooth), at_once):
+        rows = smooth[start : start + at_once]
+        p_values[rows] = _permutation_p_value(baseline_counts[rows], window_counts[rows])
     for row in np.flatnonzero(rough & ~many & (p_values < TAIL_DRAWS / NULL_DRAWS)):
         bins = slice(None if sizes is None else int(sizes[row]))
         p_values[row] = monte_carlo_p_value(baseline_counts[row, bins], window_counts[row, bins])
@@ -80,14 +85,17 @@ def chi_square_p_value(
 
 
 def _permutation_p_value(
-    baseline_counts: NDArray[np.float64], window_counts: NDArray[np.float64], otherwise: float
-) -> float:
-    """Return the p-value of one feature's counts, (B,), by the law of permutations; `otherwise` of an empty sample."""
-    samples = float(baseline_counts.sum()), float(window_counts.sum())
-    if min(samples) < 1:
-        return otherwise
-    both = baseline_counts + window_counts
-    return permutation_p_value(float(chi_square(baseline_counts, window_counts)[0]), both[both > 0], samples)
+    baseline_counts: NDArray[np.float64], window_counts: NDArray[np.float64]
+) -> NDArray[np.float64]:
+    """Return the p-values of counts, (d, B), by the law of permutations."""
+    statistic = chi_square(baseline_counts, window_counts)[0]
+    samples = _totals(baseline_counts, window_counts)
+    return permutation_p_value(statistic, baseline_counts + window_counts, samples)
+
+
+def _totals(baseline_counts: NDArray[np.float64], window_counts: NDArray[np.float64]) -> NDArray[np.float64]:
+    """Return how many values there are in each sample of each feature, (2, d)."""
+    return np.stack([baseline_counts.sum(axis=-1), window_counts.sum(axis=-1)])
 
 
 def monte_carlo_p_value(baseline_counts: NDArray[np.float64], window_counts: NDArray[np.float64]) -> float:

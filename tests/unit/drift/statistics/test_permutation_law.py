@@ -34,7 +34,10 @@ def test_mean_and_variance_are_those_of_the_permutations(counts):
     counts = np.array(counts)
     samples = int(counts.sum()) // 3
     drawn = shared_out(counts, samples, 40_000)
-    mean, variance = _moments(counts.astype(float), float(counts.sum() - samples), float(samples))
+    sizes = np.array([[[counts.sum() - samples]], [[samples]]], dtype=float)
+    mean, variance = (
+        float(moment[0]) for moment in _moments(counts[None].astype(float), counts[None] > 0, *sizes)
+    )
     assert drawn.mean() == pytest.approx(mean, abs=5 * drawn.std() / 200 + 1e-9)
     kurtosis = stats.kurtosis(drawn) if drawn.std() > 1e-9 else 0.0
     assert drawn.var() == pytest.approx(variance, abs=5 * variance * np.sqrt((kurtosis + 2) / 40_000) + 1e-9)
@@ -54,7 +57,7 @@ def test_it_is_what_monte_carlo_says_of_few_bins(power, rows):
         found = []
         for _ in range(40):
             both = rng.multinomial(5000 + rows, baseline / baseline.sum()).astype(float)
-            found.append(permutation_p_value(at, both[both > 0], (5000.0, float(rows))))
+            found.append(permutation_p_value(np.array([at]), both[None], np.array([[5000.0], [rows]])))
         assert np.mean(found) == pytest.approx(level, rel=0.35)
 
 
@@ -89,6 +92,20 @@ def test_p_values_hold_their_level_on_small_windows_of_many_classes(classes, pow
     for level in (0.01, 0.1):
         low, high = stats.binom.ppf([0.0005, 0.9995], times, level) / times
         assert low <= np.mean(np.array(found) < level) <= high
+
+
+def test_features_are_looked_at_each_on_its_own():
+    """Whatever is beside them, and however many bins are only padding."""
+    rng = np.random.default_rng(4)
+    baselines, windows = np.zeros((3, 40)), np.zeros((3, 40))
+    for row, bins in enumerate((40, 12, 20)):
+        baselines[row, :bins] = rng.multinomial(5000, zipf(bins))
+        windows[row, :bins] = rng.multinomial(150, zipf(bins, 0.9))
+    alone = [
+        two_sample_p_value(baselines[[row], :bins], windows[[row], :bins])[0]
+        for row, bins in enumerate((40, 12, 20))
+    ]
+    assert two_sample_p_value(baselines, windows).tolist() == pytest.approx(alone, rel=1e-9)
 
 
 def test_a_hundred_thousand_categories_take_little_time_and_memory():
