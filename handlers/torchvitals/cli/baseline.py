@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import enum
 import math
+from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Optional
@@ -19,6 +20,7 @@ from ..baseline.schema import Feature
 from ..baseline.selection import Features
 from ..baseline.variation import DEFAULT_WINDOWS, shortfall
 from ..config import read_config
+from ..drift.sight import blind_spots
 from ..errors import BaselineError, ConfigurationError, one_line
 from ..featurizers.time_parts import parts_in
 from ..training.baseline import Baseline, BaselineBuilder
@@ -241,7 +243,7 @@ def build(
                 f"column '{kept_in}' is one of texts, and {', '.join(sorted(texts))} in it is a text like any other; "
                 "if it means missing, give --missing-text"
             )
-        _write(baseline, output)
+        _write(baseline, output, window if time_column else DEFAULT_WINDOWS)
     for size in window if time_column else ():
         lacking = shortfall(baseline.samples, size)
         if lacking:
@@ -339,7 +341,11 @@ def show(file: Path = typer.Argument(..., help="A baseline file.")) -> None:
         missing = f"{feature.missing / max(baseline.samples, 1):.1%}"
         table.add_row(feature.name, feature.source, feature.kind, bars(feature), *numbers, missing)
     console.print(table)
-    for line in [*summaries(baseline), *described_segments(baseline)]:
+    for line in [
+        *summaries(baseline),
+        *described_segments(baseline),
+        *blind_spots(baseline, DEFAULT_WINDOWS),
+    ]:
         console.print(line, markup=False, highlight=False)
 
 
@@ -372,7 +378,7 @@ def _name_and_version(output: Path) -> tuple[str, str]:
     return (name, version) if name else (output.stem, "1.0")
 
 
-def _write(baseline: Baseline, output: Path) -> None:
+def _write(baseline: Baseline, output: Path, windows: Sequence[int] = DEFAULT_WINDOWS) -> None:
     if baseline.identifiers:
         names = ", ".join(f"{name} (no text of it is kept)" for name in baseline.identifiers)
         _say(f"identifiers: {names}")
@@ -380,7 +386,7 @@ def _write(baseline: Baseline, output: Path) -> None:
     baseline.save(output)
     console.print(f"wrote {output}: {baseline.samples:,} rows, {len(baseline.features)} features")
     console.print(described(baseline), markup=False, highlight=False)
-    for line in described_segments(baseline):
+    for line in [*described_segments(baseline), *blind_spots(baseline, windows)]:
         _say(line)
 
 

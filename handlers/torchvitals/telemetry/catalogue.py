@@ -247,7 +247,8 @@ MONITOR_UNSEEN = counter(
     "model_monitor_unseen_total",
     "count",
     "Requests of which the monitor saw no inference (stage), no inputs or no outputs that the baseline describes, or "
-    "some that cannot be compared with it (uncomparable), by reason.",
+    "some that cannot be compared with it (uncomparable) or only in windows that it has no limits for (window), by "
+    "reason.",
     ("reason",),
 )
 SAMPLED_RATIO = gauge(

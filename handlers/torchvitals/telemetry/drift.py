@@ -17,9 +17,10 @@ from ..baseline.rounding import ROUNDINGS
 from ..baseline.schema import BaselineData, Feature, Source
 from ..drift.detector import DriftDetector
 from ..drift.hysteresis import Hysteresis
+from ..drift.sight import blind_spots, unjudged_windows
 from ..drift.statistics import STATISTICS
 from ..drift.verdict import DriftReport, FeatureDrift, thresholds
-from ..errors import BaselineError
+from ..errors import BaselineError, one_line
 from ..featurizers.row_distance import NAME as ROW_DISTANCE
 from . import catalogue as m
 from .estimated_accuracy import publish_estimate
@@ -86,6 +87,11 @@ class DriftTelemetry:
         """Tell whether inputs or outputs are compared with the baseline."""
         return source in self._detector.sources
 
+    @property
+    def judges_windows(self) -> bool:
+        """Whether there is a window of a size that the baseline has limits for, where it has limits at all."""
+        return len(unjudged_windows(self.baseline, self._detector.sizes)) < len(self._detector.sizes)
+
     def start(self, publisher: Publisher) -> None:
         """Publish what the baseline says, and make every counter's series exist."""
         self._start_baseline(publisher)
@@ -101,6 +107,10 @@ class DriftTelemetry:
         if self._unread:
             logger.warning(
                 "columns are left out of drift if the model is given numbers: %s", baseline.codes_advice
+            )
+        for line in blind_spots(baseline, self._detector.sizes):
+            logger.warning(
+                "baseline '%s' version %s: %s", one_line(baseline.name), one_line(baseline.version), line
             )
         publisher.set(m.BASELINE_INFO, (baseline.version, baseline.sha256[:12]), 1)
         publisher.set(m.BASELINE_CREATED, (), baseline.created_timestamp)

@@ -18,6 +18,8 @@ ADVICE = {
     "outputs": "inference gave nothing that can be compared with the baseline: a tensor or an array, by itself or in a "
     "list or dict; return the scores first",
     "uncomparable": "the baseline is of other data",
+    "window": "the baseline does not know how far windows as small as those served stray in the order of time; serve a "
+    "`window` that it knows, or build it with `--window` of that size",
 }
 # Requests without a look at them before the log says so: a handler may answer a few without its model.
 FEW_REQUESTS = 10
@@ -67,6 +69,10 @@ class Visibility:
     def cannot_compare(self, what: str, rows: int, reason: str) -> None:
         """Count rows of `inputs` or `outputs` that do not fit the baseline, and say why."""
         self._count("uncomparable", rows, f"{what}: {reason}")
+
+    def cannot_judge(self, rows: int) -> None:
+        """Count rows that are compared in windows for which no limit is known."""
+        self._count("window", rows)
 
     def publish(self, publisher: Publisher) -> None:
         """Send what was counted, and begin again at zero."""

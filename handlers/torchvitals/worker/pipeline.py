@@ -238,6 +238,10 @@ class Pipeline:
             inputs=learns or (drift is not None and drift.judges("input")),
             outputs=self._judges_outputs,
         )
+        if drift is not None and not drift.judges_windows:
+            self.visibility.cannot_judge(
+                sum(call.requests - call.failed for call in calls if not call.special)
+            )
 
     def _learn(self) -> None:
         """Begin to watch drift once there is a learned baseline."""

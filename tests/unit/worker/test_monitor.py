@@ -256,6 +256,20 @@ def test_a_baseline_of_another_width_is_counted_and_said(publisher, baseline, ca
     )
 
 
+@pytest.mark.parametrize(("windows", "unseen"), [([250], 30), ([250, 500], 0), ([500, 1000], 0)])
+def test_windows_that_the_baseline_has_no_limits_for_are_said_and_counted(publisher, caplog, windows, unseen):
+    ordered = Baseline.fit(rng.normal(size=(10_000, 2)), ordered=True, windows=(500,))
+    with caplog.at_level(logging.WARNING):
+        monitor = monitor_of(publisher, ordered, window=windows)
+        serve(monitor, torch.zeros(30, 2), None)
+        monitor.flush()
+    assert publisher.value(m.MONITOR_UNSEEN, "window") == unseen
+    said = caplog.text.count(
+        "baseline 'model' version 1.0: windows of 250 rows are not judged: the baseline was built"
+    )
+    assert said == (250 in windows)
+
+
 def test_a_batch_without_rows_is_no_error(publisher, baseline):
     monitor = monitor_of(publisher, baseline)
     serve(monitor, torch.zeros(0, 2), torch.zeros(0, 3))
