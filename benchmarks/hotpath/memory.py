@@ -57,13 +57,16 @@ def grow(baseline_file: str, features: int) -> dict[str, int]:
 
     scipy.special.chdtrc(1.0, 1.0)
     before = rss_bytes()
-    from torchvitals import Baseline, Monitor, MonitoredHandler, MonitoringConfig  # noqa: F401
+    from torchvitals import Monitor, MonitoredHandler, MonitoringConfig  # noqa: F401
+    from torchvitals.baseline.schema import BaselineData
     from torchvitals.publishers.memory import MemoryPublisher
     from torchvitals.worker.arena import take_room
     from torchvitals.worker.loop import TAKE_IN_SECONDS
 
     imported = rss_bytes()
-    monitor = Monitor(MonitoringConfig(warmup=0), MemoryPublisher(), baseline=Baseline.load(baseline_file))
+    monitor = Monitor(
+        MonitoringConfig(warmup=0), MemoryPublisher(), baseline=BaselineData.load(baseline_file)
+    )
     # As the monitor's own thread, which waits for the clock: memory is the thread's.
     thread = ThreadPoolExecutor(max_workers=1)
     room = thread.submit(take_room).result()

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import importlib
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from ._version import __version__
 from .baseline.schema import Feature
@@ -14,8 +14,12 @@ from .drift.detector import DriftDetector as DriftMonitor
 from .drift.verdict import DriftReport, FeatureDrift
 from .errors import BaselineError, ConfigurationError, TorchVitalsError
 from .servers.local import MonitoredModel
-from .training.baseline import Baseline, BaselineBuilder
 from .worker.monitor import Monitor
+
+if TYPE_CHECKING:
+    # At run time they are imported on demand, below.
+    from .servers.torchserve.handler import MonitoredHandler
+    from .training.baseline import Baseline, BaselineBuilder
 
 __all__ = [
     "Baseline",
@@ -38,8 +42,16 @@ __all__ = [
 ]
 
 
+# Imported only when asked for: the handler needs torchserve, and what builds baselines takes a worker's memory.
+_ON_DEMAND = {
+    "Baseline": ".training.baseline",
+    "BaselineBuilder": ".training.baseline",
+    "MonitoredHandler": ".servers.torchserve.handler",
+}
+
+
 def __getattr__(name: str) -> Any:
-    """Import the handler only when asked for: it needs torchserve, and the rest does not."""
-    if name == "MonitoredHandler":
-        return importlib.import_module(".servers.torchserve.handler", __name__).MonitoredHandler
-    raise AttributeError(f"module 'torchvitals' has no attribute {name!r}")
+    """Import what is not needed by all."""
+    if name not in _ON_DEMAND:
+        raise AttributeError(f"module 'torchvitals' has no attribute {name!r}")
+    return getattr(importlib.import_module(_ON_DEMAND[name], __name__), name)

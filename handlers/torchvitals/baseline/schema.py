@@ -311,8 +311,8 @@ class BaselineData(
         try:
             origin = origin_of(raw)
             refuse_schema(origin.schema or SCHEMA)
-            baseline = msgspec.json.decode(raw, type=cls, dec_hook=_decoded)
             refuse_repetition(raw)
+            baseline = msgspec.json.decode(raw, type=cls, dec_hook=_decoded)
             baseline.validate()
         except (msgspec.ValidationError, BaselineError) as error:
             raise BaselineError(f"baseline '{path}': {error}; {origin.way_out}") from error

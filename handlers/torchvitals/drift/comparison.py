@@ -13,6 +13,9 @@ from ..baseline.rounding import COARSEST
 from .statistics import QuantileGrid, smoothed_shares
 from .window import RollingWindow
 
+# Values that are looked at together: a piece of work is short, and needs little memory, however wide the rows.
+VALUES_AT_ONCE = 32_000
+
 
 class Reference:
     """The baseline's side of a comparison, made once; `statistics.statistic.BaselineSide` has the shapes."""
@@ -74,34 +77,45 @@ class Comparison:
         self._longest = longest or window
         self.counts = view.counts.astype(np.float64)
         self.shares = smoothed_shares(self.counts, window.binning.mask)
+        columns = len(reference.features)
+        self.below, self.above, self.finite = (np.zeros(columns, dtype=np.intp) for _ in range(3))
+        self.numbers: NDArray[np.float64] = np.zeros(columns)
+        self.mean, self.std = reference.mean.copy(), reference.std.copy()
+        # NaN and infinities sort to the end; `finite` tells how many in front are numbers.
+        self.sorted_values: NDArray[np.float32] = np.empty((columns, len(view.rows)), dtype=np.float32)
+        at_once = max(1, VALUES_AT_ONCE // max(len(view.rows), 1))
+        for first in range(0, columns, at_once):
+            self._measure(view.rows, slice(first, first + at_once))
+            pause()
+        self.measured: NDArray[np.bool_] = (self.finite > 0) & reference.ordered
+        self.mean = np.where(self.measured, self.mean, reference.mean)
+        self.std = np.where(self.measured, self.std, reference.std)
+
+    def _measure(self, rows: NDArray[np.float32], some: slice) -> None:
+        """Count, average and sort the values of some columns of a window, (n, d)."""
+        reference = self.reference
+        values = rows[:, some]
         # An infinity is beyond a range, unless training data had some; a missing value is not.
-        self.below: NDArray[np.intp] = (view.rows < reference.low).sum(axis=0)
-        self.above: NDArray[np.intp] = (view.rows > reference.high).sum(axis=0)
-        for side, beyond, infinity in ((0, self.below, -np.inf), (1, self.above, np.inf)):
-            for column in np.flatnonzero(reference.infinite[:, side]):
-                beyond[column] -= (view.rows[:, column] == infinity).sum()
-        self.numbers: NDArray[np.float64] = (~np.isnan(view.rows)).sum(axis=0).astype(np.float64)
-        finite = np.isfinite(view.rows)
-        holes = ~finite
-        number = finite.sum(axis=0)
-        some = number > 0
+        self.below[some] = (values < reference.low[some]).sum(axis=0)
+        self.above[some] = (values > reference.high[some]).sum(axis=0)
+        for side, beyond, infinity in ((0, self.below[some], -np.inf), (1, self.above[some], np.inf)):
+            for column in np.flatnonzero(reference.infinite[some, side]):
+                beyond[column] -= (values[:, column] == infinity).sum()
+        self.numbers[some] = (~np.isnan(values)).sum(axis=0)
+        holes = ~np.isfinite(values)
+        self.finite[some] = number = len(values) - holes.sum(axis=0)
         divisor = np.maximum(number, 1)
         # Around the baseline's mean: float32 rows far from 0 would lose their variance to rounding.
-        centred = view.rows - reference.mean
+        centred = values - reference.mean[some]
         centred[holes] = 0.0
         offset = centred.sum(axis=0) / divisor
         centred -= offset
         centred[holes] = 0.0
-        variance = (centred**2).sum(axis=0) / divisor
-        self.measured: NDArray[np.bool_] = some & reference.ordered
-        self.mean: NDArray[np.float64] = np.where(self.measured, reference.mean + offset, reference.mean)
-        self.std: NDArray[np.float64] = np.where(self.measured, np.sqrt(variance), reference.std)
-        pause()
-        # NaN and infinities sort to the end; `finite` tells how many in front are numbers.
-        self.sorted_values = view.rows.T.copy()
-        self.sorted_values[holes.T] = np.inf
-        self.sorted_values.sort(axis=1)
-        self.finite = number
+        np.square(centred, out=centred)
+        self.mean[some] += offset
+        self.std[some] = np.sqrt(centred.sum(axis=0) / divisor)
+        self.sorted_values[some] = np.where(holes, np.inf, values).T
+        self.sorted_values[some].sort(axis=1)
 
     def bins(self, columns: NDArray[np.intp]) -> NDArray[np.intp]:
         """Return the bins of some features, (c,), in the rows up to now, oldest first: (n, c)."""

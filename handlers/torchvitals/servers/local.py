@@ -15,6 +15,7 @@ import torch
 from torch import Tensor
 
 from ..baseline.describing import introduced
+from ..baseline.schema import BaselineData
 from ..config import MonitoringConfig
 from ..publishers.memory import MemoryPublisher
 from ..recording.call import CallRecord
@@ -24,7 +25,6 @@ from ..recording.guard import recorded
 from ..recording.stages import instrument_stages
 from ..telemetry.publisher import Publisher
 from ..telemetry.runtime import Runtime
-from ..training.baseline import Baseline
 from ..worker.monitor import Monitor
 
 logger = logging.getLogger(__name__)
@@ -51,7 +51,7 @@ class MonitoredModel:
     def __init__(
         self,
         model: Callable[..., Any],
-        baseline: Optional[Baseline] = None,
+        baseline: Optional[BaselineData] = None,
         *,
         config: Optional[MonitoringConfig] = None,
         publisher: Optional[Publisher] = None,

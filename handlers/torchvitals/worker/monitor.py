@@ -25,7 +25,7 @@ from ..telemetry.publisher import OwnSeries, Publisher
 from ..telemetry.runtime import RuntimeLabels
 from .arena import take_room
 from .forks import renew_in_forks
-from .learning import BaselineLearner
+from .learner import Learner
 from .loop import FlushLoop
 from .pacing import RESTS_PER_SLICE
 from .pipeline import Pipeline
@@ -59,7 +59,7 @@ class Monitor:
         publisher: Publisher,
         *,
         baseline: Optional[BaselineData] = None,
-        learner: Optional[BaselineLearner] = None,
+        learner: Optional[Learner] = None,
         device: Any = None,
         worker: str = "0",
         runtime: Optional[Callable[[], RuntimeLabels]] = None,

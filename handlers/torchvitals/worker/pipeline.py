@@ -30,7 +30,7 @@ from ..telemetry.predictions import PredictionTelemetry
 from ..telemetry.publisher import GuardedPublisher, Publisher
 from ..telemetry.runtime import RuntimeLabels
 from ..telemetry.visibility import Visibility
-from .learning import BaselineLearner
+from .learner import Learner
 from .pacing import FLUSH_SHARE, Pacer
 from .reducing import reduce_outputs, reducer_of
 
@@ -59,7 +59,7 @@ class Pipeline:
         publisher: Publisher,
         *,
         baseline: Optional[BaselineData] = None,
-        learner: Optional[BaselineLearner] = None,
+        learner: Optional[Learner] = None,
         device: Any = None,
         worker: str = "0",
         runtime: Optional[Callable[[], RuntimeLabels]] = None,
@@ -217,7 +217,7 @@ class Pipeline:
         if self.drift is not None and signals:
             self.drift.add_outputs(signals)
 
-    def _collect(self, calls: list[CallRecord], learner: BaselineLearner) -> None:
+    def _collect(self, calls: list[CallRecord], learner: Learner) -> None:
         outputs: list[Any] = []
         for form, some in _by_form(calls):
             if form == REDUCED:

@@ -17,12 +17,12 @@ from ..featurizers.outputs import (
     probe,
 )
 from ..recording.recorder import Recorder
-from .learning import BaselineLearner
+from .learner import Learner
 
 Reduce = Callable[[Any], Any]
 
 
-def reducer_of(baseline: Optional[BaselineData], learner: Optional[BaselineLearner]) -> Optional[Reduce]:
+def reducer_of(baseline: Optional[BaselineData], learner: Optional[Learner]) -> Optional[Reduce]:
     """Return what makes a few numbers of inputs on the request path; None where they are columns already."""
     if baseline is None:
         return None if learner is None else learner.reduce
@@ -33,7 +33,7 @@ def reduce_outputs(
     recorder: Recorder,
     baseline: Optional[BaselineData],
     said: OutputOptions,
-    learner: Optional[BaselineLearner],
+    learner: Optional[Learner],
 ) -> None:
     """Let a recorder make a few numbers of outputs, unless they are copied as they are.
 
@@ -47,7 +47,7 @@ def reduce_outputs(
 
 
 def _output_reducer(
-    spec: Optional[Outputs], kind: Optional[type[Outputs]], learner: Optional[BaselineLearner]
+    spec: Optional[Outputs], kind: Optional[type[Outputs]], learner: Optional[Learner]
 ) -> Optional[Reduce]:
     if kind is None or (spec is None and kind.classifies):
         return None

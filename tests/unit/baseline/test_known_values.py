@@ -60,10 +60,11 @@ def test_a_data_set_is_itself_in_every_type(column, kinds):
     for kind in {trained, served} & {"float16", "bfloat16", "float32"}:
         if len(np.unique(rounded(column, kind))) < exact:
             return  # rounding merges values
-    if {trained, served} == {"float16", "bfloat16"} and (
-        len(np.unique(rounded(rounded(column, served), trained))) < exact
+    if {trained, served} == {"float16", "bfloat16"} and any(
+        len(np.unique(rounded(rounded(column, first), second))) < exact
+        for first, second in ((served, trained), (trained, served))
     ):
-        return  # rounding twice does: -1148 is as far from -1152 as from -1144
+        return  # rounding twice does: -1148 is as far from -1152 as from -1144, 1.15625 as far from 1.152 as from 1.16
     baseline = Baseline.fit(TYPES[trained](column.reshape(-1, 1)))
     drift = baseline.compare(TYPES[served](column.reshape(-1, 1))).features["f0"]
     assert drift.psi < 0.05

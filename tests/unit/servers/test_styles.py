@@ -1,5 +1,6 @@
 """Handlers of other styles than BaseHandler's: answered as without a monitor, counted, and seen."""
 
+import gc
 import json
 import pickle
 import shutil
@@ -8,6 +9,7 @@ import sys
 import textwrap
 
 import pytest
+from ts.handler_utils.micro_batching import MicroBatching
 from ts.metrics.metric_cache_yaml_impl import MetricsCacheYamlImpl
 from ts.model_loader import TsModelLoader
 
@@ -94,8 +96,6 @@ STYLES = {
             super().initialize(context)
             self.handle.parallelism = {"preprocess": 2, "inference": 2}
             assert self.handle.parallelism["inference"] == 2
-        def end(self):
-            self.handle.shutdown()
     """,
     "initialize_replaced_in_init": """
         def __init__(self):
@@ -189,7 +189,6 @@ def write(folder, name, module, base, code):
 @pytest.fixture
 def serve(load, archive, publisher):
     """Serve a style plain and monitored, by calls of some rows each; return both services' replies."""
-    stops = []
 
     def both(code, *calls, handler="my_handler"):
         if code is not None:
@@ -198,15 +197,12 @@ def serve(load, archive, publisher):
         plain = load(archive, "plain_handler", monitored=False)
         expected = [predict(plain, *call) for call in calls]
         watched = load(archive, handler, monitored=False)
-        stops.append((plain, watched))
         return expected, [predict(watched, *call) for call in calls], watched
 
     yield both
-    for services in stops:
-        for service in services:
-            handler = getattr(service._entry_point, "__self__", None)
-            if hasattr(handler, "end"):
-                handler.end()
+    # Its threads are no daemons, and would keep the process from ending.
+    for wrapper in [thing for thing in gc.get_objects() if type(thing) is MicroBatching]:
+        wrapper.shutdown()
 
 
 @pytest.fixture(autouse=True)

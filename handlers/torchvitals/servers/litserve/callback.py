@@ -14,13 +14,13 @@ from typing import Any, Optional
 from litserve.callbacks import Callback
 
 from ...baseline.describing import introduced
+from ...baseline.schema import BaselineData
 from ...config import MonitoringConfig
 from ...errors import ConfigurationError
 from ...recording.devices import as_device
 from ...recording.faults import Faults
 from ...telemetry.runtime import Runtime
-from ...training.baseline import Baseline
-from ...worker.learning import BaselineLearner
+from ...worker.learner import learner_of
 from ...worker.monitor import Monitor
 from .calls import watch_calls
 from .page import page_of
@@ -52,7 +52,7 @@ class MonitoringCallback(Callback):  # type: ignore[misc]
 
     def __init__(
         self,
-        baseline: Optional[Baseline] = None,
+        baseline: Optional[BaselineData] = None,
         *,
         model_name: str,
         model_version: str,
@@ -62,7 +62,7 @@ class MonitoringCallback(Callback):  # type: ignore[misc]
     ) -> None:
         self.config = config or MonitoringConfig()
         if baseline is None and self.config.baseline is not None:
-            baseline = Baseline.load(self.config.baseline)
+            baseline = BaselineData.load(self.config.baseline)
         if baseline is not None:
             if self.config.learn is not None:
                 raise ConfigurationError("a baseline and 'learn' exclude each other; remove one")
@@ -101,7 +101,12 @@ class MonitoringCallback(Callback):  # type: ignore[misc]
         device = as_device(_first(lit_api.device))
         faults = Faults()
         runtime = Runtime(_model_of(lit_api), device, faults)
-        learner = self._learner()
+        learner = learner_of(
+            self.config,
+            Path(tempfile.gettempdir()) / "torchvitals",
+            name=self.model_name,
+            version=self.model_version,
+        )
         baseline = learner.known() if learner is not None else self.baseline
         monitor = Monitor(
             self.config,
@@ -121,17 +126,6 @@ class MonitoringCallback(Callback):  # type: ignore[misc]
         calls.watch(lit_api)
         monitor.start()
         self.monitor = monitor
-
-    def _learner(self) -> Optional[BaselineLearner]:
-        if self.config.learn is None:
-            return None
-        return BaselineLearner(
-            self.config.learn,
-            folder=Path(tempfile.gettempdir()) / "torchvitals",
-            name=self.model_name,
-            version=self.model_version,
-            features=self.config.features,
-        )
 
 
 def _remove(folder: Path, owner: int) -> None:

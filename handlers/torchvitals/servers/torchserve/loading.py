@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any, Optional
 
 from ...baseline.describing import introduced
+from ...baseline.schema import BaselineData
 from ...config import MonitoringConfig, read_config
 from ...errors import BaselineError
 from ...publishers.torchserve import CoalescingMetrics, TorchServePublisher
@@ -18,8 +19,7 @@ from ...recording.devices import as_device, device_of
 from ...recording.faults import Faults
 from ...recording.forward import ModelWatch
 from ...telemetry.runtime import Runtime
-from ...training.baseline import Baseline
-from ...worker.learning import BaselineLearner
+from ...worker.learner import Learner, learner_of
 from ...worker.monitor import Monitor
 from .base_handlers import base_handler
 from .replies import watch_replies
@@ -149,7 +149,7 @@ def worker_identity(arguments: list[str], rank: int = 0) -> str:
     return str(rank)
 
 
-def _load_baseline(config: MonitoringConfig, model_dir: Path) -> Optional[Baseline]:
+def _load_baseline(config: MonitoringConfig, model_dir: Path) -> Optional[BaselineData]:
     if config.baseline is None:
         logger.warning("no baseline is configured (handler.monitoring.baseline): drift is not watched")
         return None
@@ -160,16 +160,12 @@ def _load_baseline(config: MonitoringConfig, model_dir: Path) -> Optional[Baseli
             f"handler.monitoring.baseline: there is no '{config.baseline}' in the archive (JSON files in it: {found}); "
             "pack it with torch-model-archiver --extra-files"
         )
-    baseline = Baseline.load(path)
+    baseline = BaselineData.load(path)
     logger.info("%s", introduced(baseline))
     return baseline
 
 
-def _learner(config: MonitoringConfig, name: str, version: str) -> Optional[BaselineLearner]:
+def _learner(config: MonitoringConfig, name: str, version: str) -> Optional[Learner]:
     """Return what learns a baseline; its file outlives the unpacked archive, which is this process's folder."""
-    if config.learn is None:
-        return None
     folder = os.environ.get("LOG_LOCATION") or os.path.join(tempfile.gettempdir(), "torchvitals")
-    return BaselineLearner(
-        config.learn, folder=Path(folder), name=name, version=version, features=config.features
-    )
+    return learner_of(config, Path(folder), name=name, version=version)
