@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from itertools import zip_longest
+from typing import Optional
 
 import numpy as np
 from numpy.typing import NDArray
@@ -41,11 +43,17 @@ class Binning:
 
     They are the features' own bins but for those that are pooled. sizes: (d,) bins of each feature,
     the last of which is that of missing values.
+
+    Args:
+        features: in the order of the columns.
+        pooling: tells how a feature's bins are pooled; None of one that is compared in its own.
     """
 
-    def __init__(self, features: list[Feature]) -> None:
+    def __init__(
+        self, features: list[Feature], pooling: Callable[[Feature], Optional[Pooling]] = pooling_of
+    ) -> None:
         self.features = features
-        found = {row: pooling_of(feature) for row, feature in enumerate(features)}
+        found = {row: pooling(feature) for row, feature in enumerate(features)}
         self._pooled: dict[int, Pooling] = {row: pooling for row, pooling in found.items() if pooling}
         self.sizes: NDArray[np.intp] = np.array(
             [

@@ -16,6 +16,8 @@ MOST_BINS = 64
 # A value that fewer training rows have is compared as one never seen: what comes so rarely is as good as unknown, and
 # a bin of its own would have chance alone move it.
 LEAST_ROWS = 10
+# Of a segment's training rows: values that have less share a bin.
+RARE_SHARE = 0.03
 
 
 @dataclass(frozen=True)
@@ -46,6 +48,46 @@ def pooling_of(feature: Feature) -> Optional[Pooling]:
     if all(count >= LEAST_ROWS for count in feature.counts[:-2]):
         return None
     return _without_rare(feature)
+
+
+def rare_together(feature: Feature) -> Optional[Pooling]:
+    """Return how a segment's bins are pooled: as those of all rows, and values that are rare in it share a bin.
+
+    A window of 200 rows says little of a bin in which five are expected, and many such bins look like drift together.
+    """
+    pooling = pooling_of(feature)
+    if feature.kind == "numeric":
+        return pooling
+    counts = np.array(feature.counts if pooling is None else pooling.counts, dtype=np.float64)
+    labels = feature.bin_labels if pooling is None else pooling.labels
+    places = _together(counts)
+    return Pooling(
+        places=places if pooling is None else places[pooling.places],
+        counts=np.bincount(places, weights=counts).astype(np.float64),
+        labels=[
+            ", ".join(labels[bin_] for bin_ in np.flatnonzero(places == place))
+            for place in range(places[-1] + 1)
+        ],
+    )
+
+
+def _together(counts: NDArray[np.float64]) -> NDArray[np.intp]:
+    """Return where each bin of values goes, (B,): rare ones together, the rest of them with those never seen."""
+    enough = RARE_SHARE * max(float(counts.sum()), 1.0)
+    places = np.zeros(len(counts), dtype=np.intp)
+    number, waiting, held = 0, [], 0.0
+    for bin_, count in enumerate(counts[:-2].tolist()):
+        if count >= enough:
+            places[bin_], number = number, number + 1
+            continue
+        waiting.append(bin_)
+        held += count
+        if held >= enough:
+            places[waiting], number = number, number + 1
+            waiting, held = [], 0.0
+    places[[*waiting, len(counts) - 2]] = number
+    places[-1] = number + 1
+    return places
 
 
 def _without_rare(feature: Feature) -> Pooling:

@@ -10,6 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ..baseline.binning import Binning, assign
+from ..baseline.pooling import rare_together
 from ..baseline.schema import Feature, Segment, Segments
 from .comparison import Comparison, Reference
 from .floors import Floors
@@ -25,8 +26,6 @@ FEWEST_ROWS = 50
 # What moves in all segments is not a segment's own: it must lie so many times as far off as in the median of others.
 TIMES_OTHERS = 2.0
 NOT_JUDGED = -1
-# Of a segment's training rows: values that have less share a bin.
-RARE_SHARE = 0.03
 # Columns of segments that are compared in one step, between two pauses.
 MOST_TOGETHER = 256
 # Stands between a segment's name and a feature's, in neither of which it is.
@@ -61,58 +60,6 @@ class Segmenter:
         """
         bins = [assign(feature, rows[:, place]) for place, feature in self._columns]
         return np.asarray(self._numbers[tuple(bins)])
-
-
-class SegmentBinning(Binning):
-    """The bins of features of segments: values that are rare in a segment share a bin.
-
-    A window of 200 rows says little of a bin in which five are expected, and many such bins look like drift together.
-    """
-
-    def __init__(self, features: list[Feature]) -> None:
-        super().__init__(features)
-        own, sizes = super().baseline_counts(), self.sizes
-        self._places = np.zeros(own.shape, dtype=np.int16)
-        self._counts = np.zeros(own.shape)
-        pooled = sizes.copy()
-        for row, feature in enumerate(features):
-            counts = own[row, : sizes[row]]
-            places = np.arange(len(counts)) if feature.kind == "numeric" else _without_rare(counts)
-            self._places[row, : len(counts)] = places
-            self._counts[row] = np.bincount(places, weights=counts, minlength=own.shape[1])
-            pooled[row] = places[-1] + 1
-        self.sizes = pooled
-        self.width = int(pooled.max(initial=1))
-        self.mask = np.arange(self.width) < pooled.reshape(-1, 1)
-        self.offsets = np.arange(len(features), dtype=np.intp) * self.width
-
-    def assign(self, rows: NDArray[np.float64]) -> NDArray[np.int16]:
-        """Return (n, d) bin indices of (n, d) rows."""
-        index = super().assign(rows)
-        return np.asarray(self._places[np.arange(index.shape[1]), index])
-
-    def baseline_counts(self) -> NDArray[np.float64]:
-        """Return the baseline's own (d, B) counts."""
-        return self._counts[:, : self.width]
-
-
-def _without_rare(counts: NDArray[np.float64]) -> NDArray[np.intp]:
-    """Return where each bin of values goes, (B,): rare ones together, the rest of them with those never seen."""
-    enough = RARE_SHARE * max(float(counts.sum()), 1.0)
-    places = np.zeros(len(counts), dtype=np.intp)
-    number, waiting, held = 0, [], 0.0
-    for bin_, count in enumerate(counts[:-2].tolist()):
-        if count >= enough:
-            places[bin_], number = number, number + 1
-            continue
-        waiting.append(bin_)
-        held += count
-        if held >= enough:
-            places[waiting], number = number, number + 1
-            waiting, held = [], 0.0
-    places[[*waiting, len(counts) - 2]] = number
-    places[-1] = number + 1
-    return places
 
 
 class _Judged:
@@ -167,7 +114,7 @@ class _Group:
 
     def __init__(self, judged: list[_Judged]) -> None:
         self._judged = judged
-        self._binning = SegmentBinning([feature for one in judged for feature in one.features])
+        self._binning = Binning([feature for one in judged for feature in one.features], rare_together)
         self._reference = Reference(self._binning)
 
     def compared(self, pause: Callable[[], None]) -> Comparison:
