@@ -165,59 +165,27 @@ def _of(population: Union[Population, Stream], column: str, change: c.OfColumn) 
     return c.column(population.place(column), change)
 
 
+# What a file calls it, what the table does, and what it does to a column; {} is the column, or nothing.
+GROSS: tuple[tuple[str, str, c.OfColumn], ...] = (
+    ("sentinel{}-5%", "−999 in 5 %{}", c.some(0.05, c.set_to(-999.0))),
+    ("sentinel{}-9%", "−999 in 9 %{}", c.some(0.09, c.set_to(-999.0))),
+    ("unit{}", "×100 in 9 %{}", c.some(0.09, c.times(100.0))),
+    ("top{}", "top 1 %{} ×100", c.top(0.01, 100.0)),
+)
+
+
 def _gross() -> Iterator[Scenario]:
     group = "A gross fault in few rows"
-    six = p.SIX
-    for share in (0.05, 0.09):
+    for name, words, change in GROSS:
         for column in ("temperature", "amount"):
-            yield Scenario(
-                f"sentinel-{column}-{share:.0%}",
-                f"−999 in {100 * share:.0f} % of {column}",
-                group,
-                six,
-                _of(six, column, c.some(share, c.set_to(-999.0))),
-                (column,),
-                FOUND,
-            )
-    for column in ("temperature", "amount"):
-        yield Scenario(
-            f"unit-{column}",
-            f"×100 in 9 % of {column}",
-            group,
-            six,
-            _of(six, column, c.some(0.09, c.times(100.0))),
-            (column,),
-            FOUND,
-        )
-    for column in ("temperature", "amount"):
-        yield Scenario(
-            f"top-{column}",
-            f"top 1 % of {column} ×100",
-            group,
-            six,
-            _of(six, column, c.top(0.01, 100.0)),
-            (column,),
-            FOUND,
-        )
+            called, told = name.format(f"-{column}"), words.format(f" of {column}")
+            yield Scenario(called, told, group, p.SIX, _of(p.SIX, column, change), (column,), FOUND)
     for heavy in (p.CAUCHY, p.PARETO):
         column, title = heavy.columns[2], heavy.name.capitalize()
         yield Scenario(f"{heavy.name}-quiet", f"{title}: quiet", group, heavy, wanted=QUIET)
-        faults = {
-            "sentinel-5%": ("−999 in 5 %", c.some(0.05, c.set_to(-999.0))),
-            "sentinel-9%": ("−999 in 9 %", c.some(0.09, c.set_to(-999.0))),
-            "unit": ("×100 in 9 %", c.some(0.09, c.times(100.0))),
-            "top": ("top 1 % ×100", c.top(0.01, 100.0)),
-        }
-        for name, (words, change) in faults.items():
-            yield Scenario(
-                f"{heavy.name}-{name}",
-                f"{title}: {words}",
-                group,
-                heavy,
-                _of(heavy, column, change),
-                (column,),
-                FOUND,
-            )
+        for name, words, change in GROSS:
+            called, told = f"{heavy.name}-{name.format('')}", f"{title}: {words.format('')}"
+            yield Scenario(called, told, group, heavy, _of(heavy, column, change), (column,), FOUND)
 
 
 def _moderate() -> Iterator[Scenario]:
