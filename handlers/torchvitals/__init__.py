@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import importlib
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from ._version import __version__
 from .baseline.schema import Feature
@@ -15,11 +15,6 @@ from .drift.verdict import DriftReport, FeatureDrift
 from .errors import BaselineError, ConfigurationError, TorchVitalsError
 from .servers.local import MonitoredModel
 from .worker.monitor import Monitor
-
-if TYPE_CHECKING:
-    # At run time they are imported on demand, below.
-    from .servers.torchserve.handler import MonitoredHandler
-    from .training.baseline import Baseline, BaselineBuilder
 
 __all__ = [
     "Baseline",

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib
 from pathlib import Path
 from typing import Any, Optional, Protocol
 
@@ -44,7 +45,9 @@ def learner_of(config: MonitoringConfig, folder: Path, *, name: str, version: st
     """
     if config.learn is None:
         return None
-    # Not at the top: what builds baselines takes megabytes, and only a worker that builds one needs them.
-    from .learning import BaselineLearner
-
-    return BaselineLearner(config.learn, folder=folder, name=name, version=version, features=config.features)
+    # What builds baselines takes megabytes, and only a worker that builds one needs them (docs/decisions/014).
+    learning = importlib.import_module(".learning", __package__)
+    learner: Learner = learning.BaselineLearner(
+        config.learn, folder=folder, name=name, version=version, features=config.features
+    )
+    return learner
