@@ -27,9 +27,9 @@ PEERS = (
         requirements=(),
         decision=(
             "`DriftMonitor(Baseline.fit(rows)).update(window)`, then `report()`; a feature is flagged when its "
-            "`drifted` is true: Benjamini-Hochberg at 1 %, PSI at least 0.1, and, for the flights "
-            "(`ordered=True`), beyond what training windows do. The hysteresis of the server is not used: "
-            "each window is judged alone."
+            "`drifted` is true: Benjamini-Hochberg at 0.05 %, one of the floors reached (PSI 0.05, a mean distance "
+            "of 0.25 standard deviations, 5 points of a share), and, for the flights (`ordered=True`), beyond what "
+            "training windows do. The hysteresis of the server is not used: each window is judged alone."
         ),
         meant_for="judging a rolling window inside the process that serves, many times an hour",
     ),
@@ -39,10 +39,10 @@ PEERS = (
         package="torchvitals",
         requirements=(),
         decision=(
-            "the same with `DriftMonitor(baseline, window=(250, 1000))`, as `window: [250, 1000]` configures a "
-            "handler: a feature is flagged when either report flags it. For windows of 100 rows, 25 and 100."
+            "the same with `DriftMonitor(baseline, window=(250, 1000))`, the windows that a handler has by default: a "
+            "feature is flagged when either report flags it. For windows of 100 rows, 25 and 100."
         ),
-        meant_for="the same, where a change must be found sooner, for a few more false alarms",
+        meant_for="the same, as a handler is configured by default: what breaks at once is found sooner",
     ),
     Peer(
         key="evidently",
