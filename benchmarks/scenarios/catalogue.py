@@ -14,7 +14,7 @@ from . import changes as c
 from . import populations as p
 from .changes import Change
 from .populations import Population
-from .streams import STREAMS, Stream
+from .streams import STREAMS, VANE, Stream
 
 SEED = 20261126
 # Training rows, in windows: enough to learn limits of the size that is judged.
@@ -165,6 +165,7 @@ def _of(population: Union[Population, Stream], column: str, change: c.OfColumn) 
     return c.column(population.place(column), change)
 
 
+MAST = "Met mast, every ten minutes, 22 months"
 # What a file calls it, what the table does, and what it does to a column; {} is the column, or nothing.
 GROSS: tuple[tuple[str, str, c.OfColumn], ...] = (
     ("sentinel{}-5%", "−999 in 5 %{}", c.some(0.05, c.set_to(-999.0))),
@@ -295,7 +296,7 @@ def _sensors() -> Iterator[Scenario]:
 def _streams() -> Iterator[Scenario]:
     for stream, title, window in (
         (STREAMS[0], "Wind site, hourly, 17 years", 1_000),
-        (STREAMS[1], "Met mast, every ten minutes, 22 months", 1_000),
+        (STREAMS[1], MAST, 1_000),
         (STREAMS[2], "Weather station, daily, 50 years", 365),
     ):
         temperature = stream.place("temperature")
@@ -344,7 +345,20 @@ def _streams() -> Iterator[Scenario]:
             )
 
 
-SCENARIOS = (*_gross(), *_moderate(), *_unordered(), *_small(), *_sensors(), *_streams())
+def _vane() -> Iterator[Scenario]:
+    yield Scenario(
+        "vane-stuck",
+        "its vane stands still, as it did",
+        MAST,
+        VANE,
+        right=("wind_direction",),
+        wanted=STREAM_FOUND,
+        kinds=(ORDERED,),
+        windows=(1_000,),
+    )
+
+
+SCENARIOS = (*_gross(), *_moderate(), *_unordered(), *_small(), *_sensors(), *_streams(), *_vane())
 
 
 def cases(scenarios: tuple[Scenario, ...] = SCENARIOS) -> tuple[Case, ...]:

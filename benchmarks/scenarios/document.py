@@ -69,8 +69,8 @@ Hours: the share of {HOURS} hours in which it is said, while a fault of 3 minute
 - **Wind site**: MERRA-2, NASA's reanalysis, hourly from 2000 to June 2017. Trained on the first five
   years.
 - **Met mast**: anemometers, a vane, a thermometer, a hygrometer and a barometer, every ten minutes
-  from January 2016 to November 2017, with the faults that such instruments have. Trained on the
-  first year.
+  from January 2016 to November 2017. Trained on the first year. From late July 2017 on the vane
+  stands still, which nobody had planned: that part is a row of its own.
 - **Weather station**: Offutt Air Force Base, Nebraska, daily from 1949 to 1999 (NOAA). Trained on the
   first 25 years.
 

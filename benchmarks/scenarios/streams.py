@@ -4,7 +4,8 @@ They lie in wheels of packages that are not installed, and are fetched into .run
 
 - the wind site: MERRA-2, NASA's reanalysis, hourly from 2000 to June 2017 (brightwind)
 - the met mast: its anemometers, vane, thermometer, hygrometer and barometer, every ten minutes from January 2016 to
-  November 2017 (brightwind); instruments as they are, with faults of their own
+  November 2017 (brightwind); instruments as they are. From late July 2017 on its vane stands still, which is a scenario
+  of its own
 - the weather station: Offutt Air Force Base, Nebraska, daily from 1949 to 1999, by NOAA (scikit-multiflow)
 """
 
@@ -82,8 +83,24 @@ def _site() -> np.ndarray:
     return np.column_stack([frame["DateTime"].dt.hour, frame.iloc[:, 1:].to_numpy()]).astype(float)
 
 
+# The row from which on the mast's vane shows 200.5 degrees.
+VANE_STUCK = 80_600
+MAST_TRAINING = 52_704
+
+
 @cache
 def _mast() -> np.ndarray:
+    return _instruments()[:VANE_STUCK]
+
+
+@cache
+def _vane() -> np.ndarray:
+    rows = _instruments()
+    return np.concatenate([rows[:MAST_TRAINING], rows[VANE_STUCK - 1_000 :]])
+
+
+@cache
+def _instruments() -> np.ndarray:
     names = ["Spd80mN", "Spd60mN", "Spd40mN", "Spd80mNStd", "Dir78mS", "T2m", "RH2m", "P2m"]
     frame = pd.read_csv(MAST.path(FOLDER), parse_dates=["Timestamp"], usecols=["Timestamp", *names])
     return np.column_stack([frame["Timestamp"].dt.hour, frame[names].to_numpy()]).astype(float)
@@ -94,17 +111,14 @@ def _station() -> np.ndarray:
     return pd.read_csv(STATION.path(FOLDER)).iloc[:, :8].to_numpy(dtype=float)
 
 
+MAST_COLUMNS = (
+    "hour", "speed_80m", "speed_60m", "speed_40m", "gusts_80m", "wind_direction", "temperature", "humidity",
+    "pressure",
+)  # fmt: skip
+VANE = Stream("vane", MAST_COLUMNS, _vane, MAST_TRAINING)
 STREAMS = (
     Stream("site", ("hour", "wind_speed", "wind_direction", "temperature", "pressure"), _site, 43_848),
-    Stream(
-        "mast",
-        (
-            "hour", "speed_80m", "speed_60m", "speed_40m", "gusts_80m", "wind_direction", "temperature", "humidity",
-            "pressure",
-        ),
-        _mast,
-        52_704,
-    ),
+    Stream("mast", MAST_COLUMNS, _mast, MAST_TRAINING),
     Stream(
         "station",
         (

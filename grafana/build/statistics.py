@@ -24,6 +24,7 @@ FIRST = (
     "missing_ratio",
     "share_change",
     "narrowing",
+    "exceedance_ratio",
 )
 IN_GRAPHS = ("gaussian_kl_divergence", "js_distance")
 

@@ -10,7 +10,7 @@ import msgspec
 
 from .baseline.selection import Features
 from .baseline.variation import DEFAULT_WINDOWS
-from .drift.floors import DISTANCE_FLOOR, PSI_FLOOR, SHARE_FLOOR, Floors
+from .drift.floors import DISTANCE_FLOOR, EXCEEDANCE_FLOOR, PSI_FLOOR, SHARE_FLOOR, Floors
 from .errors import ConfigurationError
 from .featurizers.outputs import OutputOptions
 
@@ -26,8 +26,8 @@ class Thresholds(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_onl
     """Limits that alerts and anomaly counts use; null turns one off.
 
     Durations in seconds, memory in bytes, shifts and distances in baseline standard deviations, divergences in nats.
-    psi, wasserstein_distance, share_change: a feature drifts where its change reaches one of them; without any, however
-    small it is.
+    psi, wasserstein_distance, share_change, exceedance_ratio: a feature drifts where its change reaches one of them;
+    without any, however small it is.
     error_ratio: share of requests. latency_regression_ratio: p95 now over p95 at the same hour a day before.
     estimated_accuracy_drop: below the baseline's own accuracy. inflight_seconds: age of a call that does not end.
     device_memory_ratio: share of a GPU in use by all its processes. invalid_ratio: share of a feature's values beyond
@@ -40,6 +40,7 @@ class Thresholds(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_onl
     psi: Optional[Positive] = PSI_FLOOR
     wasserstein_distance: Optional[Positive] = DISTANCE_FLOOR
     share_change: Optional[Share] = SHARE_FLOOR
+    exceedance_ratio: Optional[Share] = EXCEEDANCE_FLOOR
     mean_shift_sigmas: Optional[Positive] = 3.0
     memory_bytes: Optional[Positive] = 500_000_000.0
     rss_bytes: Optional[Positive] = 4_000_000_000.0
@@ -63,7 +64,7 @@ class Thresholds(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_onl
     @property
     def floors(self) -> Floors:
         """The smallest change that counts as drift."""
-        return Floors(self.psi, self.wasserstein_distance, self.share_change)
+        return Floors(self.psi, self.wasserstein_distance, self.share_change, self.exceedance_ratio)
 
 
 class MonitoringConfig(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
@@ -100,7 +101,7 @@ class MonitoringConfig(msgspec.Struct, frozen=True, forbid_unknown_fields=True, 
     def feature_floors(self) -> dict[str, Floors]:
         """The floors of features that have their own."""
         features = self.features
-        own = (features.psi, features.wasserstein_distance, features.share_change)
+        own = (features.psi, features.wasserstein_distance, features.share_change, features.exceedance_ratio)
         return {
             name: Floors(*(floors.get(name) for floors in own))
             for name in dict.fromkeys(name for floors in own for name in floors)

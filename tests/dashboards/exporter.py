@@ -46,9 +46,15 @@ FEATURES = (
 DRIFTED = {"temp", "dewp", "predicted_class"}
 # Categories have no mean, spread or distance: no series of these statistics.
 CATEGORIES = {"origin", "predicted_class"}
-OF_NUMBERS = {"wasserstein_distance", "mean_shift_sigmas", "gaussian_kl_divergence", "narrowing"}
+OF_NUMBERS = {
+    "wasserstein_distance",
+    "mean_shift_sigmas",
+    "gaussian_kl_divergence",
+    "narrowing",
+    "exceedance_ratio",
+}
 # Limits learned from the training data; the drifted features are beyond theirs.
-LIMITS = {"kl_divergence": 0.1, "wasserstein_distance": 0.15, "narrowing": 3.0}
+LIMITS = {"kl_divergence": 0.1, "wasserstein_distance": 0.15, "narrowing": 3.0, "exceedance_ratio": 0.01}
 CLASSES = ("on_time", "late", "very_late")
 BINS = {
     "predicted_class": tuple(f"{index:02d} {name}" for index, name in enumerate(CLASSES)),

@@ -33,7 +33,8 @@ class Features(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=
     identifiers: columns that tell rows apart, of which no text is kept, beside those that are recognised; with an empty
     list there are none. time_parts: parts that columns of times become, by column.
     ignore: names of features that are in the baseline and are not to be compared. psi, wasserstein_distance,
-    share_change: the smallest change that counts as drift, by feature; a feature that is in one of them has no floors
+    share_change, exceedance_ratio: the smallest change that counts as drift, by feature; a feature that is in one of
+    them has no floors
     but those that it is in, and the others have those of `thresholds`. categories: by column, what the numbers mean
     that stand for its categories: the categories in the order of the codes from 0; each code and its category (None is
     missing); `sorted` for the categories in sorted order, or in that of a pandas Categorical or an Enum; `codes` for
@@ -51,6 +52,7 @@ class Features(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=
     psi: dict[str, Floor] = {}
     wasserstein_distance: dict[str, Floor] = {}
     share_change: dict[str, Floor] = {}
+    exceedance_ratio: dict[str, Floor] = {}
     categories: dict[str, Said] = {}
     segments: Optional[list[str]] = None
 
@@ -127,6 +129,7 @@ class Features(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=
             ("psi", self.psi),
             ("wasserstein_distance", self.wasserstein_distance),
             ("share_change", self.share_change),
+            ("exceedance_ratio", self.exceedance_ratio),
             ("outputs", said.features or ()),
         ):
             for name in names:

@@ -10,7 +10,8 @@ from numpy.typing import NDArray
 
 from ..baseline.binning import Binning
 from ..baseline.rounding import COARSEST
-from .statistics import QuantileGrid, smoothed_shares
+from ..baseline.schema import Feature
+from .statistics import FAR_OUT, QuantileGrid, smoothed_shares
 from .window import RollingWindow
 
 # Values that are looked at together: a piece of work is short, and needs little memory, however wide the rows.
@@ -46,10 +47,35 @@ class Reference:
         some = numeric & self.ordered
         self.low: NDArray[np.float64] = np.where(some, low - COARSEST * np.abs(low), -np.inf)
         self.high: NDArray[np.float64] = np.where(some, high + COARSEST * np.abs(high), np.inf)
+        self.far_low, self.far_high, self.far_rows = _far_out(features, numeric)
         self.infinite: NDArray[np.bool_] = np.array(
             [[bool(count) for count in feature.infinite or (0, 0)] for feature in features], dtype=np.bool_
         ).reshape(-1, 2)
         self.numeric: NDArray[np.bool_] = numeric
+
+
+def _far_out(
+    features: list[Feature], numeric: NDArray[np.bool_]
+) -> tuple[NDArray[np.float64], NDArray[np.float64], NDArray[np.float64]]:
+    """Return the training data's quantiles that are far out, (d,) on either side, and how many values lie from them on.
+
+    The latter are (2, d).
+    """
+    low, high = np.full(len(features), -np.inf), np.full(len(features), np.inf)
+    rows = np.ones((2, len(features)))
+    for place in np.flatnonzero(numeric):
+        feature = features[place]
+        if not feature.quantiles:
+            continue
+        for side, (ends, tail) in enumerate(((low, feature.low_tail[::-1]), (high, feature.high_tail))):
+            steps = tail or [(feature.min, feature.max)[side]]
+            # Each is so many rows; the outermost are beyond.
+            share = 1 / len(feature.quantiles) / len(steps)
+            beyond = min(int(FAR_OUT / share), len(steps) - 1)
+            value = steps[-1 - beyond]
+            ends[place] = value + (1, -1)[side] * -COARSEST * abs(value)
+            rows[side, place] = np.ceil(feature.count * share * (beyond + 1))
+    return low, high, rows
 
 
 class Comparison:
@@ -78,7 +104,9 @@ class Comparison:
         self.counts = view.counts.astype(np.float64)
         self.shares = smoothed_shares(self.counts, window.binning.mask)
         columns = len(reference.features)
-        self.below, self.above, self.finite = (np.zeros(columns, dtype=np.intp) for _ in range(3))
+        self.below, self.above, self.far_below, self.far_above, self.finite = (
+            np.zeros(columns, dtype=np.intp) for _ in range(5)
+        )
         self.numbers: NDArray[np.float64] = np.zeros(columns)
         self.mean, self.std = reference.mean.copy(), reference.std.copy()
         # NaN and infinities sort to the end; `finite` tells how many in front are numbers.
@@ -101,6 +129,8 @@ class Comparison:
         for side, beyond, infinity in ((0, self.below[some], -np.inf), (1, self.above[some], np.inf)):
             for column in np.flatnonzero(reference.infinite[some, side]):
                 beyond[column] -= (values[:, column] == infinity).sum()
+        self.far_below[some] = (values < reference.far_low[some]).sum(axis=0)
+        self.far_above[some] = (values > reference.far_high[some]).sum(axis=0)
         self.numbers[some] = (~np.isnan(values)).sum(axis=0)
         holes = ~np.isfinite(values)
         self.finite[some] = number = len(values) - holes.sum(axis=0)

@@ -186,8 +186,9 @@ def thresholds(feature: Feature, window: int) -> dict[str, float]:
     limits = {}
     for statistic in STATISTICS.learned:
         farthest = variation.farthest(statistic.name)
-        if farthest is not None and statistic.margin is not None:
-            limits[statistic.name] = statistic.margin * farthest
+        limit = None if farthest is None else statistic.limit(farthest, variation.window)
+        if limit is not None:
+            limits[statistic.name] = limit
     return limits
 
 

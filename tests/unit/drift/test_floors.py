@@ -8,12 +8,12 @@ from torchvitals.baseline.selection import Features
 from torchvitals.config import MonitoringConfig, Thresholds
 from torchvitals.drift.floors import Floors
 
-SMALL = {"psi": 0.01, "wasserstein_distance": 0.1, "share_change": 0.01}
+SMALL = {"psi": 0.01, "wasserstein_distance": 0.1, "share_change": 0.01, "exceedance_ratio": 0.001}
 
 
 @pytest.mark.parametrize(
     "large",
-    [{"psi": 0.05}, {"wasserstein_distance": 0.25}, {"share_change": 0.05}],
+    [{"psi": 0.05}, {"wasserstein_distance": 0.15}, {"share_change": 0.05}, {"exceedance_ratio": 0.008}],
     ids=lambda one: next(iter(one)),
 )
 def test_a_change_that_reaches_any_floor_counts(large):
@@ -23,7 +23,7 @@ def test_a_change_that_reaches_any_floor_counts(large):
 
 def test_a_floor_of_none_is_not_asked_and_without_any_all_count():
     assert not Floors(psi=None).reached({**SMALL, "psi": 9.0})
-    assert Floors(None, None, None).reached(SMALL)
+    assert Floors(None, None, None, None).reached(SMALL)
 
 
 def test_what_a_feature_does_not_have_reaches_no_floor():
@@ -33,10 +33,15 @@ def test_what_a_feature_does_not_have_reaches_no_floor():
 def test_a_section_of_the_configuration_sets_them():
     config = MonitoringConfig(
         thresholds=Thresholds(psi=None, wasserstein_distance=0.4),
-        features=Features(psi={"age": 0.3}, share_change={"age": 0.2, "kind": 0.1}),
+        features=Features(
+            psi={"age": 0.3}, share_change={"age": 0.2, "kind": 0.1}, exceedance_ratio={"age": 0.02}
+        ),
     )
-    assert config.thresholds.floors == Floors(None, 0.4, 0.05)
-    assert config.feature_floors == {"age": Floors(0.3, None, 0.2), "kind": Floors(None, None, 0.1)}
+    assert config.thresholds.floors == Floors(None, 0.4, 0.05, 0.008)
+    assert config.feature_floors == {
+        "age": Floors(0.3, None, 0.2, 0.02),
+        "kind": Floors(None, None, 0.1, None),
+    }
 
 
 def test_a_feature_with_floors_of_its_own_has_no_others():
@@ -50,7 +55,9 @@ def test_a_feature_with_floors_of_its_own_has_no_others():
         return {name for name, drift in monitor.report().features.items() if drift.drifted}
 
     assert {"f0", "f1"} <= drifted()
-    assert "f0" not in drifted(feature_floors={"f0": Floors(psi=None, wasserstein_distance=0.6)})
+    assert "f0" not in drifted(
+        feature_floors={"f0": Floors(psi=None, wasserstein_distance=0.6, exceedance_ratio=None)}
+    )
     assert "f0" not in drifted(psi_floors={"f0": 1.0})
-    assert drifted(floors=Floors(psi=1.0, wasserstein_distance=1.0)) <= {"row_distance"}
+    assert drifted(floors=Floors(psi=1.0, wasserstein_distance=1.0, exceedance_ratio=1.0)) <= {"row_distance"}
     assert not drifted(psi_floor=1.0)

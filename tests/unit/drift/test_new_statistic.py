@@ -112,7 +112,13 @@ def test_the_baseline_file_has_its_limit_and_a_window_is_judged_by_it(spread, ol
         for feature in json.loads((tmp_path / "b.json").read_text())["features"]
     ]
     for found in quantiles:
-        assert list(found) == ["kl_divergence", "narrowing", "spread_change", "wasserstein_distance"]
+        assert list(found) == [
+            "exceedance_ratio",
+            "kl_divergence",
+            "narrowing",
+            "spread_change",
+            "wasserstein_distance",
+        ]
         assert found["spread_change"] == sorted(found["spread_change"])
         assert 0 < found["spread_change"][-1] < 0.5
     detector = DriftDetector(Baseline.load(tmp_path / "b.json"), window=WINDOW)
@@ -120,7 +126,7 @@ def test_the_baseline_file_has_its_limit_and_a_window_is_judged_by_it(spread, ol
     wider = detector.report().features["wider"]
     assert wider.threshold["spread_change"] == pytest.approx(1.25 * quantiles[1]["spread_change"][-1])
     assert wider.excess == pytest.approx(
-        max(wider.values[name] / wider.threshold[name] for name in quantiles[1])
+        max(wider.values[name] / limit for name, limit in wider.threshold.items())
     )
     assert wider.spread_change > wider.threshold["spread_change"]
     assert wider.drifted
@@ -165,6 +171,7 @@ def test_nothing_of_it_stays():
         "kl_divergence",
         "wasserstein_distance",
         "narrowing",
+        "exceedance_ratio",
     ]
     assert metrics_yaml() == (ROOT / "metrics.yaml").read_text(encoding="utf-8")
     assert metrics_markdown() == (ROOT / "docs" / "metrics.md").read_text(encoding="utf-8")
@@ -178,7 +185,7 @@ def test_a_failure_inside_takes_it_back_too():
 
     with pytest.raises(LookupError):
         fails()
-    assert len(STATISTICS) == 10
+    assert len(STATISTICS) == 11
 
 
 def changed(**fields: object) -> Statistic:
@@ -238,7 +245,7 @@ def test_statistics_of_ones_own_are_apart():
     mine = Statistics([KLDivergence()])
     mine.add(SpreadChange())
     assert [known.name for known in mine.learned] == ["kl_divergence", "spread_change"]
-    assert len(STATISTICS) == 10
+    assert len(STATISTICS) == 11
 
 
 def test_what_feature_drift_says_itself_is_no_name_for_a_statistic():

@@ -3,6 +3,7 @@
 `STATISTICS` lists them. Reports, series, docs and dashboards have them in this order.
 """
 
+from .exceedance import FAR_OUT, ExceedanceRatio
 from .gaussian_kl import GaussianKLDivergence, gaussian_kl_divergence
 from .js import JSDistance, js_distance
 from .kl import KLDivergence, kl_divergence
@@ -31,12 +32,15 @@ STATISTICS = Statistics(
         PValue(),
         ShareChange(),
         Narrowing(),
+        ExceedanceRatio(),
     )
 )
 
 __all__ = [
+    "FAR_OUT",
     "STATISTICS",
     "Compared",
+    "ExceedanceRatio",
     "PValue",
     "PopulationStabilityIndex",
     "QuantileGrid",

@@ -8,10 +8,10 @@ from numpy.typing import NDArray
 from .dispersion import dispersed_p_value, dispersion, hang_together
 from .significance import chi_square, two_sample_p_value
 from .statistic import Compared, Statistic
-from .tails import beyond_range_p_value
+from .tails import MOST_FAR_ROWS, beyond_range_p_value, exceedance_p_value
 
-# Of the bins, of what lies below the training range, and of what lies above it.
-TESTS = 3
+# Of the bins, and of what lies below and above the training range, and its quantiles that are far out.
+TESTS = 5
 # Larger p-values decide nothing, however the rows hang together.
 DECISIVE = 0.01
 
@@ -58,4 +58,13 @@ def _beyond_range(compared: Compared, scales: NDArray[np.float64]) -> NDArray[np
     window, baseline = compared.numbers / scales, np.maximum(compared.reference.numbers / scales, 1.0)
     sides = (np.floor(beyond / scales) for beyond in (compared.below, compared.above))
     below, above = (beyond_range_p_value(beyond, window, baseline) for beyond in sides)
-    return np.asarray(np.minimum(below, above))
+    found = np.minimum(below, above)
+    for beyond, rows in zip((compared.far_below, compared.far_above), compared.reference.far_rows):
+        # Of more training rows the outermost bin holds as few values.
+        few = np.flatnonzero((rows > 1) & (rows <= MOST_FAR_ROWS))
+        if len(few):
+            far = np.floor(beyond[few] / scales[few])
+            found[few] = np.minimum(
+                found[few], exceedance_p_value(far, rows[few], window[few], baseline[few])
+            )
+    return np.asarray(found)

@@ -22,7 +22,8 @@ class BaselineSide(Protocol):
 
     counts, shares: (d, B) of each bin; shares are smoothed. mean, std: (d,), 0 for texts. missing_bin: (d,), the bin
     that counts missing values. grids: a feature's quantile function; without values for texts. numbers: (d,), how many
-    values were not missing. numeric: (d,), whether bins are ranges of numbers. varies: (d,), whether there are numbers,
+    values were not missing. far_rows: (2, d), training values from the quantile on that is far out, on either side.
+    numeric: (d,), whether bins are ranges of numbers. varies: (d,), whether there are numbers,
     of more than one value. knows_order: (d,), whether it is known how far the training data's own windows stray.
     """
 
@@ -33,6 +34,7 @@ class BaselineSide(Protocol):
     missing_bin: NDArray[np.intp]
     grids: Sequence[QuantileGrid]
     numbers: NDArray[np.float64]
+    far_rows: NDArray[np.float64]
     numeric: NDArray[np.bool_]
     varies: NDArray[np.bool_]
     knows_order: NDArray[np.bool_]
@@ -44,8 +46,8 @@ class Compared(Protocol):
     samples: rows in the window. counts, shares: (d, B) as the baseline's. measured: (d,), whether the feature has
     numbers on both sides; mean and std, (d,), are the baseline's where it does not. sorted_values: (d, n), ascending,
     of which the first `finite`, (d,), are numbers. numbers: (d,), how many values are not missing; below, above: how
-    many of them are beyond the training data's range, infinities included. pause: to be called between pieces of work
-    that take long.
+    many of them are beyond the training data's range, infinities included. far_below, far_above: how many are beyond
+    its quantiles that are far out. pause: to be called between pieces of work that take long.
     """
 
     samples: int
@@ -59,6 +61,8 @@ class Compared(Protocol):
     numbers: NDArray[np.float64]
     below: NDArray[np.intp]
     above: NDArray[np.intp]
+    far_below: NDArray[np.intp]
+    far_above: NDArray[np.intp]
     pause: Callable[[], None]
 
     @property
@@ -93,6 +97,15 @@ class Statistic(ABC):
     def gauge(self) -> str:
         """Name of the gauge that shows it."""
         return f"model_feature_{self.series or self.name}"
+
+    def limit(self, farthest: float, window: int) -> Optional[float]:
+        """Return how far a served window may go; None for no limit, so that this statistic finds no drift in order.
+
+        Args:
+            farthest: the farthest training window's value.
+            window: rows in each.
+        """
+        return None if self.margin is None else self.margin * farthest
 
     @abstractmethod
     def of(self, compared: Compared) -> NDArray[np.float64]:
