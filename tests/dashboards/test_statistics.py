@@ -76,7 +76,7 @@ def test_every_statistic_is_in_the_table_or_has_a_graph() -> None:
 def test_limits_are_those_that_training_windows_taught() -> None:
     """A threshold of the model's is no part of the verdict."""
     limits = {title: expr for title, (_, expr) in shown(drift.features()).items() if title.endswith(" limit")}
-    assert list(limits) == ["KL limit", "Wasserstein limit", "Narrowing limit"]
+    assert list(limits) == ["KL limit", "Wasserstein limit", "Narrowing limit", "Exceedance limit"]
     for expr in limits.values():
         assert "model_feature:model_feature_drift_threshold:max{" in expr
         assert "model_threshold" not in expr
