@@ -111,8 +111,9 @@ def features() -> Table:
         "themselves. PSI and KL compare distributions; Wasserstein distance "
         "and mean shift are in baseline standard deviations; the p value is the chance of such "
         "a window if nothing had changed. Share change is the largest change of a share of the rows; "
-        "narrowing is how many times narrower the values are. A category has no distance, shift or "
-        "narrowing. A limit is what the training data's own windows taught.",
+        "narrowing is how many times narrower the values are; exceedance is the share of values farther "
+        "out than 999 in 1,000 of the training data. A category has no distance, shift, narrowing or "
+        "exceedance. A limit is what the training data's own windows taught.",
         statistics.keys(TO_FEATURE),
         (statistics.verdict("Verdict", S, VERDICT), *statistics.table_measures(S, _limits)),
         sort_by=("Verdict", "PSI"),
