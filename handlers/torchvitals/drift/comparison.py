@@ -73,7 +73,7 @@ def _far_out(
             share = 1 / len(feature.quantiles) / len(steps)
             beyond = min(int(FAR_OUT / share), len(steps) - 1)
             value = steps[-1 - beyond]
-            ends[place] = value + (1, -1)[side] * -COARSEST * abs(value)
+            ends[place] = value + (-1, 1)[side] * COARSEST * abs(value)
             rows[side, place] = np.ceil(feature.count * share * (beyond + 1))
     return low, high, rows
 
@@ -123,14 +123,19 @@ class Comparison:
         """Count, average and sort the values of some columns of a window, (n, d)."""
         reference = self.reference
         values = rows[:, some]
-        # An infinity is beyond a range, unless training data had some; a missing value is not.
         self.below[some] = (values < reference.low[some]).sum(axis=0)
         self.above[some] = (values > reference.high[some]).sum(axis=0)
-        for side, beyond, infinity in ((0, self.below[some], -np.inf), (1, self.above[some], np.inf)):
-            for column in np.flatnonzero(reference.infinite[some, side]):
-                beyond[column] -= (values[:, column] == infinity).sum()
         self.far_below[some] = (values < reference.far_low[some]).sum(axis=0)
         self.far_above[some] = (values > reference.far_high[some]).sum(axis=0)
+        # An infinity is beyond them all, unless training data had some; a missing value is not.
+        for side, infinity, counts in (
+            (0, -np.inf, (self.below[some], self.far_below[some])),
+            (1, np.inf, (self.above[some], self.far_above[some])),
+        ):
+            for column in np.flatnonzero(reference.infinite[some, side]):
+                known = (values[:, column] == infinity).sum()
+                for beyond in counts:
+                    beyond[column] -= known
         self.numbers[some] = (~np.isnan(values)).sum(axis=0)
         holes = ~np.isfinite(values)
         self.finite[some] = number = len(values) - holes.sum(axis=0)

@@ -81,6 +81,23 @@ def test_a_hundredfold_top_one_in_a_hundred_of_heavy_tails_is_found(ordered, row
     )  # limits of windows in which no value far out is expected
 
 
+def test_infinities_that_training_had_lie_no_farther_out_than_there():
+    rng = np.random.default_rng(7)
+
+    def rows(count, infinite=0.02):
+        values = rng.normal(size=(count, 2))
+        values[rng.random(count) < infinite, 0] = np.inf
+        return values
+
+    baseline = Baseline.fit(rows(10_000))
+    for infinite, drifts in ((0.02, False), (0.2, True)):
+        monitor = DriftMonitor(baseline, window=1000)
+        monitor.update(rows(1000, infinite))
+        f0 = monitor.report().features["f0"]
+        assert f0.drifted is drifts
+        assert f0.exceedance_ratio < 0.008
+
+
 def test_texts_have_none():
     monitor = DriftMonitor(
         Baseline.fit(np.random.default_rng(4).integers(0, 3, (500, 1)).astype(float)), window=100
