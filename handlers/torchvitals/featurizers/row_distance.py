@@ -21,8 +21,8 @@ MAX_COLUMNS = 128
 ROWS_PER_COLUMN = 20
 # A value beyond so many standard deviations counts as that far: one absurd value must not hide the others.
 FARTHEST = 20.0
-# Rows whose shares are found between two pauses.
-ROWS_AT_ONCE = 100
+# Values of rows whose shares are found between two pauses.
+VALUES_AT_ONCE = 10_000
 
 
 class RowDistance(msgspec.Struct, frozen=True, kw_only=True, dict=True, forbid_unknown_fields=True):
@@ -62,8 +62,9 @@ class RowDistance(msgspec.Struct, frozen=True, kw_only=True, dict=True, forbid_u
         Source: the terms of the quadratic form.
         """
         terms = np.zeros(len(self.columns))
-        for start in range(0, len(rows), ROWS_AT_ONCE):
-            scaled = self._standardised(rows[start : start + ROWS_AT_ONCE])
+        at_once = max(1, VALUES_AT_ONCE // max(len(self.columns), 1))
+        for start in range(0, len(rows), at_once):
+            scaled = self._standardised(rows[start : start + at_once])
             terms += (scaled * product(scaled, self._precision)).sum(axis=0)
             pause()
         total = terms.sum()
