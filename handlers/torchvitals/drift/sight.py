@@ -10,6 +10,7 @@ import numpy as np
 from scipy.special import chdtri, chndtrinc
 
 from ..baseline.schema import BaselineData
+from .floors import DISTANCE_FLOOR
 from .statistics.p_value import TESTS
 from .verdict import FALSE_DISCOVERY_RATE
 
@@ -68,12 +69,15 @@ def blind_spots(baseline: BaselineData, windows: Sequence[int]) -> list[str]:
 
     Args:
         baseline: what windows are compared with.
-        windows: their sizes, in rows.
+        windows: their sizes, in rows, ascending.
     """
     lines = []
     least = WINDOWS_FOR_SHARP * max(windows)
-    if baseline.features and baseline.samples < least:
-        seen = "; ".join(_told(sight(baseline, window)) for window in windows)
+    sights = [sight(baseline, window) for window in windows]
+    # What is smaller than the floor is no drift, seen or not.
+    blurred = baseline.samples < least and sights[-1].shift > DISTANCE_FLOOR
+    if baseline.features and blurred:
+        seen = "; ".join(map(_told, sights))
         lines.append(
             f"{baseline.samples:,} training rows are few, and smaller changes are not seen: {seen}; give {least:,}"
         )

@@ -50,6 +50,13 @@ def test_more_rows_show_smaller_changes():
     assert blind_spots(many, DEFAULT_WINDOWS) == []
 
 
+def test_what_is_smaller_than_the_floor_is_not_missed():
+    many = Baseline.fit(frame(np.random.default_rng(4), 30_000))
+    assert many.samples < 5 * 10_000
+    assert sight(many, 10_000).shift < 0.15
+    assert blind_spots(many, [1000, 10_000]) == []
+
+
 def test_a_small_baseline_says_what_it_does_not_show():
     (line,) = blind_spots(Baseline.fit(frame(np.random.default_rng(2), 100)), [250, 1000])
     assert line.startswith(
