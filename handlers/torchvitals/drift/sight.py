@@ -69,11 +69,11 @@ def blind_spots(baseline: BaselineData, windows: Sequence[int]) -> list[str]:
 
     Args:
         baseline: what windows are compared with.
-        windows: their sizes, in rows, ascending.
+        windows: their sizes, in rows.
     """
     lines = []
     least = WINDOWS_FOR_SHARP * max(windows)
-    sights = [sight(baseline, window) for window in windows]
+    sights = [sight(baseline, window) for window in sorted(windows)]
     # What is smaller than the floor is no drift, seen or not.
     blurred = baseline.samples < least and sights[-1].shift > DISTANCE_FLOOR
     if baseline.features and blurred:
