@@ -1,9 +1,6 @@
 """The architecture beyond import-linter: no import is hidden, and the root has no modules of its own."""
 
 import ast
-import importlib
-import subprocess
-import sys
 from pathlib import Path
 
 import pytest
@@ -52,36 +49,6 @@ def test_no_module_hides_an_import_of_our_own(path):
 )
 def test_hidden_imports_are_found(source, lines):
     assert hidden_imports(source) == lines
-
-
-def names_in(path):
-    """Return what a module's `__all__` lists."""
-    tree = ast.parse(path.read_text(encoding="utf-8"))
-    (found,) = [
-        ast.literal_eval(node.value)
-        for node in tree.body
-        if isinstance(node, ast.Assign) and node.targets[0].id == "__all__"
-    ]
-    return found
-
-
-def test_type_checkers_know_what_the_root_has():
-    assert names_in(PACKAGE / "__init__.pyi") == names_in(PACKAGE / "__init__.py")
-    stub = ast.parse((PACKAGE / "__init__.pyi").read_text(encoding="utf-8"))
-    for node in stub.body:
-        if isinstance(node, ast.ImportFrom):
-            module = importlib.import_module("." * node.level + node.module, "torchvitals")
-            for name in node.names:
-                assert getattr(torchvitals, name.asname or name.name) is getattr(module, name.name)
-
-
-def test_a_worker_that_does_not_learn_imports_nothing_that_builds_baselines():
-    code = (
-        "import sys; from torchvitals import MonitoredHandler, MonitoredModel; "
-        "print([name for name in sys.modules if name.startswith('torchvitals.training')])"
-    )
-    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
-    assert done.stdout.splitlines()[-1] == "[]"
 
 
 def test_the_root_has_folders_and_what_belongs_to_all_of_them():

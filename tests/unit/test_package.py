@@ -1,6 +1,7 @@
 """What the package exports, what is generated from it, and that Python 3.9 can read it."""
 
 import ast
+import importlib
 import subprocess
 import sys
 from pathlib import Path
@@ -12,7 +13,38 @@ from torchvitals.telemetry import catalogue as m
 from torchvitals.telemetry.generate import metrics_markdown, metrics_yaml
 
 ROOT = Path(__file__).parents[2]
+PACKAGE = Path(torchvitals.__file__).parent
 SOURCES = sorted((ROOT / "handlers").rglob("*.py"))
+
+
+def names_in(path):
+    """Return what a module's `__all__` lists."""
+    tree = ast.parse(path.read_text(encoding="utf-8"))
+    (found,) = [
+        ast.literal_eval(node.value)
+        for node in tree.body
+        if isinstance(node, ast.Assign) and node.targets[0].id == "__all__"
+    ]
+    return found
+
+
+def test_type_checkers_know_what_the_root_has():
+    assert names_in(PACKAGE / "__init__.pyi") == names_in(PACKAGE / "__init__.py")
+    stub = ast.parse((PACKAGE / "__init__.pyi").read_text(encoding="utf-8"))
+    for node in stub.body:
+        if isinstance(node, ast.ImportFrom):
+            module = importlib.import_module("." * node.level + node.module, "torchvitals")
+            for name in node.names:
+                assert getattr(torchvitals, name.asname or name.name) is getattr(module, name.name)
+
+
+def test_a_worker_that_does_not_learn_imports_nothing_that_builds_baselines():
+    code = (
+        "import sys; from torchvitals import MonitoredHandler, MonitoredModel; "
+        "print([name for name in sys.modules if name.startswith('torchvitals.training')])"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert done.stdout.splitlines()[-1] == "[]"
 
 
 def test_exports():
