@@ -5,7 +5,6 @@ from .baseline.selection import Features as Features
 from .config import MonitoringConfig as MonitoringConfig
 from .config import Thresholds as Thresholds
 from .drift.detector import DriftDetector as DriftDetector
-from .drift.detector import DriftDetector as DriftMonitor
 from .drift.verdict import DriftReport as DriftReport
 from .drift.verdict import FeatureDrift as FeatureDrift
 from .errors import BaselineError as BaselineError
@@ -17,22 +16,4 @@ from .training.baseline import Baseline as Baseline
 from .training.baseline import BaselineBuilder as BaselineBuilder
 from .worker.monitor import Monitor as Monitor
 
-__all__ = [
-    "Baseline",
-    "BaselineBuilder",
-    "BaselineError",
-    "ConfigurationError",
-    "DriftDetector",
-    "DriftMonitor",
-    "DriftReport",
-    "Feature",
-    "FeatureDrift",
-    "Features",
-    "Monitor",
-    "MonitoredHandler",
-    "MonitoredModel",
-    "MonitoringConfig",
-    "Thresholds",
-    "TorchVitalsError",
-    "__version__",
-]
+DriftMonitor = DriftDetector

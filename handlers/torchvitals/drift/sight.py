@@ -82,7 +82,7 @@ def blind_spots(baseline: BaselineData, windows: Sequence[int]) -> list[str]:
             f"{baseline.samples:,} training rows are few, and smaller changes are not seen: {seen}; give {least:,}"
         )
     known = known_windows(baseline)
-    unjudged = [window for window in windows if window in unjudged_windows(baseline, windows)]
+    unjudged = unjudged_windows(baseline, windows)
     if unjudged:
         lines.append(
             f"windows of {_listed(unjudged)} rows are not judged: the baseline was built in the order of time, and "

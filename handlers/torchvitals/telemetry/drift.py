@@ -70,6 +70,8 @@ class DriftTelemetry:
             name for name in detector.baseline.unreadable_codes if ("input", name) not in detector.ignored
         )
         self._segments = self._segments_of(detector)
+        # Whether there is a window of a size that the baseline has limits for, where it has limits at all.
+        self.judges_windows = len(unjudged_windows(detector.baseline, detector.sizes)) < len(detector.sizes)
         self._stale = False
         self._reports: dict[int, DriftReport] = {}
 
@@ -86,11 +88,6 @@ class DriftTelemetry:
     def judges(self, source: Source) -> bool:
         """Tell whether inputs or outputs are compared with the baseline."""
         return source in self._detector.sources
-
-    @property
-    def judges_windows(self) -> bool:
-        """Whether there is a window of a size that the baseline has limits for, where it has limits at all."""
-        return len(unjudged_windows(self.baseline, self._detector.sizes)) < len(self._detector.sizes)
 
     def start(self, publisher: Publisher) -> None:
         """Publish what the baseline says, and make every counter's series exist."""

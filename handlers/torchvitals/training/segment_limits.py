@@ -13,14 +13,12 @@ from ..baseline.schema import BaselineData, Feature, Segment
 from ..baseline.variation import MIN_WINDOWS, STRIDES_PER_WINDOW, summarise
 from ..drift.detector import DriftDetector
 from ..drift.segments import SEGMENT_WINDOW, SegmentDetector
-from ..drift.statistics import STATISTICS, ExceedanceRatio
+from .far_out import learned_values
 
 B = TypeVar("B", bound=BaselineData)
 
 # Rows of all segments between two looks at them.
 ROWS_AT_ONCE = 1_000
-
-EXCEEDANCE = ExceedanceRatio.name
 
 Evaluations = dict[str, list[dict[str, float]]]
 
@@ -79,8 +77,6 @@ def _evaluations(
             looked[name] = seen[name]
             for drift in report.features.values():
                 # Rows of one segment are too few to tell whether those that lie far out come together.
-                values = {
-                    one.name: drift.values[one.name] for one in STATISTICS.learned if one.name != EXCEEDANCE
-                }
+                values = learned_values(drift, clustered=True)
                 found.setdefault(name, {}).setdefault(drift.name, []).append(values)
     return found

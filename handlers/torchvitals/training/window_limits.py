@@ -2,29 +2,21 @@
 
 from __future__ import annotations
 
-import math
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from typing import Any, TypeVar
 
 import msgspec
-import numpy as np
-from numpy.typing import NDArray
-from scipy.special import pdtrik
 
 from ..baseline.pooling import is_wide
 from ..baseline.schema import BaselineData, Feature
 from ..baseline.variation import DEFAULT_WINDOWS, STRIDES_PER_WINDOW, shortfall, summarise
 from ..drift.detector import DriftDetector
-from ..drift.statistics import STATISTICS, ExceedanceRatio
-from ..drift.verdict import FeatureDrift
 from ..featurizers.identifiers import new_name
 from ..featurizers.outputs import output_signals
+from .far_out import clustered_features, learned_values
 from .segment_limits import with_segment_limits
 
 B = TypeVar("B", bound=BaselineData)
-
-# Rows that are at most so far apart are near each other, and the chance that independent ones are taken for clustered.
-NEAR_ROWS, CHANCE_TOGETHER = 20, 1e-3
 
 
 def with_window_limits(
@@ -47,7 +39,7 @@ def with_window_limits(
     sizes = [size for size in windows if not shortfall(samples, size)]
     total = sum(_strides(samples, size) for size in sizes)
     features, done = list(baseline.features), 0
-    clustered = _clustered(baseline, rows, signals or {})
+    clustered = clustered_features(baseline, rows, signals or {})
     # Of the training rows none is new, so their own windows do not tell how many will be.
     seen_before = set(map(new_name, baseline.identifiers))
     for size in sizes:
@@ -63,8 +55,8 @@ def with_window_limits(
                 continue
             found = {(drift.source, drift.name): drift for drift in monitor.judge().features.values()}
             for place, feature in enumerate(features):
-                drift = found[feature.source, feature.name]
-                evaluations[place].append(learned_values(drift, clustered=feature_key(feature) in clustered))
+                key = feature.source, feature.name
+                evaluations[place].append(learned_values(found[key], clustered=key in clustered))
             done += 1
             progress(done, total)
         features = [
@@ -80,53 +72,6 @@ def _with(feature: Feature, size: int, evaluations: list[dict[str, float]]) -> F
     return msgspec.structs.replace(
         feature, variation=[*known, summarise(size, evaluations, pooled=is_wide(feature))]
     )
-
-
-def learned_values(drift: FeatureDrift, *, clustered: bool) -> dict[str, float]:
-    """Return the statistics that have limits, of one window.
-
-    clustered: values that lie far out come together, so that nothing limits how many there may be.
-    """
-    return {
-        one.name: math.nan if clustered and one.name == ExceedanceRatio.name else drift.values[one.name]
-        for one in STATISTICS.learned
-    }
-
-
-def _clustered(
-    baseline: BaselineData, rows: NDArray[np.float64], signals: Mapping[str, NDArray[np.float64]]
-) -> set[tuple[str, str]]:
-    """Return source and name of the features whose values that lie far out come together."""
-    found: set[tuple[str, str]] = set()
-    detector = DriftDetector(msgspec.structs.replace(baseline, segments=None))
-    for source in detector.sources:
-        reference = detector.reference(source)
-        for place, feature in enumerate(reference.features):
-            values = rows[:, place] if source == "input" else signals.get(feature.name)
-            if values is not None and (
-                come_together(values < reference.far_low[place])
-                or come_together(values > reference.far_high[place])
-            ):
-                found.add(feature_key(feature))
-    return found
-
-
-def feature_key(feature: Feature) -> tuple[str, str]:
-    """Return source and name."""
-    return feature.source, feature.name
-
-
-def come_together(flags: NDArray[np.bool_]) -> bool:
-    """Tell whether the rows that are marked lie closer together than chance has it.
-
-    flags: (n,) of rows in the order of time.
-    """
-    places = np.flatnonzero(flags)
-    if len(places) < 2:
-        return False
-    near = np.searchsorted(places, places + NEAR_ROWS, side="right") - np.arange(len(places)) - 1
-    usual = NEAR_ROWS * len(places) * (len(places) - 1) / len(flags)
-    return float(near.sum()) > float(pdtrik(1 - CHANCE_TOGETHER, usual)) + 1
 
 
 def _strides(samples: int, size: int) -> int:

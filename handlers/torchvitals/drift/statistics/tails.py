@@ -30,10 +30,7 @@ def beyond_range_p_value(
     >>> beyond_range_p_value(np.array([1.0]), np.array([1.0]), np.array([9.0])).round(6).tolist()
     [0.1]
     """
-    k = np.minimum(beyond, window)
-    both = window + baseline
-    logarithm = gammaln(window + 1) - gammaln(window - k + 1) + gammaln(both - k + 1) - gammaln(both + 1)
-    return np.asarray(np.exp(np.minimum(logarithm, 0.0)))
+    return exceedance_p_value(np.minimum(beyond, window), np.ones_like(baseline), window, baseline)
 
 
 def exceedance_p_value(

@@ -7,7 +7,7 @@ from scipy import stats
 from torchvitals import Baseline, DriftMonitor
 from torchvitals.drift.statistics.exceedance import ExceedanceRatio
 from torchvitals.drift.statistics.tails import beyond_range_p_value, exceedance_p_value
-from torchvitals.training.window_limits import come_together
+from torchvitals.training.far_out import come_together
 
 
 def p_value(far, rank, window, baseline):
