@@ -55,7 +55,8 @@ class Served:
         for call in range(CALLS):
             self.model.predict(self.given(self.rng, self.batch if self.broken else BATCH))
             if call % 4 == 3:
-                assert self.model.monitor.flush() > 0, "another flush kept this one waiting"
+                # One of the monitor's own may be under way, and last where forty models flush at once.
+                eventually(self.model.monitor.flush, "a flush of the test's own")
 
 
 def monitored(
