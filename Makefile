@@ -61,15 +61,17 @@ lint: setup
 	$(VENV)/mypy
 	$(VENV)/lint-imports
 	$(VENV)/torchvitals metrics generate --check
+	$(VENV)/torchvitals rules generate --check
 	$(VENV)/python -m grafana.build --check
 
 format: setup
 	$(VENV)/ruff check --fix
 	$(VENV)/ruff format
 
-# Files that follow from others: metrics.yaml, docs/metrics.md, grafana/dashboards and the report's copy, deploy/compose.
+# Files that follow from others: metrics.yaml, docs/metrics.md, prometheus's rules and alerts, grafana/dashboards and the report's copy, deploy/compose.
 generate: setup
 	$(VENV)/torchvitals metrics generate
+	$(VENV)/torchvitals rules generate
 	$(VENV)/python deploy/compose/render.py
 	$(VENV)/python -m grafana.build
 

@@ -2,26 +2,16 @@
 
 from __future__ import annotations
 
-import functools
 import json
-import math
-import re
 import shutil
-import subprocess
-import tempfile
 from collections.abc import Iterable, Mapping
-from itertools import groupby
-from pathlib import Path
-from typing import Any, Optional
+from typing import Optional
 
-import yaml
-
+from stack.promtool import found, groups_of, written
 from torchvitals.telemetry import catalogue as m
 
 from .serving import Timeline
 
-RULES = Path(__file__).resolve().parents[2] / "prometheus"
-RULE_FILES = ("rules.yml", "alerts.yml")
 # What tells people of a model's data. The alerts that read these alone tell nothing new.
 ALERTS = "Model.*(Drift|Shift|Invalid|Imbalanced).*"
 QUERY = f'count by (alertname, model_name) (ALERTS{{alertstate="firing", alertname=~"{ALERTS}"}})'
@@ -29,14 +19,9 @@ QUERY = f'count by (alertname, model_name) (ALERTS{{alertstate="firing", alertna
 OF_TIME = ("model_stage_", "model_queue_", "model_first_step_", "model_last_step_", "model_batch_size")
 # Models that share a test: promtool takes 10,000 samples a query.
 TOGETHER = 4
-SECONDS = 900
 
 # A model and a flush, from 0, at which an alert fires.
 Firing = dict[tuple[str, int], set[str]]
-
-
-class PromtoolError(Exception):
-    """The rules could not be evaluated; the message says why."""
 
 
 def promtool() -> Optional[str]:
@@ -53,95 +38,30 @@ def firing(timelines: Mapping[str, Timeline], seconds: int, at: Optional[Iterabl
         at: the flushes that are asked about; all of them where it is left out.
 
     Raises:
-        PromtoolError: promtool is not there, or says something else than which alerts fire.
+        StackError: promtool is not there, or did not evaluate the rules.
     """
-    tool = promtool()
-    if tool is None:
-        raise PromtoolError("promtool is not installed; it comes with Prometheus")
     steps = max(timeline.steps for timeline in timelines.values())
-    asked = [
-        # An expectation that nothing meets makes promtool say what it got.
-        {"expr": QUERY, "eval_time": f"{step * seconds}s", "exp_samples": [{"labels": "never", "value": 0}]}
-        for step in (range(steps) if at is None else at)
-    ]
     names = list(timelines)
-    tests = [
-        {
-            "interval": f"{seconds}s",
-            "input_series": [
+    answers = found(
+        [
+            [
                 line
                 for name in names[start : start + TOGETHER]
                 for line in series(name, timelines[name], seconds)
-            ],
-            "promql_expr_test": asked,
-        }
-        for start in range(0, len(names), TOGETHER)
-    ]
-    content = {
-        "rule_files": ["rules.json"],
-        "evaluation_interval": f"{seconds}s",
-        "tests": tests,
-    }
-    with tempfile.TemporaryDirectory(prefix="scenarios-") as folder:
-        file = Path(folder) / "test.json"  # JSON is YAML, and written in a tenth of the time
-        file.write_text(json.dumps(content))
-        (Path(folder) / "rules.json").write_text(json.dumps({"groups": rules()}))
-        done = subprocess.run(
-            [tool, "test", "rules", str(file)], capture_output=True, text=True, timeout=SECONDS
-        )
-    return said(done.stdout + done.stderr, seconds)
-
-
-@functools.cache
-def rules() -> list[dict[str, Any]]:
-    """Return the groups of the shipped rules, as they are, without the rules that no alert on data rests on."""
-    groups = [
-        group
-        for name in RULE_FILES
-        for group in yaml.safe_load((RULES / name).read_text(encoding="utf-8"))["groups"]
-    ]
-    recorded: dict[str, list[dict[str, Any]]] = {}
-    for rule in (rule for group in groups for rule in group["rules"]):
-        recorded.setdefault(rule.get("record", rule.get("alert")), []).append(rule)
-    waiting = [name for name in recorded if re.fullmatch(ALERTS, name)]
-    needed = set(waiting)
-    while waiting:
-        text = " ".join(str(rule["expr"]) for rule in recorded[waiting.pop()])
-        found = set(re.findall(r"[a-zA-Z_:][\w:]*", text)) & set(recorded) - needed
-        needed |= found
-        waiting += found
-    kept = [
-        {
-            **group,
-            "rules": [rule for rule in group["rules"] if rule.get("record", rule.get("alert")) in needed],
-        }
-        for group in groups
-    ]
-    return [group for group in kept if group["rules"]]
-
-
-SAID = re.compile(
-    r"^ +expr: .*, time: (?P<time>[0-9hms.]+),\s*\n +exp: .*\n +got: ?(?P<got>.*)$", re.MULTILINE
-)
-GOT = re.compile(r'\{alertname="(?P<alert>[^"]+)", model_name="(?P<model>(?:[^"\\]|\\.)*)"\}')
-
-
-def said(text: str, seconds: int) -> Firing:
-    """Read what promtool says of each time that was asked about. Raises PromtoolError."""
-    answers = list(SAID.finditer(text))
-    if not answers or "err:" in text:
-        raise PromtoolError(f"promtool did not evaluate the rules:\n{text[-2000:]}")
-    found: Firing = {}
-    for answer in answers:
-        step = round(_seconds(answer["time"]) / seconds)
-        for one in GOT.finditer(answer["got"]):
-            found.setdefault((json.loads(f'"{one["model"]}"'), step), set()).add(one["alert"])
-    return found
-
-
-def _seconds(duration: str) -> float:
-    units = {"h": 3600, "m": 60, "s": 1, "d": 86400}
-    return sum(float(number) * units[unit] for number, unit in re.findall(r"([0-9.]+)([dhms])", duration))
+            ]
+            for start in range(0, len(names), TOGETHER)
+        ],
+        QUERY,
+        [step * seconds for step in (range(steps) if at is None else at)],
+        groups=groups_of(ALERTS),
+        sample_seconds=seconds,
+        evaluation_seconds=seconds,
+    )
+    result: Firing = {}
+    for time, labels in answers.items():
+        for one in labels:
+            result.setdefault((one["model_name"], round(time / seconds)), set()).add(one["alertname"])
+    return result
 
 
 def series(model: str, timeline: Timeline, seconds: int) -> list[dict[str, str]]:
@@ -161,16 +81,5 @@ def series(model: str, timeline: Timeline, seconds: int) -> list[dict[str, str]]
         text = ",".join(
             f"{label}={json.dumps(value, ensure_ascii=False)}" for label, value in (*common, *labels)
         )
-        lines.append({"series": f"{name}{{{text}}}", "values": _written(values)})
+        lines.append({"series": f"{name}{{{text}}}", "values": written(values)})
     return lines
-
-
-def _written(values: list[Any]) -> str:
-    """Return values as promtool reads them; the same ones in a row as a run."""
-    parts = []
-    for value, run in groupby(values, key=lambda one: None if one is None else float(one)):
-        count = len(list(run))
-        number = "_" if value is None else "NaN" if math.isnan(value) else repr(value)
-        # `_x3` are three, `1x3` are four.
-        parts.append(number if count == 1 else f"{number}x{count if value is None else count - 1}")
-    return " ".join(parts)

@@ -16,6 +16,7 @@ from .featurizers.outputs import OutputOptions
 
 Positive = Annotated[float, msgspec.Meta(gt=0)]
 Share = Annotated[float, msgspec.Meta(gt=0, le=1)]
+Ratio = Annotated[float, msgspec.Meta(gt=0, lt=1)]
 Count = Annotated[int, msgspec.Meta(ge=0)]
 Rows = Annotated[int, msgspec.Meta(ge=10, le=1_000_000)]
 # Exported in the place of a model's thresholds when all of them are null.
@@ -67,6 +68,37 @@ class Thresholds(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_onl
         return Floors(self.psi, self.wasserstein_distance, self.share_change, self.exceedance_ratio)
 
 
+# The default objective allows a fiftieth of what ModelErrorRateHigh does: 0.1 % where that is 5 %. A model that lives with
+# more errors, and says so, gets an objective to match.
+ERROR_RATIOS_A_BUDGET = 50.0
+
+
+class Objectives(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
+    """What the model's users were promised; alerts tell when errors or slow answers use it up too fast.
+
+    availability: share of requests that are answered, 1 less a fiftieth of `thresholds: error_ratio` where it is left
+    out (0.999 by default); null for none. latency_seconds: what an answer may take, the queue included where the
+    proxy's X-Request-Start tells it; none by default. latency_ratio: share of the requests that must not take longer.
+    """
+
+    availability: Union[Ratio, None, msgspec.UnsetType] = msgspec.UNSET
+    latency_seconds: Optional[Positive] = None
+    latency_ratio: Ratio = 0.99
+
+    def exported(self, thresholds: Thresholds) -> dict[str, float]:
+        """Return the objectives that are set, by name; {NO_SIGNAL: 0} where none is."""
+        availability = self.availability
+        if isinstance(availability, msgspec.UnsetType):
+            ratio = thresholds.error_ratio
+            # prometheus/rules.yml does the same for a model that exports no objective at all.
+            availability = None if ratio is None else 1 - ratio / ERROR_RATIOS_A_BUDGET
+        found = {
+            "availability": availability,
+            "latency": None if self.latency_seconds is None else self.latency_ratio,
+        }
+        return {name: value for name, value in found.items() if value is not None} or {NO_SIGNAL: 0.0}
+
+
 class MonitoringConfig(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
     """How one model is monitored.
 
@@ -79,14 +111,14 @@ class MonitoringConfig(msgspec.Struct, frozen=True, forbid_unknown_fields=True, 
     meaning. quiet: leave out the line that TorchServe's worker logs for each request ("Backend received inference
     at"). max_features: features with series of their own, in the baseline's order.
     overhead_budget: share of one core that describing and copying large inputs may use before only some of them are
-    taken; null for no limit. Latency, counts and predictions are of every call.
+    taken; null for no limit. Latency, counts and predictions are of every call. slo: what users were promised.
     """
 
     baseline: Optional[str] = None
     learn: Optional[Annotated[int, msgspec.Meta(ge=100, le=100_000)]] = None
     base_handler: Optional[str] = None
     window: Union[Rows, list[Rows]] = msgspec.field(default_factory=lambda: [*DEFAULT_WINDOWS])
-    # The rules count a worker that said nothing for 30 s as dead (prometheus/rules.yml).
+    # The rules count a worker that said nothing for two minutes as dead (prometheus/rules.yml).
     flush_interval: Annotated[float, msgspec.Meta(ge=0.1, le=10)] = 5.0
     warmup: Count = 2
     timing: Literal["events", "sync", "off"] = "events"
@@ -96,6 +128,7 @@ class MonitoringConfig(msgspec.Struct, frozen=True, forbid_unknown_fields=True, 
     overhead_budget: Optional[Share] = 0.05
     features: Features = Features()
     thresholds: Thresholds = Thresholds()
+    slo: Objectives = Objectives()
 
     @property
     def feature_floors(self) -> dict[str, Floors]:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import typer
 
-from . import baseline, metrics
+from . import baseline, metrics, rules
 from .report import report
 
 app = typer.Typer(
@@ -15,4 +15,5 @@ app = typer.Typer(
 )
 app.add_typer(baseline.app, name="baseline")
 app.add_typer(metrics.app, name="metrics")
+app.add_typer(rules.app, name="rules")
 app.command()(report)

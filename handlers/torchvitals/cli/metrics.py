@@ -7,7 +7,7 @@ from pathlib import Path
 import typer
 
 from ..telemetry.generate import metrics_markdown, metrics_yaml
-from .console import console
+from .generated import write_or_check
 
 app = typer.Typer(help="The metrics that TorchVitals emits.", no_args_is_help=True)
 
@@ -19,18 +19,9 @@ def generate(
 ) -> None:
     """Write metrics.yaml (for TorchServe's metrics_config) and docs/metrics.md."""
     files = {root / "metrics.yaml": metrics_yaml(), root / "docs" / "metrics.md": metrics_markdown()}
-    stale = [
-        path for path, text in files.items() if not path.is_file() or path.read_text(encoding="utf-8") != text
-    ]
-    if check:
-        for path in stale:
-            typer.echo(
-                f"{path} differs from its declarations (telemetry/catalogue.py, drift/statistics); "
-                "run 'torchvitals metrics generate'",
-                err=True,
-            )
-        raise typer.Exit(1 if stale else 0)
-    for path in stale:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        path.write_text(files[path], encoding="utf-8")
-        console.print(f"wrote {path}")
+    write_or_check(
+        files,
+        check=check,
+        sources="its declarations (telemetry/catalogue.py, drift/statistics)",
+        command="torchvitals metrics generate",
+    )

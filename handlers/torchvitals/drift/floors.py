@@ -7,16 +7,16 @@ from dataclasses import dataclass
 from typing import Optional
 
 PSI_FLOOR = 0.05
-DISTANCE_FLOOR = 0.15
+DISTANCE_FLOOR = 0.13
 SHARE_FLOOR = 0.05
-EXCEEDANCE_FLOOR = 0.008
+EXCEEDANCE_FLOOR = 0.005
 
 
 @dataclass(frozen=True)
 class Floors:
     """The smallest change that counts as drift: one that reaches any of these does. None leaves a measure out.
 
-    Without any, every change counts that is no chance. The defaults notify a shift of 0.15 baseline standard
+    Without any, every change counts that is no chance. The defaults notify a shift of 0.13 baseline standard
     deviations, a spread that is a fifth smaller or larger, a category that holds 5 points more or less of the rows.
 
     psi: population stability index, in nats. wasserstein_distance: how far values moved on average, in baseline

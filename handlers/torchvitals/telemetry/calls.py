@@ -9,7 +9,7 @@ from operator import attrgetter
 import numpy as np
 from numpy.typing import NDArray
 
-from ..config import Thresholds
+from ..config import Objectives, Thresholds
 from ..recording.call import MEASURED, STAGE_FIELDS, CallRecord
 from ..recording.clocks import StageClock
 from ..recording.faults import Faults
@@ -30,14 +30,28 @@ FAILED: Field = attrgetter("failed")
 STAGES_NS: dict[str, Field] = {stage: attrgetter(field) for stage, field in zip(MEASURED, STAGE_FIELDS)}
 
 
+def _waits(call: CallRecord) -> list[float]:
+    """Return how long each request of a call waited before it, in seconds, where a proxy says when it came."""
+    if call.starts is None:
+        return []
+    return list(queue_seconds_of(call.starts, call.ended - call.handle_ns / 1e9))
+
+
 class CallTelemetry:
     """Adds calls up between flushes."""
 
     def __init__(
-        self, thresholds: Thresholds, clock: StageClock, faults: Faults, *, device_clock: bool
+        self,
+        thresholds: Thresholds,
+        clock: StageClock,
+        faults: Faults,
+        *,
+        device_clock: bool,
+        objectives: Objectives = Objectives(),
     ) -> None:
         self._faults = faults
         self._slow_seconds = thresholds.latency_seconds
+        self._promised_seconds = objectives.latency_seconds
         self._clock = clock
         self._durations = {
             (stage, HOST): HistogramCounter(m.STAGE_DURATION, (stage, HOST)) for stage in m.STAGES
@@ -62,6 +76,8 @@ class CallTelemetry:
             publisher.increase(m.REQUESTS, (outcome,), 0)
         for metric in (m.WARMUP_REQUESTS, m.WARMUP_SECONDS, m.COMPILATIONS, m.COMPILATION_SECONDS):
             publisher.increase(metric, (), 0)
+        if self._promised_seconds is not None:
+            publisher.increase(m.SLOW_REQUESTS, (), 0)
         publisher.increase(m.ANOMALIES, ("high_latency",), 0)
 
     def add(self, calls: list[CallRecord]) -> None:
@@ -84,16 +100,21 @@ class CallTelemetry:
         self._counts[m.REQUESTS, ("ok",)] += int(requests.sum()) - failed
         if len(clean) < len(calls):
             self._add_unclean(calls)
-        waits = [
-            seconds
-            for call in calls
-            if call.starts is not None
-            for seconds in queue_seconds_of(call.starts, call.ended - call.handle_ns / 1e9)
-        ]
-        self._queued.observe(np.array(waits, dtype=np.float64))
+        waits = [_waits(call) for call in calls if call.starts is not None]
+        self._queued.observe(np.array([seconds for some in waits for seconds in some], dtype=np.float64))
+        if self._promised_seconds is not None:
+            self._count_slow(clean, handle, self._promised_seconds)
         if self._slow_seconds is not None:
             self._counts[m.ANOMALIES, ("high_latency",)] += int((handle > self._slow_seconds).sum())
         self._unread += [call for call in calls if call.span is not None]
+
+    def _count_slow(self, calls: list[CallRecord], handle: NDArray[np.float64], promised: float) -> None:
+        """Count the requests of calls that took longer than was promised, with the longest wait of each call's."""
+        slow = handle > promised
+        for place in np.flatnonzero(~slow):
+            if calls[place].starts is not None:
+                slow[place] = handle[place] + max(_waits(calls[place]), default=0.0) > promised
+        self._counts[m.SLOW_REQUESTS, ()] += int(_numbers(calls, REQUESTS)[slow].sum())
 
     def _add_unclean(self, calls: list[CallRecord]) -> None:
         """Count warm-up and compilation; a call that is both counts, with its time, as both."""

@@ -50,6 +50,12 @@ def feature_gauge(statistic: str) -> Metric:
 
 
 REQUESTS = counter("model_requests_total", "count", "Calls of the handler, by outcome.", ("outcome",))
+SLOW_REQUESTS = counter(
+    "model_slow_requests_total",
+    "count",
+    "Requests that took longer than the model's latency objective allows (`slo: latency_seconds`), without warm-up and "
+    "compilation.",
+)
 STAGE_DURATION = histogram(
     "model_stage_duration_seconds",
     "s",
@@ -227,6 +233,12 @@ BASELINE_LEARNING = gauge(
     ("state", "worker"),
 )
 THRESHOLD = gauge("model_threshold", "value", "The model's alert threshold for a signal.", ("signal",))
+OBJECTIVE = gauge(
+    "model_objective_ratio",
+    "ratio",
+    "Share of the model's requests that must be answered (`availability`), and answered in time (`latency`).",
+    ("objective",),
+)
 RUNTIME_INFO = gauge(
     "model_runtime_info",
     "info",

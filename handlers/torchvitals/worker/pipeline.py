@@ -72,7 +72,11 @@ class Pipeline:
         self._worker = worker
         self._device = device_name(device)
         self.calls = CallTelemetry(
-            config.thresholds, clock, self._faults, device_clock=isinstance(clock, EventClock)
+            config.thresholds,
+            clock,
+            self._faults,
+            device_clock=isinstance(clock, EventClock),
+            objectives=config.slo,
         )
         self._sees_outputs = config.features.of_outputs.kind != kind_of(NoOutputs)
         described = baseline if self._sees_outputs else None
@@ -299,6 +303,8 @@ class Pipeline:
             exported["confidence"] = self.predictions.least_mean_confidence
         for signal, value in exported.items():
             publisher.set(m.THRESHOLD, (signal,), value)
+        for objective, value in self._config.slo.exported(self._config.thresholds).items():
+            publisher.set(m.OBJECTIVE, (objective,), value)
 
     def _publish_drift(self, publisher: Publisher) -> None:
         if self.drift is not None:

@@ -13,7 +13,7 @@ from .statistic import Compared, Statistic
 # Of the training values that lie beyond the quantile of either side.
 FAR_OUT = 0.001
 # Of independent windows, those that go beyond their limit.
-CHANCE = 1e-5
+CHANCE = 1e-4
 
 
 class ExceedanceRatio(Statistic):

@@ -1,0 +1,148 @@
+"""What Prometheus's rules say of given series, by promtool: simulated time, real rules."""
+
+from __future__ import annotations
+
+import functools
+import json
+import re
+import shutil
+import subprocess
+import tempfile
+from collections.abc import Iterable, Sequence
+from pathlib import Path
+from typing import Any
+
+import yaml
+
+from .errors import StackError
+
+RULES = Path(__file__).resolve().parents[1] / "prometheus"
+RULE_FILES = ("rules.yml", "alerts.yml")
+SECONDS = 900
+UNITS = {"h": 3600, "m": 60, "s": 1, "d": 86400}
+SAID = re.compile(
+    r"^ +expr: .*, time: (?P<time>[0-9dhms.]+),\s*\n +exp: .*\n +got: ?(?P<got>.*)$", re.MULTILINE
+)
+LABELS = re.compile(r'\{((?:\w+="(?:[^"\\]|\\.)*"(?:, )?)+)\}')
+LABEL = re.compile(r'(\w+)=("(?:[^"\\]|\\.)*")')
+
+Labels = dict[str, str]
+
+
+@functools.cache
+def shipped_groups() -> list[dict[str, Any]]:
+    """Return the groups of the shipped rules, as they are."""
+    return [
+        group
+        for name in RULE_FILES
+        for group in yaml.load(
+            (RULES / name).read_text(encoding="utf-8"), Loader=getattr(yaml, "CSafeLoader", yaml.SafeLoader)
+        )["groups"]
+    ]
+
+
+@functools.cache
+def groups_of(alerts: str) -> list[dict[str, Any]]:
+    """Return the groups of the shipped rules with what some alerts rest on alone; alerts: a regular expression."""
+    recorded: dict[str, list[dict[str, Any]]] = {}
+    for rule in (rule for group in shipped_groups() for rule in group["rules"]):
+        recorded.setdefault(_name(rule), []).append(rule)
+    waiting = [name for name in recorded if re.fullmatch(alerts, name)]
+    needed = set(waiting)
+    while waiting:
+        text = " ".join(str(rule["expr"]) for rule in recorded[waiting.pop()])
+        read = set(re.findall(r"[a-zA-Z_:][\w:]*", text)) & set(recorded) - needed
+        needed |= read
+        waiting += read
+    kept = [
+        {**group, "rules": [rule for rule in group["rules"] if _name(rule) in needed]}
+        for group in shipped_groups()
+    ]
+    return [group for group in kept if group["rules"]]
+
+
+def _name(rule: dict[str, Any]) -> str:
+    return str(rule.get("record", rule.get("alert")))
+
+
+def found(
+    tests: Sequence[Sequence[dict[str, str]]],
+    query: str,
+    times: Iterable[int],
+    *,
+    groups: Sequence[dict[str, Any]],
+    sample_seconds: int,
+    evaluation_seconds: int,
+    program: str = "promtool",
+) -> dict[int, list[Labels]]:
+    """Return the labels of what a query finds, by time.
+
+    Args:
+        tests: the series of each test, as promtool reads them; what is found in any is put together.
+        query: in PromQL; give it labels that tell the tests apart.
+        times: in seconds, at which it is asked.
+        groups: of rules.
+        sample_seconds: from one value of the series to the next.
+        evaluation_seconds: from one turn of the rules to the next.
+        program: promtool, or where it is.
+
+    Raises:
+        StackError: promtool is not there, or did not evaluate the rules; the message has its words.
+    """
+    tool = shutil.which(program)
+    if tool is None:
+        raise StackError(f"the program '{program}' is not installed; it comes with Prometheus ('make setup')")
+    asked = [
+        # An expectation that nothing meets makes promtool say what it got.
+        {"expr": query, "eval_time": f"{time}s", "exp_samples": [{"labels": "never", "value": 0}]}
+        for time in times
+    ]
+    content = {
+        "rule_files": ["rules.json"],
+        "evaluation_interval": f"{evaluation_seconds}s",
+        "group_eval_order": [group["name"] for group in groups],
+        "tests": [
+            {"interval": f"{sample_seconds}s", "input_series": list(series), "promql_expr_test": asked}
+            for series in tests
+        ],
+    }
+    with tempfile.TemporaryDirectory(prefix="promtool-") as folder:
+        file = Path(folder) / "test.json"  # JSON is YAML, and written in a tenth of the time
+        file.write_text(json.dumps(content))
+        (Path(folder) / "rules.json").write_text(json.dumps({"groups": list(groups)}))
+        done = subprocess.run(
+            [tool, "test", "rules", str(file)], capture_output=True, text=True, timeout=SECONDS
+        )
+    return _said(done.stdout + done.stderr)
+
+
+def _said(text: str) -> dict[int, list[Labels]]:
+    answers = list(SAID.finditer(text))
+    if not answers or "err:" in text:
+        raise StackError(f"promtool did not evaluate the rules:\n{text[-2000:]}")
+    result: dict[int, list[Labels]] = {}
+    for answer in answers:
+        time = round(
+            sum(float(number) * UNITS[unit] for number, unit in re.findall(r"([0-9.]+)([dhms])", answer["time"]))
+        )
+        result.setdefault(time, []).extend(
+            {name: json.loads(value) for name, value in LABEL.findall(one)} for one in LABELS.findall(answer["got"])
+        )
+    return result
+
+
+def written(values: Sequence[float | None]) -> str:
+    """Return values as promtool reads them, one after the other; the same ones in a row as a run. None is no sample."""
+    parts = []
+    place = 0
+    while place < len(values):
+        value = values[place]
+        end = place + 1
+        while end < len(values) and values[end] == value:
+            end += 1
+        count = end - place
+        number = "_" if value is None else "NaN" if value != value else repr(float(value))
+        # `_x3` are three, `1x3` are four.
+        parts.append(number if count == 1 else f"{number}x{count if value is None else count - 1}")
+        place = end
+    return " ".join(parts)
