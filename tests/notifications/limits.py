@@ -13,6 +13,7 @@ SLACK_TEXT = 3_000
 PAGER_SUMMARY, PAGER_DETAILS = 1_024, 4_096
 MAIL_BYTES = 20_000
 SMS = 160
+LINK_BYTES = 400
 # The characters of GSM-7 that count as one, without its line ends and Greek capitals.
 GSM7 = set(
     "@£$¥èéùìòÇØøÅåÆæßÉ !\"#%&'()*+,-./0123456789:;<=>?ÄÖÑÜ§äöñüà_"
@@ -34,6 +35,7 @@ HOSTILE = {
     "long": "m" * 128,
     "long words": "model " * 400,
     "long marks": "<&>" * 400,
+    "some marks": "&" * 5 + "m" * 2_000,
     "long spaced marks": "a & b < c > " * 100,
     "emoji": "🔥" * 128,
     "directions": "\u202eabc\u2066def",
@@ -75,7 +77,7 @@ def check_link(address: str) -> None:
     assert re.match(r"(https?://[!#-;=?-\[\]_a-z~]*)?$", address) or (
         re.match(r"https?://", address) and not re.search(r"[\s<>|\"'`\\]", address)
     ), address
-    assert len(address) <= 500
+    assert len(address.encode()) <= LINK_BYTES
 
 
 class _Page(HTMLParser):

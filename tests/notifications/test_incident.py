@@ -189,6 +189,14 @@ def test_a_critical_alert_and_what_machines_do_wait_for_nobody(
         assert mailbox.messages == []
 
 
+def test_what_began_longer_ago_than_the_wait_is_told_at_once(
+    tmp_path: Path, mailbox: Mailbox, webhooks: Webhooks
+) -> None:
+    with Alertmanager(tmp_path, configured(tmp_path, mailbox, webhooks)) as manager:
+        manager.send(STALLED, began=now() - timedelta(minutes=6))
+        eventually(lambda: webhooks.bodies["warning"] and webhooks.bodies["slack"], "the warning")
+
+
 def test_what_flaps_is_one_page(tmp_path: Path, mailbox: Mailbox, webhooks: Webhooks) -> None:
     config = configured(tmp_path, mailbox, webhooks)
     for child in config["route"]["routes"]:
