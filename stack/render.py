@@ -19,6 +19,8 @@ from .ports import HOST, Ports, first_worker_port, url
 from .programs import ROOT
 
 DURATION = re.compile(r"(\d+)(ms|s|m|h)")
+# Of a run in which minutes are seconds; whatever in the file has waits of its own keeps them.
+SHORT_WAITS = {"group_wait": "15s", "group_interval": "1m"}
 MILLISECONDS = {"ms": 1, "s": 1000, "m": 60_000, "h": 3_600_000}
 
 
@@ -104,16 +106,21 @@ class Retraining:
 def alertmanager_yml(
     ports: Ports,
     *,
+    interval: str | None = None,
     retraining: Retraining | None = None,
     templates: tuple[Path, ...] = (),
     source: Path | None = None,
 ) -> str:
     """Return Alertmanager's configuration, with every webhook at the run's receiver.
 
-    retraining: switches on the receiver of that name. templates: files that win over those of the repository.
+    interval: how often Prometheus evaluates where that is not as in production; notifications then wait for others as
+    `SHORT_WAITS` says. retraining: switches on the receiver of that name. templates: files that win over those of the
+    repository.
     """
     source = source or ROOT / "alertmanager" / "alertmanager.yml"
     config = yaml.safe_load(source.read_text())
+    if interval is not None:
+        config["route"] |= SHORT_WAITS
     config["templates"] = [
         *(str(source.parent / pattern) for pattern in config["templates"]),
         *map(str, templates),

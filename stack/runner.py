@@ -53,10 +53,10 @@ class Stack:
     run_dir: folder for configurations, data and logs; what an earlier run left there is removed.
     model_store: folder of archives. models: archive by the name under which it is served.
     workers: of each model, whatever its model-config.yaml says. scrape_interval: how often Prometheus scrapes and
-    evaluates, such as "1s"; None: as in production. ports: free ones, unless given. retraining: a retraining service
-    that Alertmanager sends to; the stack does not start it. alerts: a file in the place of prometheus/alerts.yml.
-    alone: TorchServe runs without the others. settings: what config.properties lacks. environment: of TorchServe and
-    its workers, besides this process's.
+    evaluates, such as "1s", and then notifications wait less for others too; None: as in production. ports: free ones,
+    unless given. retraining: a retraining service that Alertmanager sends to; the stack does not start it. alerts: a
+    file in the place of prometheus/alerts.yml. alone: TorchServe runs without the others. settings: what
+    config.properties lacks. environment: of TorchServe and its workers, besides this process's.
 
         with Stack(run_dir, model_store=store, models={"flight_delay": "flight_delay.mar"}, workers=2) as stack:
             stack.wait_ready(60)
@@ -299,7 +299,10 @@ class Stack:
             "prometheus.yml": render.prometheus_yml(ports, interval=self.scrape_interval, alerts=self.alerts),
             "addresses.tmpl": render.addresses_tmpl(url(ports.grafana)),
             "alertmanager.yml": render.alertmanager_yml(
-                ports, retraining=self.retraining, templates=(run / "addresses.tmpl",)
+                ports,
+                interval=self.scrape_interval,
+                retraining=self.retraining,
+                templates=(run / "addresses.tmpl",),
             ),
         }
         for name, text in files.items():

@@ -447,8 +447,14 @@ def test_run_differs_from_production_only_where_it_must(tmp_path: Path) -> None:
     alertmanager = yaml.safe_load(render.alertmanager_yml(ports))
     assert alertmanager["route"] == original["route"]
     assert alertmanager["inhibit_rules"] == original["inhibit_rules"]
+    quick = yaml.safe_load(render.alertmanager_yml(ports, interval="1s"))["route"]
+    assert quick == {**original["route"], "group_wait": "15s", "group_interval": "1m"}
     (webhook,) = alertmanager["receivers"][0]["webhook_configs"]
-    assert webhook == {"url": f"http://127.0.0.1:{ports.receiver}/alerts", "send_resolved": True}
+    assert webhook == {
+        "url": f"http://127.0.0.1:{ports.receiver}/alerts",
+        "send_resolved": True,
+        "max_alerts": 100,
+    }
 
 
 def test_production_setting_that_is_gone_is_told(tmp_path: Path) -> None:

@@ -14,6 +14,10 @@ from stack.loopback import http
 from stack.ports import Ports
 from stack.waiting import Program, eventually
 
+from .mailbox import PASSWORD, Mailbox
+from .webhooks import Webhooks
+
+TOKEN = "token-of-the-tests"
 FOLDER = Path(__file__).resolve().parents[2] / "alertmanager"
 OFF = re.compile(r"^( *)#: ", re.MULTILINE)
 
@@ -32,6 +36,30 @@ def quick(route: dict[str, Any], *, wait: str = "200ms", interval: str = "500ms"
     route["group_wait"], route["group_interval"] = wait, interval
     for child in route.get("routes", []):
         quick(child, wait=wait, interval=interval)
+
+
+def configured(folder: Path, mailbox: Mailbox, webhooks: Webhooks) -> dict[str, Any]:
+    """Return the production configuration with everything on, at a test's endpoints."""
+    config = switched_on()
+    (folder / "smtp-password").write_text(PASSWORD)
+    (folder / "token").write_text(TOKEN)
+    (folder / "slack").write_text(f"{webhooks.url}/slack")
+    (folder / "pagerduty").write_text(TOKEN)
+    for found in config["receivers"]:
+        for mail in found.get("email_configs", []):
+            mail["smarthost"] = f"127.0.0.1:{mailbox.port}"
+            mail["auth_password_file"] = str(folder / "smtp-password")
+            mail["require_tls"] = False  # aiosmtpd has no certificate here
+        for slack in found.get("slack_configs", []):
+            slack["api_url_file"] = str(folder / "slack")
+        for pager in found.get("pagerduty_configs", []):
+            pager["url"] = f"{webhooks.url}/pagerduty"
+            pager["routing_key_file"] = str(folder / "pagerduty")
+        for webhook in found.get("webhook_configs", []):
+            webhook["url"] = f"{webhooks.url}/{found['name']}"
+            if "http_config" in webhook:
+                webhook["http_config"]["authorization"]["credentials_file"] = str(folder / "token")
+    return config
 
 
 def receiver(config: dict[str, Any], name: str) -> dict[str, Any]:
@@ -62,11 +90,11 @@ class Alertmanager(Program):
         resolved: bool = False,
     ) -> None:
         """Send an alert as Prometheus does."""
-        alert = {"labels": labels, "annotations": annotations or {}, "startsAt": began.isoformat()}
-        if resolved:
-            alert["endsAt"] = datetime.now(timezone.utc).isoformat()
-        answer = http.post(f"{self.url}/api/v2/alerts", json=[alert])
-        answer.raise_for_status()
+        self.send_all([alert(labels, annotations, began=began, resolved=resolved)])
+
+    def send_all(self, alerts: list[dict[str, Any]]) -> None:
+        """Send the alerts of one evaluation, as Prometheus does."""
+        http.post(f"{self.url}/api/v2/alerts", json=alerts).raise_for_status()
 
     def settle(self, *, integrations: int, flushes: int = 4) -> None:
         """Wait until each of so many integrations has been asked so often whether there is something to send.
@@ -95,3 +123,17 @@ class Alertmanager(Program):
             )
             for found in alerts
         }
+
+
+def alert(
+    labels: dict[str, str],
+    annotations: dict[str, str] | None = None,
+    *,
+    began: datetime,
+    resolved: bool = False,
+) -> dict[str, Any]:
+    """Return an alert as Prometheus sends it."""
+    found = {"labels": labels, "annotations": annotations or {}, "startsAt": began.isoformat()}
+    if resolved:
+        found["endsAt"] = datetime.now(timezone.utc).isoformat()
+    return found

@@ -36,7 +36,7 @@ def test_the_configuration_is_valid_as_shipped_and_with_everything_on(everything
         result = amtool("check-config", file)
         assert result.returncode == 0, result.stdout + result.stderr
         assert "6 receivers" in result.stdout
-        assert "2 inhibit rules" in result.stdout
+        assert "4 inhibit rules" in result.stdout
         assert "1 templates" in result.stdout
 
 
@@ -55,6 +55,7 @@ def test_the_configuration_is_valid_as_shipped_and_with_everything_on(everything
         (["alertname=Watchdog", "severity=none"], "heartbeat"),
         (["alertname=ModelRetrainNeeded", "severity=warning", "action=retrain"], "retraining,warning"),
         (["alertname=ModelRetrainNeeded", "severity=critical", "action=retrain"], "retraining,critical"),
+        (["alertname=ModelRetrainHeld", "severity=warning", "action=confirm"], "retraining,warning"),
         (["alertname=ModelInputDrift", "severity=warning", "action=rollback"], "warning"),
     ],
     ids=lambda value: value if isinstance(value, str) else " ".join(value),
@@ -120,29 +121,73 @@ def test_a_run_sends_everything_to_its_own_receiver_and_retraining_where_there_i
     assert urls == {f"http://127.0.0.1:{ports.receiver}/alerts"}
 
 
+def test_a_critical_alert_waits_for_nobody_and_others_five_minutes() -> None:
+    route = yaml.safe_load(SHIPPED.read_text())["route"]
+    assert route["group_by"] == ["cluster", "namespace", "env", "cause", "model_name"]
+
+    def waits(part: dict[str, Any], above: dict[str, str]) -> dict[str, tuple[str, str, str]]:
+        own = {**above, **{key: part[key] for key in above if key in part}}
+        found = {} if part is route else {part["receiver"]: tuple(own.values())}
+        for child in part.get("routes", []):
+            # A team's route waits as its severity does.
+            assert set(child).isdisjoint(above) or part is route
+            found |= {name: times for name, times in waits(child, own).items() if name != "platform"}
+        return found
+
+    assert waits(route, {"group_wait": "", "group_interval": "", "repeat_interval": ""}) == {
+        "heartbeat": ("0s", "1m", "30s"),
+        "retraining": ("0s", "1m", "1h"),
+        "critical": ("0s", "5m", "1h"),
+        "warning": ("5m", "5m", "12h"),
+        "info": ("5m", "5m", "3d"),
+    }
+
+
 def test_what_is_kept_back(tmp_path: Path) -> None:
     config = yaml.safe_load(SHIPPED.read_text())
     config["receivers"] = [{"name": found["name"]} for found in config["receivers"]]
     config.pop("templates")
     quick(config["route"])
     now = datetime.now(timezone.utc)
-    a, b = {"job": "torchserve", "instance": "a"}, {"job": "torchserve", "instance": "b"}
+    fleet = {"job": "torchserve", "cluster": "eu"}
+    a, b = {**fleet, "instance": "a"}, {**fleet, "instance": "b"}
     model = {"model_name": "fraud", "model_version": "1.0"}
-    sent = {
-        "Drift warning": {**a, **model, "cause": "input"},
-        "ErrorsMany critical": {**b, **model, "cause": "errors"},
-        "ErrorsSome warning": {**b, **model, "cause": "errors"},
-        "ErrorsOther warning": {**b, "model_name": "fraud", "model_version": "2.0", "cause": "errors"},
-        "Latency warning": {**b, **model, "cause": "latency"},
-        "Unnamed critical": {**b, **model},
-        "Unnamed warning": {**b, **model},
+    failing = {**model, "cause": "errors"}
+    kept_back = {
+        # The server is down, and that is the news.
+        "DriftOnServer warning": {**a, **model, "cause": "input"},
+        # The fleet's critical alert speaks for all servers.
+        "ErrorsSome warning": {**fleet, **failing},
+        "ErrorsOnServer warning": {**b, **failing},
+        # Nothing reports from workers that fail.
+        "ModelMonitorStalled warning": {**fleet, "model_name": "fraud", "cause": "monitor"},
+        # A server's critical alert speaks for that server.
+        "StuckOnServer warning": {**b, **model, "cause": "stuck"},
+    }
+    told = {
         "TorchServeDown critical": {**a, "cause": "server"},
+        "ErrorsMany critical": {**fleet, **failing},
+        "StuckOn critical": {**b, **model, "cause": "stuck"},
+        # The fleet's alerts are about the other servers too.
+        "DriftOfFleet warning": {**fleet, **model, "cause": "input"},
+        "StuckOfFleet warning": {**fleet, **model, "cause": "stuck"},
+        # Another server of the same cause, another version, another cluster, another cause.
+        "NoMetrics warning": {**b, "cause": "server"},
+        "ErrorsOther warning": {**fleet, **failing, "model_version": "2.0"},
+        "ErrorsElsewhere warning": {**fleet, **failing, "cluster": "us"},
+        "DriftElsewhere warning": {**a, **model, "cause": "input", "cluster": "us"},
+        "Latency warning": {**fleet, **model, "cause": "latency"},
+        # Of another kind than stalled, which says nothing that the critical alert explains.
+        "MonitorBlind warning": {**fleet, **model, "cause": "monitor"},
+        # No cause says that they belong together.
+        "Unnamed critical": {**fleet, **model},
+        "Unnamed warning": {**fleet, **model},
         "Watchdog none": {"cause": "watchdog"},
     }
     with Alertmanager(tmp_path, config) as manager:
-        for name, labels in sent.items():
+        for name, labels in {**told, **kept_back}.items():
             alertname, severity = name.split()
             manager.send({"alertname": alertname, "severity": severity, **labels}, began=now)
         # Told only once it is looked at; the marks of an alert are set when its group is sent.
-        wanted = {name: name in ("Drift warning", "ErrorsSome warning") for name in sent}
+        wanted = {**dict.fromkeys(told, False), **dict.fromkeys(kept_back, True)}
         eventually(lambda: manager.inhibited() == wanted, lambda: f"{wanted}; there is {manager.inhibited()}")
