@@ -22,6 +22,7 @@ from .outcome import Outcome
 POLL_SECONDS = 0.2
 # After the deadline, until a program is ended whose keeper was killed and so cannot do it.
 ORPHAN_SECONDS = 3 * keeper.GRACE_SECONDS
+PROBE_BYTES = 4096
 LONGEST_DETAIL = 2_000
 REPORTED = {"promoted": "succeeded", "rejected": "rejected"}
 
@@ -48,6 +49,7 @@ async def perform(
             return _outcome(folder, program)
         if not (folder / "started.json").exists():
             if ended and not alive:
+                _expect_room(folder)
                 return Outcome("failed", f"the program was not started: {_last_line(folder / 'keeper.log')}")
         elif not alive:
             return Outcome(
@@ -75,6 +77,15 @@ def _prepare(program: Program, folder: Path, told: dict[str, Any], environment: 
         "timeout_seconds": program.timeout,
     }
     keeper.write(folder / "request.json", request)
+
+
+def _expect_room(folder: Path) -> None:
+    """Raise OSError where the disk is full: that, and not the program, is then why it was not started."""
+    probe = folder / "probe"
+    try:
+        probe.write_bytes(bytes(PROBE_BYTES))
+    finally:
+        probe.unlink(missing_ok=True)
 
 
 def _spawn(folder: Path) -> subprocess.Popen[bytes]:

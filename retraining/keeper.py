@@ -58,15 +58,13 @@ def keep(folder: Path) -> None:
     limit = float(request["timeout_seconds"])
     write(folder / "started.json", {"session": os.getpid(), "deadline": time.time() + limit})
     result = run(folder, request, lock=lock, limit=limit)
-    # What a program of hours came to is not lost because the disk is full for a while.
+    # What a program of hours came to is not lost because the disk is full for a while. It is not said either: that
+    # would be written to the same disk.
     while True:
-        try:
+        with contextlib.suppress(OSError):
             write(folder / "result.json", result)
-        except OSError as error:
-            print(f"the result cannot be written: {error}", file=sys.stderr)  # noqa: T201  into keeper.log
-            time.sleep(AGAIN_SECONDS)
-        else:
             return
+        time.sleep(AGAIN_SECONDS)
 
 
 def run(folder: Path, request: dict[str, Any], *, lock: int, limit: float) -> dict[str, Any]:

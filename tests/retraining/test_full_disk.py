@@ -9,24 +9,30 @@ from __future__ import annotations
 import resource
 from pathlib import Path
 
+import psutil
+
 from stack.waiting import eventually
 
 from .service import WAITS, Service, alert, jump, lines, notification, python
 from .test_episodes import RUN
+from .test_kill import session
+
+
+def limit(process: int, size_bytes: int | None) -> None:
+    """Let no file of a process grow beyond a size; None: lift that."""
+    _, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.prlimit(process, resource.RLIMIT_FSIZE, (hard if size_bytes is None else size_bytes, hard))
 
 
 def fill(service: Service) -> None:
     """Let the files of the service grow no more."""
     assert service.process is not None
-    record = service.folder / "state" / "decisions.sqlite-wal"
-    _, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
-    resource.prlimit(service.process.pid, resource.RLIMIT_FSIZE, (record.stat().st_size, hard))
+    limit(service.process.pid, (service.folder / "state" / "decisions.sqlite-wal").stat().st_size)
 
 
 def empty(service: Service) -> None:
     assert service.process is not None
-    _, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
-    resource.prlimit(service.process.pid, resource.RLIMIT_FSIZE, (hard, hard))
+    limit(service.process.pid, None)
 
 
 def test_an_alert_is_refused_and_taken_when_there_is_room_again(tmp_path: Path) -> None:
@@ -96,4 +102,21 @@ def test_a_service_that_is_killed_on_a_full_disk_goes_on_after_it(tmp_path: Path
         service.kill()
         service.start()  # without the limit
         assert service.ended()["state"] == "succeeded"
+    assert lines(tmp_path / "begun") == ["flights"]
+
+
+def test_how_a_program_ended_on_a_full_disk_is_kept_until_there_is_room(tmp_path: Path) -> None:
+    with Service(tmp_path, {"wait": python(WAITS)}) as service:
+        service.verdicts(alert())
+        eventually(lambda: lines(tmp_path / "begun"), "the program")
+        keeper = session(tmp_path)
+        limit(keeper, 0)
+        (program,) = psutil.Process(keeper).children()
+        (tmp_path / "go").touch()
+        eventually(lambda: not program.is_running(), "the program's end")
+        assert service.states() == ["running"]
+        service.kill()
+        service.start()
+        limit(keeper, None)
+        assert [found["state"] for found in service.ended()["tries"]] == ["succeeded"]
     assert lines(tmp_path / "begun") == ["flights"]
