@@ -8,7 +8,7 @@ import httpx
 
 from .config import Config, read_token
 
-ANYWHERE = {"0.0.0.0": "127.0.0.1", "::": "[::1]"}  # noqa: S104  what the service may listen on
+ANYWHERE = {"0.0.0.0": "127.0.0.1", "::": "::1"}  # noqa: S104  what the service may listen on
 TIMEOUT_SECONDS = 30.0
 
 
@@ -18,7 +18,8 @@ class WordError(Exception):
 
 def address(config: Config) -> str:
     """Return where the service of a configuration is reached on its own machine."""
-    return f"http://{ANYWHERE.get(config.host, config.host)}:{config.port}"
+    host = ANYWHERE.get(config.host, config.host)
+    return f"http://[{host}]:{config.port}" if ":" in host else f"http://{host}:{config.port}"
 
 
 def say(

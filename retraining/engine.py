@@ -16,7 +16,7 @@ from .loading import missing
 from .metrics import Metrics
 from .runner import Runner
 from .store import FAILED, UNDER_WAY, Episode, Store, Verdict, Word, now
-from .webhook import Notification, Request, requests
+from .webhook import Alert, Notification, Request, requests
 
 SHOWN = "%Y-%m-%d %H:%M:%S UTC"
 # Episodes that a word can be said of. What has not succeeded may be tried again, and a "no" taken back.
@@ -124,8 +124,10 @@ class Engine:
 
     def _parts(self, request: Request) -> Iterator[Request]:
         """Part the alerts that may retrain from those that may not."""
-        may = [alert for alert in request.alerts if self._excluded(request.model_name, alert.labels) is None]
-        for alerts in (may, [alert for alert in request.alerts if alert not in may]):
+        parts: dict[bool, list[Alert]] = {True: [], False: []}
+        for alert in request.alerts:
+            parts[self._excluded(request.model_name, alert.labels) is None].append(alert)
+        for alerts in parts.values():
             if alerts:
                 yield replace(request, alerts=tuple(alerts))
 

@@ -64,7 +64,6 @@ class Decision:
     action: AnyAction
     state: str
     word: str | None
-    detail: str
     checks: int
     failures: int
     interruptions: int
@@ -88,7 +87,6 @@ class Episode:
     last_sent_at: datetime
     decision: str
     state: str | None
-    detail: str
     word: str | None
     labels: dict[str, str]
 
@@ -367,7 +365,6 @@ class Store:
             action=TypeAdapter[AnyAction](AnyAction).validate_python(action["definition"]),
             state=row["state"],
             word=row["word"],
-            detail=row["detail"],
             checks=row["checks"],
             failures=row["failures"],
             interruptions=row["interruptions"],
@@ -495,7 +492,7 @@ class Store:
         }
 
 
-EPISODE = "SELECT e.*, d.state, d.detail, d.word, d.told FROM episodes AS e JOIN decisions AS d ON d.id = e.decision"
+EPISODE = "SELECT e.*, d.state, d.word, d.told FROM episodes AS e JOIN decisions AS d ON d.id = e.decision"
 
 
 def _episode(row: sqlite3.Row) -> Episode:
@@ -507,7 +504,6 @@ def _episode(row: sqlite3.Row) -> Episode:
         last_sent_at=datetime.fromisoformat(row["last_sent_at"]),
         decision=row["decision"],
         state=row["state"],
-        detail=row["detail"],
         word=row["word"],
         labels=alerts[0]["labels"] if alerts else {},
     )

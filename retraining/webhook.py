@@ -65,14 +65,14 @@ class Request:
         return min(alert.startsAt for alert in self.alerts)
 
     @property
-    def confirmed(self) -> bool:
-        """Whether a label says that a person has looked at the data."""
-        return any(alert.labels.get(CONFIRMED_LABEL) == CONFIRMED for alert in self.alerts)
+    def needs_word(self) -> bool:
+        """Whether one of the alerts may retrain only after a person's word, or a check, and has no word."""
+        return any(alert.labels[ACTION_LABEL] == CONFIRM and not _confirmed(alert) for alert in self.alerts)
 
     @property
-    def needs_word(self) -> bool:
-        """Whether one of the alerts may retrain only after a person's word, or a check."""
-        return not self.confirmed and any(alert.labels[ACTION_LABEL] == CONFIRM for alert in self.alerts)
+    def confirmed(self) -> bool:
+        """Whether labels say that a person has looked at the data."""
+        return not self.needs_word and any(map(_confirmed, self.alerts))
 
     def as_json(self) -> dict[str, Any]:
         """Return what an action is told."""
@@ -83,6 +83,10 @@ class Request:
             "group_key": self.group_key,
             "alerts": [alert.model_dump(mode="json") for alert in self.alerts],
         }
+
+
+def _confirmed(alert: Alert) -> bool:
+    return alert.labels.get(CONFIRMED_LABEL) == CONFIRMED
 
 
 def parse(body: bytes) -> Notification:

@@ -63,6 +63,8 @@ def test_a_jump_holds_what_is_still_in_the_queue(tmp_path: Path) -> None:
 def test_a_label_of_the_alert_is_a_word(tmp_path: Path) -> None:
     with Service(tmp_path, {"run": python(RUN)}) as service:
         assert service.verdicts(jump(confirmed="yes")) == ["held"]
+        # Of two alerts each needs it.
+        assert service.verdicts(jump(), jump(confirmed="true")) == ["duplicate"]
         assert service.verdicts(jump(confirmed="true")) == ["accepted"]
         assert service.ended()["state"] == "succeeded"
         assert service.ended()["word_by"] == "a label of the alert"
