@@ -16,25 +16,28 @@ from typing import Any
 import psutil
 
 from . import keeper
-from .config import CommandAction
+from .config import Program
 from .outcome import Outcome
 
 POLL_SECONDS = 0.2
 # After the deadline, until a program is ended whose keeper was killed and so cannot do it.
 ORPHAN_SECONDS = 3 * keeper.GRACE_SECONDS
+PROBE_BYTES = 4096
 LONGEST_DETAIL = 2_000
 REPORTED = {"promoted": "succeeded", "rejected": "rejected"}
 
 
 async def perform(
-    action: CommandAction, *, folder: Path, told: dict[str, Any], environment: dict[str, str]
+    program: Program, *, folder: Path, told: dict[str, Any], environment: dict[str, str]
 ) -> Outcome:
     """Start the try of ``folder``, or find it started, and wait until it has ended.
 
-    told: the program's standard input, as JSON. environment: variables beside the service's own and the action's.
+    told: the program's standard input, as JSON. environment: variables beside the service's own and the program's.
     May be called again for the same folder, by another process too: the program is started at most once.
+
+    Raises OSError where the folder cannot be written; then nothing is started.
     """
-    _prepare(action, folder, told, environment)
+    _prepare(program, folder, told, environment)
     process = None if (folder / "started.json").exists() else _spawn(folder)
     while True:
         ended = process is None or process.poll() is not None
@@ -43,9 +46,10 @@ async def perform(
         if (folder / "result.json").exists():
             if process is not None:
                 await asyncio.to_thread(process.wait)
-            return _outcome(folder, action)
+            return _outcome(folder, program)
         if not (folder / "started.json").exists():
             if ended and not alive:
+                _expect_room(folder)
                 return Outcome("failed", f"the program was not started: {_last_line(folder / 'keeper.log')}")
         elif not alive:
             return Outcome(
@@ -56,23 +60,32 @@ async def perform(
         await asyncio.sleep(POLL_SECONDS)
 
 
-def _prepare(action: CommandAction, folder: Path, told: dict[str, Any], environment: dict[str, str]) -> None:
+def _prepare(program: Program, folder: Path, told: dict[str, Any], environment: dict[str, str]) -> None:
     """Write what the keeper reads; nothing changes where it is there already."""
     folder.mkdir(parents=True, exist_ok=True, mode=0o700)
     if (folder / "request.json").exists():
         return
     keeper.write(folder / "input.json", told)
     request = {
-        "command": action.command,
-        "directory": str(action.working_directory),
+        "command": program.command,
+        "directory": str(program.working_directory),
         "environment": {
-            **action.environment,
+            **program.environment,
             **environment,
             "RETRAINING_REPORT": str(folder / "report.json"),
         },
-        "timeout_seconds": action.timeout,
+        "timeout_seconds": program.timeout,
     }
     keeper.write(folder / "request.json", request)
+
+
+def _expect_room(folder: Path) -> None:
+    """Raise OSError where the disk is full: that, and not the program, is then why it was not started."""
+    probe = folder / "probe"
+    try:
+        probe.write_bytes(bytes(PROBE_BYTES))
+    finally:
+        probe.unlink(missing_ok=True)
 
 
 def _spawn(folder: Path) -> subprocess.Popen[bytes]:
@@ -115,11 +128,11 @@ def _end_orphan(folder: Path) -> None:
             continue
 
 
-def _outcome(folder: Path, action: CommandAction) -> Outcome:
+def _outcome(folder: Path, program: Program) -> Outcome:
     result = json.loads((folder / "result.json").read_text(encoding="utf-8"))
     last = _last_line(folder / "output.log")
     if result["timed_out"]:
-        return Outcome("timed_out", f"not done after {action.timeout:g} s; its last line: {last}")
+        return Outcome("timed_out", f"not done after {program.timeout:g} s; its last line: {last}")
     if result["error"]:
         return Outcome("failed", f"the program cannot be started: {result['error']}")
     if result["status"] != 0:
@@ -139,12 +152,19 @@ def _reported(file: Path) -> Outcome | None:
     return Outcome("rejected" if state == "rejected" else "succeeded", reason[:LONGEST_DETAIL])
 
 
+def printed(folder: Path) -> str:
+    """Return the end of what the program of a try printed."""
+    return "\n".join(_last_lines(folder / "output.log"))
+
+
 def _last_line(file: Path) -> str:
-    """Return the end of what a program printed."""
+    return (_last_lines(file) or ["(nothing printed)"])[-1]
+
+
+def _last_lines(file: Path) -> list[str]:
     try:
         with file.open("rb") as stream:
             stream.seek(max(0, stream.seek(0, os.SEEK_END) - LONGEST_DETAIL))
-            lines = stream.read().decode(errors="replace").strip().splitlines()
+            return stream.read().decode(errors="replace").strip().splitlines()
     except FileNotFoundError:
-        return "(nothing printed)"
-    return lines[-1] if lines else "(nothing printed)"
+        return []

@@ -6,7 +6,6 @@ import re
 from pathlib import Path
 from typing import Annotated, Any, Literal, Union
 
-import yaml
 from pydantic import (
     AfterValidator,
     BaseModel,
@@ -14,8 +13,6 @@ from pydantic import (
     ConfigDict,
     Field,
     HttpUrl,
-    TypeAdapter,
-    ValidationError,
     field_validator,
     model_validator,
 )
@@ -23,7 +20,10 @@ from pydantic import (
 UNIT_SECONDS = {"ms": 0.001, "s": 1.0, "m": 60.0, "h": 3600.0, "d": 86400.0}
 DURATION = re.compile(r"(\d+)(ms|s|m|h|d)")
 # What a workflow's inputs can be given; the names are those of the inputs.
-WorkflowInput = Literal["model_name", "model_version", "decision"]
+WorkflowInput = Literal["model_name", "model_version", "environment", "decision"]
+# Twice the repeat_interval of the route in alertmanager/alertmanager.yml.
+LEAST_STALE_SECONDS = 2 * 3600.0
+LABEL_NAME = re.compile(r"[a-zA-Z_][a-zA-Z0-9_]*")
 
 
 class ConfigError(ValueError):
@@ -50,11 +50,13 @@ Seconds = Annotated[float, BeforeValidator(seconds)]
 PositiveSeconds = Annotated[Seconds, AfterValidator(_positive)]
 
 
-class _Part(BaseModel):
+class Part(BaseModel):
+    """A part of the file; what it does not know is a mistake."""
+
     model_config = ConfigDict(extra="forbid", frozen=True)
 
 
-class Action(_Part):
+class Action(Part):
     """What every kind of action has.
 
     retries: further tries after one that failed. backoff: wait before the first of them; it doubles with each, up to
@@ -73,14 +75,33 @@ class Action(_Part):
         return float(min(self.longest_backoff, self.backoff * 2 ** (failures - 1)))
 
 
-class CommandAction(Action):
-    """Run a program: a list of words, no shell. It gets the alerts as JSON on standard input."""
+class Program(Part):
+    """A program: a list of words, no shell. It gets the alerts as JSON on standard input."""
 
-    kind: Literal["command"]
     command: list[str] = Field(min_length=1)
     working_directory: Path = Path()
     environment: dict[str, str] = {}
+    timeout: PositiveSeconds
+
+    @field_validator("command")
+    @classmethod
+    def _named(cls, command: list[str]) -> list[str]:
+        if not command[0]:
+            raise ValueError("the first word, the program, is empty")
+        return command
+
+
+class CommandAction(Program, Action):
+    """Run a program."""
+
+    kind: Literal["command"]
     timeout: PositiveSeconds = 6 * 3600.0
+
+
+class Check(Program):
+    """A program that looks at the data before a retraining: status 0 means that they are right."""
+
+    timeout: PositiveSeconds = 300.0
 
 
 class UrlAction(Action):
@@ -112,23 +133,56 @@ class WorkflowAction(Action):
 AnyAction = Annotated[Union[CommandAction, UrlAction, WorkflowAction], Field(discriminator="kind")]
 
 
-class Model(_Part):
-    """What to do for one model. cooldown: counted from the end of the last action, whatever came of it."""
+def _values(only: dict[str, Any]) -> dict[str, Any]:
+    """Return label matchers with a list of values each; one value may stand alone."""
+    if not isinstance(only, dict) or not only:
+        raise ValueError("must name labels and their values, such as {env: production}")
+    return {label: values if isinstance(values, list) else [values] for label, values in only.items()}
+
+
+def _labels(only: dict[str, list[str]]) -> dict[str, list[str]]:
+    for label, values in only.items():
+        if not LABEL_NAME.fullmatch(label):
+            raise ValueError(f"{label!r} is not the name of a label")
+        if not values or not all(values):
+            raise ValueError(f"{label} has no value; '*' stands for every value")
+    return only
+
+
+# Labels that an alert must have, each with one of these values; "*" is every value.
+Only = Annotated[dict[str, list[str]], BeforeValidator(_values), AfterValidator(_labels)]
+
+
+class Model(Part):
+    """What to do for one model.
+
+    cooldown: counted from the end of the last action, whatever came of it. only: in the place of the file's own.
+    """
 
     action: str
     cooldown: Seconds = 6 * 3600.0
     dry_run: bool = False
+    check: Check | None = None
+    only: Only | None = None
 
 
-class Config(_Part):
-    """The file. Paths are relative to its folder; dry_run: decide and record, and start nothing."""
+class Config(Part):
+    """The file. Paths are relative to its folder.
+
+    dry_run: decide and record, and start nothing. only: which alerts may retrain. at_once: how many retrainings run at
+    the same time. queue: how many more may wait. stale_after: how long after an alert was last sent it counts as over.
+    """
 
     host: str = "127.0.0.1"
     port: int = Field(default=9095, ge=1, le=65535)
     token_file: Path
     state_directory: Path
     keep_decisions: PositiveSeconds = 365 * 86400.0
+    stale_after: PositiveSeconds = 86400.0
     dry_run: bool = False
+    at_once: int = Field(default=1, ge=1, le=100)
+    queue: int = Field(default=10, ge=0, le=1000)
+    only: Only | None = None
     actions: dict[str, AnyAction] = Field(min_length=1)
     models: dict[str, Model] = Field(min_length=1)
 
@@ -140,6 +194,13 @@ class Config(_Part):
             if not re.fullmatch(r"[\w.-]{1,200}", name):
                 raise ValueError(f"{name!r} is not a model name (letters, digits, '_', '-', '.')")
         return models
+
+    @field_validator("stale_after")
+    @classmethod
+    def _sent_again(cls, value: float) -> float:
+        if value < LEAST_STALE_SECONDS:
+            raise ValueError("must be 2h or more: Alertmanager sends an alert again only every hour")
+        return value
 
     @model_validator(mode="after")
     def _actions_exist(self) -> Config:
@@ -155,24 +216,9 @@ class Config(_Part):
         """Return the action of a configured model."""
         return self.actions[self.models[model_name].action]
 
-
-def load(file: Path) -> Config:
-    """Return the configuration in ``file``, with absolute paths; raise ConfigError."""
-    try:
-        content = yaml.safe_load(file.read_text(encoding="utf-8"))
-    except (OSError, UnicodeDecodeError) as error:
-        raise ConfigError(f"{file} cannot be read: {error}") from error
-    except yaml.YAMLError as error:
-        raise ConfigError(f"{file} is not YAML: {error}") from error
-    try:
-        config = TypeAdapter(Config).validate_python(content)
-    except ValidationError as error:
-        faults = (_fault(fault["loc"], fault["msg"]) for fault in error.errors())
-        raise ConfigError(f"{file}: " + "; ".join(faults)) from error
-    config = _absolute(config, file.resolve().parent)
-    for token_file in _token_files(config):
-        read_token(token_file)
-    return config
+    def only_of(self, model_name: str) -> dict[str, list[str]] | None:
+        """Return which alerts may retrain a configured model; None where the file does not say."""
+        return self.models[model_name].only or self.only
 
 
 def read_token(file: Path) -> str:
@@ -187,31 +233,3 @@ def read_token(file: Path) -> str:
     if not token or not token.isascii() or not token.isprintable():
         raise ConfigError(f"the token file {file} holds no token: it must be one line of printable ASCII")
     return token
-
-
-def _fault(location: tuple[int | str, ...], message: str) -> str:
-    where = ".".join(map(str, location))
-    text = message.removeprefix("Value error, ")
-    return f"{where}: {text}" if where else text
-
-
-def _absolute(config: Config, folder: Path) -> Config:
-    actions: dict[str, Any] = {}
-    for name, action in config.actions.items():
-        paths = {
-            key: folder / value
-            for key in ("token_file", "working_directory")
-            if (value := getattr(action, key, None)) is not None
-        }
-        actions[name] = action.model_copy(update=paths)
-    paths = {
-        "token_file": folder / config.token_file,
-        "state_directory": folder / config.state_directory,
-        "actions": actions,
-    }
-    return config.model_copy(update=paths)
-
-
-def _token_files(config: Config) -> list[Path]:
-    files = [getattr(action, "token_file", None) for action in config.actions.values()]
-    return [config.token_file, *(file for file in files if file is not None)]

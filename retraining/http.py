@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from typing import Any
 
 import httpx
@@ -52,5 +53,7 @@ def _request(
         f"/actions/workflows/{action.workflow}/dispatches"
     )
     headers |= {"Accept": "application/vnd.github+json", "X-GitHub-Api-Version": API_VERSION}
-    inputs = {name: told[name] for name in action.inputs}
+    # An input of a workflow is text.
+    texts = {**told, "environment": json.dumps(told.get("environment", {}))}
+    inputs = {name: texts[name] for name in action.inputs}
     return address, headers, {"ref": action.ref, "inputs": inputs}

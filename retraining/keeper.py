@@ -24,6 +24,7 @@ import time
 from pathlib import Path
 from typing import Any
 
+AGAIN_SECONDS = 1.0  # until a result that could not be written is tried again
 GRACE_SECONDS = 10.0  # between asking a program that is over its time to end, and ending it
 NOT_STARTED = 127  # as a shell says it
 
@@ -56,7 +57,14 @@ def keep(folder: Path) -> None:
     request = json.loads((folder / "request.json").read_text(encoding="utf-8"))
     limit = float(request["timeout_seconds"])
     write(folder / "started.json", {"session": os.getpid(), "deadline": time.time() + limit})
-    write(folder / "result.json", run(folder, request, lock=lock, limit=limit))
+    result = run(folder, request, lock=lock, limit=limit)
+    # What a program of hours came to is not lost because the disk is full for a while. It is not said either: that
+    # would be written to the same disk.
+    while True:
+        with contextlib.suppress(OSError):
+            write(folder / "result.json", result)
+            return
+        time.sleep(AGAIN_SECONDS)
 
 
 def run(folder: Path, request: dict[str, Any], *, lock: int, limit: float) -> dict[str, Any]:

@@ -2,7 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
+from typing import get_args
+
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, disable_created_metrics
+
+from .config import Config
+from .outcome import State
+from .store import Verdict
 
 OTHER_MODEL = "other"  # names of models that are not configured come from outside and are not bounded
 DURATION_BUCKETS = (1, 5, 15, 60, 300, 900, 1800, 3600, 7200, 14400, 28800, 86400)
@@ -16,25 +23,54 @@ class Metrics:
         registry = self.registry = CollectorRegistry()
         self.decisions = Counter(
             "retraining_decisions",
-            "Decisions: accepted, dry_run, duplicate, busy, cooldown, unknown_model.",
+            f"Decisions: {', '.join(get_args(Verdict))}.",
             ["model_name", "verdict"],
             registry=registry,
         )
         self.actions = Counter(
             "retraining_actions",
-            "Actions that ended: succeeded, rejected, failed, timed_out, interrupted.",
+            f"Actions that ended: {', '.join(get_args(State))}.",
             ["model_name", "state"],
             registry=registry,
         )
         self.tries = Counter(
             "retraining_tries", "Tries of actions that ended.", ["model_name", "state"], registry=registry
         )
+        self.checks = Counter(
+            "retraining_checks",
+            "Checks of the data that ended: passed, failed.",
+            ["model_name", "result"],
+            registry=registry,
+        )
         self.running = Gauge(
             "retraining_action_running",
-            "1 while an action of the model is under way, waits between tries included.",
+            "Actions of the model that are under way, with their checks and the waits between tries.",
             ["model_name"],
             registry=registry,
         )
+        self.held = Gauge(
+            "retraining_held",
+            "Retrainings of the model that wait for a person's word.",
+            ["model_name"],
+            registry=registry,
+        )
+        self.failed = Gauge(
+            "retraining_failed",
+            "Versions and environments of the model that still drift, and whose last retraining failed.",
+            ["model_name"],
+            registry=registry,
+        )
+        self.queued = Gauge(
+            "retraining_queue_length", "Retrainings that wait for their turn.", registry=registry
+        )
+        self.healthy = Gauge("retraining_healthy", "1 while /healthz answers with 200.", registry=registry)
+        self.writable = Gauge(
+            "retraining_store_writable", "1 while the record of decisions can be written.", registry=registry
+        )
+        self._store_errors = Counter(
+            "retraining_store_errors", "Writes into the record of decisions that failed.", registry=registry
+        )
+        self._store_errors_told = 0
         self.seconds = Histogram(
             "retraining_try_duration_seconds",
             "How long a try took.",
@@ -54,3 +90,23 @@ class Metrics:
             ["status"],
             registry=registry,
         )
+
+    def begin(self, model_names: Iterable[str]) -> None:
+        """Make the series of each model, so that the first of a kind is an increase."""
+        for name in model_names:
+            self.running.labels(name).set(0)
+            for verdict in get_args(Verdict):
+                if verdict != "unknown_model":
+                    self.decisions.labels(name, verdict)
+            for state in get_args(State):
+                self.actions.labels(name, state)
+        self.decisions.labels(OTHER_MODEL, "unknown_model")
+
+    def label(self, model_name: str, config: Config) -> str:
+        """Return a model's name as a label."""
+        return model_name if model_name in config.models else OTHER_MODEL
+
+    def store_errors(self, total: int) -> None:
+        """Count the writes that have failed since the start."""
+        self._store_errors.inc(total - self._store_errors_told)
+        self._store_errors_told = total

@@ -9,8 +9,11 @@ from typing import Annotated, Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
+from .environments import Environment, environment
+
 VERSION = "4"
-ACTION_LABEL, ACTION = "action", "retrain"
+ACTION_LABEL, RETRAIN, CONFIRM = "action", "retrain", "confirm"
+CONFIRMED_LABEL, CONFIRMED = "confirmed", "true"
 MOST_ALERTS = 1_000
 LONGEST_NAME = 200
 Text = Annotated[str, Field(max_length=10_000)]
@@ -48,26 +51,42 @@ class Notification(BaseModel):
 
 @dataclass(frozen=True)
 class Request:
-    """What one notification asks for one model: the alerts that fire and say action="retrain"."""
+    """What one notification asks for one version of a model in one environment: its alerts that fire."""
 
     model_name: str
-    model_version: str  # of the alert that began last
+    model_version: str
+    environment: Environment
     group_key: str
     alerts: tuple[Alert, ...]
 
     @property
-    def episodes(self) -> list[tuple[str, str, str]]:
-        """What makes each alert the same one when it is sent again: group, alert, and when it began."""
-        return [(self.group_key, alert.fingerprint, alert.startsAt.isoformat()) for alert in self.alerts]
+    def began_at(self) -> datetime:
+        """When the first of the alerts began."""
+        return min(alert.startsAt for alert in self.alerts)
+
+    @property
+    def needs_word(self) -> bool:
+        """Whether one of the alerts may retrain only after a person's word, or a check, and has no word."""
+        return any(alert.labels[ACTION_LABEL] == CONFIRM and not _confirmed(alert) for alert in self.alerts)
+
+    @property
+    def confirmed(self) -> bool:
+        """Whether labels say that a person has looked at the data."""
+        return not self.needs_word and any(map(_confirmed, self.alerts))
 
     def as_json(self) -> dict[str, Any]:
         """Return what an action is told."""
         return {
             "model_name": self.model_name,
             "model_version": self.model_version,
+            "environment": self.environment,
             "group_key": self.group_key,
             "alerts": [alert.model_dump(mode="json") for alert in self.alerts],
         }
+
+
+def _confirmed(alert: Alert) -> bool:
+    return alert.labels.get(CONFIRMED_LABEL) == CONFIRMED
 
 
 def parse(body: bytes) -> Notification:
@@ -87,32 +106,37 @@ def parse(body: bytes) -> Notification:
 
 
 def requests(notification: Notification) -> list[Request]:
-    """Return what a notification asks for, a model each, in the order of their names.
+    """Return what a notification asks for: by model, then the version and environment whose alerts began last.
 
-    Raises UnknownPayloadError where an alert names no model, or one that cannot be a name.
+    Raises UnknownPayloadError where an alert names no model or version, or what cannot be a name.
     """
-    found: dict[str, list[Alert]] = {}
+    found: dict[tuple[str, str, tuple[tuple[str, str], ...]], list[Alert]] = {}
     for index, alert in enumerate(notification.alerts):
-        if alert.status != "firing" or alert.labels.get(ACTION_LABEL) != ACTION:
+        if alert.status != "firing" or alert.labels.get(ACTION_LABEL) not in (RETRAIN, CONFIRM):
             continue
-        found.setdefault(_name(alert.labels, "model_name", index), []).append(alert)
-        _name(alert.labels, "model_version", index)
-    return [
+        name = _name(alert.labels, "model_name", index)
+        version = _name(alert.labels, "model_version", index)
+        where = environment(alert.labels)
+        found.setdefault((name, version, tuple(where.items())), []).append(alert)
+    asked = [
         Request(
             model_name=name,
-            model_version=max(alerts, key=lambda alert: alert.startsAt).labels["model_version"],
+            model_version=version,
+            environment=dict(where),
             group_key=notification.groupKey,
             alerts=tuple(alerts),
         )
-        for name, alerts in sorted(found.items())
+        for (name, version, where), alerts in found.items()
     ]
+    asked.sort(key=lambda request: max(alert.startsAt for alert in request.alerts), reverse=True)
+    return sorted(asked, key=lambda request: request.model_name)
 
 
 def _name(labels: Mapping[str, str], label: str, index: int) -> str:
     name = labels.get(label, "")
     if not name or len(name) > LONGEST_NAME or not name.isprintable():
         raise UnknownPayloadError(
-            f"alerts.{index}.labels.{label}: an alert with {ACTION_LABEL}={ACTION!r} must have this label, "
+            f"alerts.{index}.labels.{label}: an alert that asks for retraining must have this label, "
             f"of at most {LONGEST_NAME} printable characters"
         )
     return name

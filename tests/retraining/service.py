@@ -8,6 +8,7 @@ import sqlite3
 import sys
 from collections.abc import Iterator
 from contextlib import closing, contextmanager
+from datetime import datetime, timedelta
 from pathlib import Path
 from typing import Any
 
@@ -41,6 +42,11 @@ def alert(model: str = "flights", *, began: str = "2026-01-02T03:04:05Z", **chan
         "generatorURL": "http://127.0.0.1:9090/graph",
         "fingerprint": f"f{abs(hash(tuple(sorted(labels.items())))):016x}",
     }
+
+
+def jump(model: str = "flights", **changes: Any) -> dict[str, Any]:
+    """Return an alert that may retrain only after a person's word."""
+    return alert(model, alertname="ModelRetrainHeld", **{"action": "confirm", **changes})
 
 
 def notification(*alerts: dict[str, Any], **changes: Any) -> dict[str, Any]:
@@ -134,11 +140,57 @@ class Service(Program):
         with closing(sqlite3.connect(file, isolation_level=None, timeout=PATIENCE_SECONDS)) as db:
             yield db
 
+    def let_pass(self, **time: float) -> None:
+        """Make what has ended, and what was sent, so much older, as if the time had passed."""
+        by = timedelta(**time)
+        with self.record() as db:
+            for table, column in (("decisions", "ended_at"), ("episodes", "last_sent_at")):
+                rows = db.execute(
+                    f"SELECT rowid, {column} FROM {table} WHERE {column} IS NOT NULL"
+                ).fetchall()
+                for row, at in rows:
+                    earlier = (datetime.fromisoformat(at) - by).isoformat()
+                    db.execute(f"UPDATE {table} SET {column} = ? WHERE rowid = ?", (earlier, row))
+
+    def say(self, word: str, model: str = "flights", *, query: str = "", **body: Any) -> httpx.Response:
+        """Confirm or reject."""
+        return http.post(
+            f"{self.url}/models/{model}/{word}{query}", json=body, headers=HEADERS, timeout=PATIENCE_SECONDS
+        )
+
+    def states(self) -> list[str | None]:
+        """Return the state of each decision, the oldest first."""
+        return [found["state"] for found in self.decisions()]
+
+    def reach(self, *states: str | None) -> None:
+        """Wait until the decisions are in these states, the oldest first."""
+        eventually(
+            lambda: self.states() == list(states), lambda: f"{states}, not {self.states()}\n{self.log}"
+        )
+
+    def condition(self) -> dict[str, Any]:
+        """Return what /healthz says, with its status."""
+        answer = http.get(self.health, timeout=PATIENCE_SECONDS)
+        return {"code": answer.status_code, **answer.json()}
+
     def metric(self, line: str) -> float | None:
         """Return the value of one series, given as Prometheus's text has it."""
         text = http.get(f"{self.url}/metrics", timeout=PATIENCE_SECONDS).raise_for_status().text
         found = [row.rpartition(" ") for row in text.splitlines() if row.startswith(f"{line} ")]
         return float(found[0][2]) if found else None
+
+
+# Writes its model's name into a file, and waits until it may go on.
+WAITS = """
+import os, pathlib, time
+with open("begun", "a") as file: file.write(os.environ["RETRAINING_MODEL_NAME"] + "\\n")
+while not pathlib.Path("go").exists(): time.sleep(0.05)
+"""
+
+
+def lines(file: Path) -> list[str]:
+    """Return the lines of a file; none where there is none."""
+    return file.read_text().splitlines() if file.exists() else []
 
 
 def python(program: str, **settings: Any) -> dict[str, Any]:

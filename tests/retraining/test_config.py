@@ -8,7 +8,8 @@ from pathlib import Path
 
 import pytest
 
-from retraining.config import Config, ConfigError, load
+from retraining.config import Config, ConfigError
+from retraining.loading import load
 
 ROOT = Path(__file__).resolve().parents[2]
 GOOD = """
@@ -54,6 +55,31 @@ def test_durations_and_paths(tmp_path: Path) -> None:
         ("flights:", '"flights\\n":', "is not a model name"),
         ("token_file: token\n", "", "token_file: Field required"),
         ("models:", "models: {", "is not YAML"),
+        ("models:", "at_once: 0\nmodels:", "at_once: Input should be greater than or equal to 1"),
+        ("models:", "queue: -1\nmodels:", "queue: Input should be greater than or equal to 0"),
+        ("models:", "stale_after: 30m\nmodels:", "stale_after: must be 2h or more"),
+        ("models:", "only: production\nmodels:", "only: must name labels and their values"),
+        ("models:", "only: {}\nmodels:", "only: must name labels and their values"),
+        ("models:", "only: {'my env': x}\nmodels:", "only: 'my env' is not the name of a label"),
+        ("models:", "only: {env: []}\nmodels:", "only: env has no value; '*' stands for every value"),
+        ("models:", "only: {env: true}\nmodels:", "only.env.0: Input should be a valid string"),
+        ("cooldown: 1d", "check: {command: []}", "models.flights.check.command"),
+        ("cooldown: 1d", "check: {command: ['']}", "models.flights.check.command: the first word"),
+        ("cooldown: 1d", "check: {command: [x], timeout: 5}", "no program 'x' on the PATH"),
+        (
+            "train.py],",
+            "train.py], working_directory: gone,",
+            "actions.train.working_directory: there is no folder",
+        ),
+        ("[python3, train.py]", "[./train.py]", "actions.train.command: there is no program"),
+        ("[python3, train.py]", "[./token]", "token may not be executed; chmod +x it"),
+        ("[python3, train.py]", "[python3], environment: {PATH: /nowhere}", "on the PATH /nowhere"),
+        ("kind: command, command: [python3, train.py]", "kind: url, url: trainer", "actions.train.url.url"),
+        (
+            "kind: command, command: [python3, train.py]",
+            "kind: url, url: 'http://trainer', token_file: theirs",
+            "actions.train.token_file: the token file",
+        ),
     ],
 )
 def test_a_fault_is_named_with_its_place(tmp_path: Path, old: str, new: str, words: str) -> None:
@@ -68,6 +94,26 @@ def test_a_fault_is_named_with_its_place(tmp_path: Path, old: str, new: str, wor
 def test_without_a_token_it_does_not_start(tmp_path: Path, token: str | None) -> None:
     with pytest.raises(ConfigError, match="token file"):
         loaded(tmp_path, GOOD, token=token)
+
+
+def test_who_may_retrain_is_the_model_s_own_or_the_file_s(tmp_path: Path) -> None:
+    text = GOOD.replace("models:", "only: {env: production}\nmodels:")
+    text += "  trains: {action: train, only: {env: [staging, test], team: '*'}}\n"
+    config = loaded(tmp_path, text)
+    assert config.only_of("flights") == {"env": ["production"]}
+    assert config.only_of("trains") == {"env": ["staging", "test"], "team": ["*"]}
+    assert loaded(tmp_path, GOOD).only_of("flights") is None
+
+
+def test_a_program_is_looked_for_where_it_will_be_started(tmp_path: Path) -> None:
+    (tmp_path / "bin").mkdir()
+    program = tmp_path / "bin" / "train"
+    program.write_text("#!/bin/sh\n")
+    program.chmod(0o755)
+    command = "[python3, train.py]"
+    for found in ("[bin/train]", "[train], environment: {PATH: bin}", "[train], environment: {PATH: /x:bin}"):
+        loaded(tmp_path, GOOD.replace(command, found))
+    loaded(tmp_path, GOOD.replace(command, "[./train], working_directory: bin"))
 
 
 def test_the_command_says_what_is_wrong_and_ends(tmp_path: Path) -> None:

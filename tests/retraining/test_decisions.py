@@ -4,16 +4,16 @@ from __future__ import annotations
 
 import json
 import time
-from datetime import datetime, timedelta
+from datetime import datetime
 from pathlib import Path
 
 import pytest
 
 from stack.waiting import eventually
 
-from .service import Service, alert, notification, python
+from .service import WAITS, Service, alert, notification, python
 
-LATER, MUCH_LATER = "2026-01-02T03:10:00Z", "2026-01-02T04:10:00Z"
+LATER = "2026-01-02T03:10:00Z"
 # Appends what it is told to a file beside the configuration.
 NOTE = """
 import json, os, sys
@@ -63,55 +63,43 @@ def test_the_same_alert_again_is_a_duplicate_also_after_a_restart(tmp_path: Path
         service.kill()
         service.start()
         assert service.verdicts(alert()) == ["duplicate"]
-        # The same group with an alert that is new to it is news.
-        other = alert(instance="b")
-        assert service.verdicts(alert(), other) == ["accepted"]
-        eventually(lambda: len(notes(tmp_path)) == 2, "the second action")
-        assert service.verdicts(other) == ["duplicate"]
-        reasons = [found["reason"] for found in service.decisions() if found["verdict"] == "duplicate"]
-        assert len(reasons) == 4
-        assert service.decisions()[0]["id"] in reasons[0]
-    assert len(notes(tmp_path)) == 2
+        # Another alert of the same version is no news.
+        assert service.verdicts(alert(), alert(instance="b")) == ["duplicate"]
+        first, again = service.decisions()
+        # What is decided again and again is one line of the record.
+        assert (again["verdict"], again["times"]) == ("duplicate", 4)
+        assert first["id"] in again["reason"]
+    assert len(notes(tmp_path)) == 1
 
 
-def test_a_second_alert_within_the_cooldown_does_nothing_and_is_dealt_with_when_sent_again_later(
-    tmp_path: Path,
-) -> None:
+def test_the_next_version_within_the_cooldown_waits_until_it_is_over(tmp_path: Path) -> None:
     models = {"flights": {"action": "note", "cooldown": "1h"}}
     with Service(tmp_path, {"note": python(NOTE)}, models=models) as service:
         assert service.verdicts(alert()) == ["accepted"]
         ended = time_of(service.ended()["ended_at"])
-        assert service.verdicts(alert(began=LATER)) == ["cooldown"]
+        following = alert(began=LATER, model_version="2.0")
+        assert service.verdicts(following) == ["cooldown"]
         until = time.strftime("%Y-%m-%d %H:%M:%S UTC", time.gmtime(ended + 3600))
         assert f"cooldown until {until}" in service.decisions()[-1]["reason"]
         assert len(notes(tmp_path)) == 1
-        let_pass(service, minutes=59)
-        assert service.verdicts(alert(began=LATER)) == ["cooldown"]
-        let_pass(service, minutes=2)
-        assert service.verdicts(alert(began=LATER)) == ["accepted"]
+        service.let_pass(minutes=59)
+        assert service.verdicts(following) == ["cooldown"]
+        service.let_pass(minutes=2)
+        assert service.verdicts(following) == ["accepted"]
         eventually(lambda: len(notes(tmp_path)) == 2, "the second action")
-
-
-def let_pass(service: Service, *, minutes: float) -> None:
-    """Make what has ended have ended so much earlier, as if the time had passed."""
-    with service.record() as db:
-        (ended,) = db.execute("SELECT ended_at FROM decisions WHERE ended_at IS NOT NULL").fetchone()
-        earlier = datetime.fromisoformat(ended) - timedelta(minutes=minutes)
-        db.execute("UPDATE decisions SET ended_at = ? WHERE ended_at IS NOT NULL", (earlier.isoformat(),))
+        assert [note["told"]["model_version"] for note in notes(tmp_path)] == ["1.0", "2.0"]
 
 
 def test_one_action_a_model_at_a_time_and_models_side_by_side(tmp_path: Path) -> None:
-    wait = "import pathlib, time\nwhile not pathlib.Path('go').exists(): time.sleep(0.05)"
     models = {name: {"action": "wait", "cooldown": "0s"} for name in ("flights", "trains")}
-    with Service(tmp_path, {"wait": python(wait)}, models=models) as service:
+    with Service(tmp_path, {"wait": python(WAITS)}, models=models, at_once=2) as service:
         assert service.verdicts(alert(), alert("trains")) == ["accepted", "accepted"]
-        assert service.verdicts(alert(began=LATER)) == ["busy"]
+        assert service.verdicts(alert(model_version="2.0")) == ["busy"]
         running = 'retraining_action_running{model_name="%s"}'
         eventually(lambda: [service.metric(running % name) for name in models] == [1, 1], "both actions")
         (tmp_path / "go").touch()
-        states = lambda: [found["state"] for found in service.decisions()]  # noqa: E731
-        eventually(lambda: states() == ["succeeded", "succeeded", None], "the end of both")
-        assert service.verdicts(alert(began=MUCH_LATER)) == ["accepted"]
+        service.reach("succeeded", "succeeded", None)
+        assert service.verdicts(alert(model_version="3.0")) == ["accepted"]
 
 
 def test_dry_run_decides_and_starts_nothing(tmp_path: Path) -> None:
@@ -181,10 +169,3 @@ def test_a_result_that_the_program_rejects_is_recorded_with_its_reason_and_not_t
         assert (ended["state"], ended["detail"]) == ("rejected", "worse than the old one")
         assert len(ended["tries"]) == 1
         assert service.metric('retraining_actions_total{model_name="flights",state="rejected"}') == 1
-
-
-def test_a_program_that_does_not_exist_is_said_so(tmp_path: Path) -> None:
-    action = {"kind": "command", "command": ["/nowhere/train"], "retries": 0}
-    with Service(tmp_path, {"train": action}) as service:
-        service.verdicts(alert())
-        assert "/nowhere/train" in service.ended()["detail"]

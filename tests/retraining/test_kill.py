@@ -47,7 +47,7 @@ def test_a_program_that_outlives_the_service_is_found_and_awaited(tmp_path: Path
         os.kill(pids(tmp_path)[0], 0)  # still there
         service.start()
         assert service.verdicts(alert()) == ["duplicate"]
-        assert service.verdicts(alert(began="2026-01-02T04:00:00Z")) == ["busy"]
+        assert service.verdicts(alert(model_version="2.0")) == ["busy"]
         (tmp_path / "go").touch()
         ended = service.ended()
         assert (ended["state"], ended["detail"]) == ("succeeded", "trained")
@@ -107,7 +107,7 @@ def test_a_program_that_lost_its_keeper_is_awaited_before_another_one_begins(tmp
         service.kill()
         os.kill(session(tmp_path), signal.SIGKILL)
         service.start()
-        assert service.verdicts(alert(began="2026-01-02T04:00:00Z")) == ["busy"]
+        assert service.verdicts(alert(model_version="2.0")) == ["busy"]
         assert len(pids(tmp_path)) == 1
         (tmp_path / "go").touch()
         # How it ended is not known, so it is run once more, after the first.
