@@ -123,10 +123,14 @@ def _said(text: str) -> dict[int, list[Labels]]:
     result: dict[int, list[Labels]] = {}
     for answer in answers:
         time = round(
-            sum(float(number) * UNITS[unit] for number, unit in re.findall(r"([0-9.]+)([dhms])", answer["time"]))
+            sum(
+                float(number) * UNITS[unit]
+                for number, unit in re.findall(r"([0-9.]+)([dhms])", answer["time"])
+            )
         )
         result.setdefault(time, []).extend(
-            {name: json.loads(value) for name, value in LABEL.findall(one)} for one in LABELS.findall(answer["got"])
+            {name: json.loads(value) for name, value in LABEL.findall(one)}
+            for one in LABELS.findall(answer["got"])
         )
     return result
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from grafana.build import statistics
 from grafana.build.panels import alarm_from, bars, dashboard, measure, table
 from grafana.build.promql import (
-    MODEL,
+    MODEL_KEY,
     RANGE,
     WINDOW,
     Scope,
@@ -92,7 +92,7 @@ def _limits(statistic: Statistic) -> str:
 
 def _of_limits(series: str) -> str:
     """Divide each statistic by the feature's own limit and take the largest; ``series`` selects one of them."""
-    key = f"job, instance, {MODEL}, {FEATURE}, window"
+    key = f"{MODEL_KEY}, {FEATURE}, window"
     parts = [
         f"label_replace({series.format(_windowed(recorded(one.name)))} / on ({key}) {_learned(one.name)}, "
         f'"statistic", "{one.name}", "", "")'

@@ -8,6 +8,7 @@ from grafana.build.promql import (
     FRESH,
     FRESH_SECONDS,
     MODEL,
+    PLACE,
     RANGE,
     RATE,
     Scope,
@@ -55,10 +56,10 @@ def _age(by: str) -> str:
 def _of_torchserve(name: str) -> tuple[Target, ...]:
     """Draw a series of Prometheus' own about its scrapes, of the servers that have models of ours."""
     scraped = selector(name)
-    now = f"{scraped} and on (job, instance) last_over_time({SEEN}[{FORGOTTEN_SECONDS}s])"
+    now = f"{scraped} and on ({PLACE}, job, instance) last_over_time({SEEN}[{FORGOTTEN_SECONDS}s])"
     reached = (
         f"max_over_time({scraped}[{RANGE}] @ end()) "
-        f"and on (job, instance) last_over_time({SEEN}[{FORGOTTEN_SECONDS}s] @ end())"
+        f"and on ({PLACE}, job, instance) last_over_time({SEEN}[{FORGOTTEN_SECONDS}s] @ end())"
     )
     return ranked(f"max by (instance) ({now})", f"max by (instance) ({reached})", "{{instance}}")
 

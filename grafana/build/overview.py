@@ -6,6 +6,7 @@ from grafana.build import palette
 from grafana.build.panels import alarm_below, alarm_from, dashboard, firing_alerts, living_workers
 from grafana.build.promql import (
     MODEL,
+    PLACE,
     RANGE,
     RATE,
     THRESHOLDS,
@@ -100,7 +101,7 @@ DASHBOARD = dashboard(
                     "now.",
                     (
                         Target(
-                            f"sum(1 - {selector('up')} and on (job, instance) "
+                            f"sum(1 - {selector('up')} and on ({PLACE}, job, instance) "
                             f"max_over_time({selector(metrics.WINDOW_EVALUATED.name)}[{RANGE}]))"
                         ),
                     ),

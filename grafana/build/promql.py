@@ -22,13 +22,15 @@ WINDOW = 'window="$window"'
 FRESH = "worker:model_monitor:fresh"
 THRESHOLDS = "model_signal:model_threshold:max"
 MODEL = "model_name, model_version"
-WORKER_KEY = "job, instance, model_name, model_version, worker"
-MODEL_KEY = "job, instance, model_name, model_version"
+# Labels that keep clusters and environments apart, as in the rules; one that nobody sets changes nothing.
+PLACE = "cluster, namespace, env"
+MODEL_KEY = f"{PLACE}, job, instance, model_name, model_version"
+WORKER_KEY = f"{MODEL_KEY}, worker"
 
 # After this time without a sign of life a worker counts as removed and leaves the graphs of ages.
 FORGOTTEN_SECONDS = 3600
-# As in worker:model_monitor:fresh.
-FRESH_SECONDS = 30
+# After this time without a sign of life, worker:model_monitor:fresh takes a worker for dead.
+FRESH_SECONDS = 120
 
 # It fires always, to show that alerts arrive.
 NOT_WATCHDOG = 'alertname!="Watchdog"'
@@ -99,15 +101,15 @@ class Scope:
 
     def alerts(self) -> str:
         """Select firing alerts. Alerts about a whole server carry no model and are in the overview alone."""
-        return selector("ALERTS", 'alertstate="firing"', NOT_WATCHDOG, self._alert_model)
+        return alert_selector("ALERTS", 'alertstate="firing"', self._alert_model)
 
     def alerts_of_models(self) -> str:
         """Select firing alerts that name a model."""
-        return selector("ALERTS", 'alertstate="firing"', NOT_WATCHDOG, self._name_matcher)
+        return alert_selector("ALERTS", 'alertstate="firing"', self._name_matcher)
 
     def alerts_since(self) -> str:
         """When each firing alert became active, in Unix seconds."""
-        active = selector("ALERTS_FOR_STATE", NOT_WATCHDOG, self._alert_model)
+        active = alert_selector("ALERTS_FOR_STATE", self._alert_model)
         return f"({active} and ignoring (alertstate) {self.alerts()})"
 
     @property
@@ -214,6 +216,12 @@ class Scope:
 def selector(name: str, *matchers: str) -> str:
     """Select the series ``name`` of the chosen servers."""
     chosen = ", ".join(('job=~"$job"', 'instance=~"$instance"', *matchers))
+    return f"{name}{{{chosen}}}"
+
+
+def alert_selector(name: str, *matchers: str) -> str:
+    """Select alerts about the chosen servers, and those about all servers of a model, which name none."""
+    chosen = ", ".join(('job=~"$job"', 'instance=~"$instance|"', *matchers, NOT_WATCHDOG))
     return f"{name}{{{chosen}}}"
 
 

@@ -68,8 +68,8 @@ class Thresholds(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_onl
         return Floors(self.psi, self.wasserstein_distance, self.share_change, self.exceedance_ratio)
 
 
-# The default objective allows a fiftieth of what ModelErrorRateHigh does: 0.1 % where that is 5 %. A model that lives with
-# more errors, and says so, gets an objective to match.
+# The default objective allows a fiftieth of what ModelErrorRateHigh does: 0.1 % where that is 5 %. A model that lives
+# with more errors, and says so, gets an objective to match.
 ERROR_RATIOS_A_BUDGET = 50.0
 
 
@@ -81,7 +81,7 @@ class Objectives(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_onl
     proxy's X-Request-Start tells it; none by default. latency_ratio: share of the requests that must not take longer.
     """
 
-    availability: Union[Ratio, None, msgspec.UnsetType] = msgspec.UNSET
+    availability: Union[Ratio, msgspec.UnsetType, None] = msgspec.UNSET
     latency_seconds: Optional[Positive] = None
     latency_ratio: Ratio = 0.99
 

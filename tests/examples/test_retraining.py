@@ -104,15 +104,14 @@ def test_the_demo_changes_the_patience_of_one_alert_and_nothing_else() -> None:
         {rule["alert"]: rule for group in yaml.safe_load(content)["groups"] for rule in group["rules"]}
         for content in (text, impatient(text))
     ]
-    before, after = rules[0].pop("ModelRetrainNeeded"), rules[1].pop("ModelRetrainNeeded")
+    before, after = rules[0].pop("ModelRetrainHeld"), rules[1].pop("ModelRetrainHeld")
     assert rules[0] == rules[1]
-    assert (before["for"], after["for"]) == ("6h", "1m")
-    assert "ModelInputDriftSpike" in before["expr"]
-    assert "ModelInputDriftSpike" not in after["expr"]
-    assert before["expr"].startswith(after["expr"])
+    assert "lasting[6h]" in before["expr"]
+    assert (after["expr"], after["for"]) == ("model:model_drift:share >= 0.5", "1m")
+    assert after["labels"] == before["labels"]
     assert "has lasted for a minute" in after["annotations"]["description"]
-    with pytest.raises(DemoError, match="ModelRetrainNeeded"):
-        impatient(text.replace("ModelRetrainNeeded", "Other"))
+    with pytest.raises(DemoError, match="ModelRetrainHeld"):
+        impatient(text.replace("ModelRetrainHeld", "Other"))
 
 
 @pytest.mark.parametrize(

@@ -36,7 +36,7 @@ def test_the_configuration_is_valid_as_shipped_and_with_everything_on(everything
         result = amtool("check-config", file)
         assert result.returncode == 0, result.stdout + result.stderr
         assert "6 receivers" in result.stdout
-        assert "4 inhibit rules" in result.stdout
+        assert "5 inhibit rules" in result.stdout
         assert "1 templates" in result.stdout
 
 
@@ -151,11 +151,15 @@ def test_what_is_kept_back(tmp_path: Path) -> None:
     now = datetime.now(timezone.utc)
     fleet = {"job": "torchserve", "cluster": "eu"}
     a, b = {**fleet, "instance": "a"}, {**fleet, "instance": "b"}
+    lost = {"job": "torchserve", "cluster": "asia"}
     model = {"model_name": "fraud", "model_version": "1.0"}
     failing = {**model, "cause": "errors"}
     kept_back = {
         # The server is down, and that is the news.
         "DriftOnServer warning": {**a, **model, "cause": "input"},
+        # Most servers of another job are, and that is the news about all its models.
+        "DriftOfLost warning": {**lost, **model, "cause": "input"},
+        "StuckOfLost critical": {**lost, "instance": "c", **model, "cause": "stuck"},
         # The fleet's critical alert speaks for all servers.
         "ErrorsSome warning": {**fleet, **failing},
         "ErrorsOnServer warning": {**b, **failing},
@@ -165,7 +169,8 @@ def test_what_is_kept_back(tmp_path: Path) -> None:
         "StuckOnServer warning": {**b, **model, "cause": "stuck"},
     }
     told = {
-        "TorchServeDown critical": {**a, "cause": "server"},
+        "TorchServeServerDown warning": {**a, "cause": "server"},
+        "TorchServeDown critical": {**lost, "cause": "server"},
         "ErrorsMany critical": {**fleet, **failing},
         "StuckOn critical": {**b, **model, "cause": "stuck"},
         # The fleet's alerts are about the other servers too.

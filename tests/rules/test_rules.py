@@ -60,7 +60,14 @@ CAUSES = {
         "ModelEstimatedAccuracyLow",
         "ModelDegraded",
     },
-    "retrain": {"ModelRetrainNeeded", "ModelRetrainHeld"},
+    "retrain": {
+        "ModelRetrainNeeded",
+        "ModelRetrainHeld",
+        "RetrainingFailed",
+        "RetrainingDown",
+        "RetrainingStoreFailing",
+        "RetrainingBroken",
+    },
     "monitor": {
         "ModelMonitorStalled",
         "ModelMonitorErrors",
@@ -76,7 +83,7 @@ CAUSES = {
 OF_SERVERS = CAUSES["server"] | {"TorchServeErrorRateHigh"}
 # Fires always: it waits for nothing, has no test in which it is silent, and is never meant for people.
 ALWAYS = "Watchdog"
-# Series of TorchServe, Prometheus and Alertmanager.
+# Series of TorchServe, Prometheus, Alertmanager and the retraining service.
 FOREIGN = {
     "ALERTS",
     "Requests2XX",
@@ -88,6 +95,9 @@ FOREIGN = {
     "prometheus_rule_group_interval_seconds",
     "prometheus_rule_group_iterations_missed_total",
     "prometheus_rule_group_last_duration_seconds",
+    "retraining_failed",
+    "retraining_healthy",
+    "retraining_store_writable",
     "scrape_samples_scraped",
     "ts_inference_requests_total",
     "ts_queue_latency_microseconds",
@@ -269,12 +279,12 @@ def test_the_named_case_asks_for_every_alert_that_fires() -> None:
     assert read <= given | {"ALERTS"}
 
 
-def inputs(expr: str) -> set[str]:
-    """The raw series that a query needs, through recorded ones."""
+def inputs(expr: str, above: frozenset[str] = frozenset()) -> set[str]:
+    """The raw series that a query needs, through recorded ones; `above` are those that it is read for."""
     found: set[str] = set()
-    for name in selected(expr):
+    for name in selected(expr) - above:
         recorded = [rule["expr"] for rule in RECORDING if rule["record"] == name]
-        found |= set().union(*map(inputs, recorded)) if recorded else {name}
+        found |= set().union(*(inputs(one, above | {name}) for one in recorded)) if recorded else {name}
     return found
 
 
@@ -327,7 +337,7 @@ def test_recording_rule_takes_gauges_from_fresh_workers_only(rule: dict[str, Any
 
 
 def gauges_read_at_once(expr: str) -> set[str]:
-    """The workers' gauges that a query reads of this moment alone, through recorded series: a failed scrape hides them."""
+    """The workers' gauges that a query reads of this moment alone, which a failed scrape hides."""
     found: set[str] = set()
     for node, parents in walk(parser.parse(expr)):
         if not isinstance(node, parser.VectorSelector) or any(
@@ -367,10 +377,16 @@ def test_defaults_of_thresholds_are_those_of_the_configuration() -> None:
     assert set(defaults) == set(re.findall(r'signal="(\w+)"', texts))
 
 
-def test_torchserve_down_silences_alerts_about_models_of_that_server_alone() -> None:
-    inhibitions = load(ROOT / "alertmanager" / "alertmanager.yml")["inhibit_rules"]
-    (rule,) = [rule for rule in inhibitions if rule["source_matchers"] == ["alertname = TorchServeDown"]]
-    assert rule["target_matchers"] == ['model_name =~ ".+"']
-    assert set(rule["equal"]) == {"job", "instance"}
-    # Without a model's name, an alert is about the server and is never silenced.
+def test_servers_that_are_down_silence_alerts_about_their_models_alone() -> None:
+    inhibitions = {
+        rule["source_matchers"][0]: rule
+        for rule in load(ROOT / "alertmanager" / "alertmanager.yml")["inhibit_rules"]
+    }
+    fleet = inhibitions["alertname = TorchServeDown"]
+    assert fleet["target_matchers"] == ['model_name =~ ".+"']
+    assert {"cluster", "namespace", "env", "job"} == set(fleet["equal"])
+    server = inhibitions["alertname = TorchServeServerDown"]
+    assert 'instance =~ ".+"' in server["target_matchers"]
+    assert {"job", "instance"} <= set(server["equal"])
+    # Without a model's name, an alert is about servers and is never silenced.
     assert "model_name" not in ALERTS["TorchServeDown"]["expr"]

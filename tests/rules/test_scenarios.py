@@ -1,4 +1,4 @@
-"""Outages, slow answers, fleets, clocks and drift, played to the shipped rules: what tells, when, and what stays silent."""
+"""Outages, slow answers, fleets, clocks and drift, played to the shipped rules: what tells, and what stays silent."""
 
 from __future__ import annotations
 

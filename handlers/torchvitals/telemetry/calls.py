@@ -5,11 +5,12 @@ from __future__ import annotations
 from collections import defaultdict, deque
 from collections.abc import Callable, Iterator
 from operator import attrgetter
+from typing import Optional
 
 import numpy as np
 from numpy.typing import NDArray
 
-from ..config import Objectives, Thresholds
+from ..config import Thresholds
 from ..recording.call import MEASURED, STAGE_FIELDS, CallRecord
 from ..recording.clocks import StageClock
 from ..recording.faults import Faults
@@ -47,11 +48,11 @@ class CallTelemetry:
         faults: Faults,
         *,
         device_clock: bool,
-        objectives: Objectives = Objectives(),
+        promised_seconds: Optional[float] = None,
     ) -> None:
         self._faults = faults
         self._slow_seconds = thresholds.latency_seconds
-        self._promised_seconds = objectives.latency_seconds
+        self._promised_seconds = promised_seconds
         self._clock = clock
         self._durations = {
             (stage, HOST): HistogramCounter(m.STAGE_DURATION, (stage, HOST)) for stage in m.STAGES

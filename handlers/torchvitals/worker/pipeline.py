@@ -76,7 +76,7 @@ class Pipeline:
             clock,
             self._faults,
             device_clock=isinstance(clock, EventClock),
-            objectives=config.slo,
+            promised_seconds=config.slo.latency_seconds,
         )
         self._sees_outputs = config.features.of_outputs.kind != kind_of(NoOutputs)
         described = baseline if self._sees_outputs else None

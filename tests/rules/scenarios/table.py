@@ -1,4 +1,4 @@
-"""The table of docs/runbooks.md: of each scenario, which alerts tell, and after how many minutes someone is notified."""
+"""The table of docs/runbooks.md: which alerts tell of each scenario, and after how many minutes someone is notified."""
 
 from __future__ import annotations
 
@@ -29,9 +29,10 @@ def document(text: str) -> str:
 def table() -> str:
     """Return the table, in Markdown."""
     lines = [
-        "Each scenario is played to the rules by promtool, with every series that a server and its models export. Minutes",
-        "are from its onset to the first notification, `group_wait` of Alertmanager's route included; in brackets, the",
-        "severity. What is not named stays silent. A warning that a critical alert of its cause holds back is left out.",
+        "Each scenario is played to the rules by promtool, with every series that a server and its models",
+        "export. Minutes are from its onset to the first notification, `group_wait` of Alertmanager's route",
+        "included; in brackets, the severity. What is not named stays silent. A warning that a critical",
+        "alert of its cause holds back is left out.",
         "",
         "| what happens | who is told, after how many minutes |",
         "|---|---|",
@@ -55,9 +56,10 @@ def _cell(scenario: Scenario, alerts: dict[str, Told]) -> str:
         for alert, one in alerts.items()
         if severity[alert][0] == "critical" or severity[alert][1] not in woken
     ]
-    return ", ".join(
-        f"{alert} ({severity[alert][0]}) {max(minutes, 0):.3g}" for minutes, alert in sorted(shown)
-    ) or "nobody"
+    return (
+        ", ".join(f"{alert} ({severity[alert][0]}) {max(minutes, 0):.4g}" for minutes, alert in sorted(shown))
+        or "nobody"
+    )
 
 
 def _wait(severity: str) -> float:

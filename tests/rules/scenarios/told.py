@@ -12,12 +12,12 @@ from .world import World
 MINUTE = 60
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class Batch:
     """Scenarios that are watched for the same time, each in a cluster of its own of the same Prometheus.
 
-    minutes: of the story. step: seconds from one scrape to the next. every: seconds from one time that is asked about to
-    the next. alerts: those that are asked for.
+    minutes: of the story. step: seconds from one scrape to the next. every: seconds from one time that is asked about
+    to the next. alerts: those that are asked for.
     """
 
     name: str
@@ -49,16 +49,18 @@ class Told:
 def told(batch: Batch) -> dict[str, dict[str, Told]]:
     """Return what is told, by the name of the scenario and the alert."""
     clusters = {one.name: f"c{number}" for number, one in enumerate(batch.scenarios)}
-    models = [
-        model for one in batch.scenarios for model in one.models(cluster=clusters[one.name])
-    ]
+    models = [model for one in batch.scenarios for model in one.models(cluster=clusters[one.name])]
     world = World(models, minutes=batch.minutes, step=batch.step)
     firing = world.firing(alerts=batch.alerts, every=batch.every)
     unknown = {one["alertname"] for alerts in firing.values() for one in alerts if "cluster" not in one}
     assert not unknown, f"{unknown} fire, and do not say in which cluster"
     return {
         one.name: _of(
-            one, {time: {a["alertname"] for a in alerts if a["cluster"] == clusters[one.name]} for time, alerts in firing.items()}
+            one,
+            {
+                time: {a["alertname"] for a in alerts if a["cluster"] == clusters[one.name]}
+                for time, alerts in firing.items()
+            },
         )
         for one in batch.scenarios
     }

@@ -53,14 +53,14 @@ class Host:
 
 @dataclass
 class Model:
-    """A version of a model on a host. Rates are requests a second; everything else as `Host` and the signals say.
+    """A version of a model on a host. Rates are requests a second; the rest as `Host` and the signals say.
 
     rate: requests that TorchServe takes. errors: share of them that the handler fails. unanswered: share that no handler
     sees, and TorchServe answers with 5xx. seconds: what a call takes. slow, slow_seconds: a share of calls that takes
-    longer. queue: seconds that a request waits. alive: whether its monitor writes. restarts: starts of its worker so far.
-    drifted: whether a feature has. psi: of that feature. served: whether it is there at all. reports: whether
-    TorchServe's page has series of its monitor, which it does not before the first one. stuck: age of a
-    call that does not end.
+    longer. queue: seconds that a request waits. alive: whether its monitor writes. restarts: starts of its worker so
+    far. drifted: whether a feature has. psi: of that feature. served: whether it is there at all. reports: whether
+    TorchServe's page has series of its monitor, which it does not before the first one. stuck: age of a call that does
+    not end.
     """
 
     host: Host
@@ -80,8 +80,8 @@ class Model:
     served: Signal = 1.0
     reports: Signal = 1.0
     stuck: Signal = 0.0
-    objectives: Objectives = Objectives()
-    thresholds: Thresholds = Thresholds()
+    objectives: Objectives = field(default_factory=Objectives)
+    thresholds: Thresholds = field(default_factory=Thresholds)
 
 
 @dataclass
@@ -103,7 +103,9 @@ class World:
 
     def series(self) -> Iterator[dict[str, str]]:
         """Yield all series as promtool reads them."""
-        hosts = {id(model.host): model.host for model in self.models} | {id(one): one for one in self.idle_hosts}
+        hosts = {id(model.host): model.host for model in self.models} | {
+            id(one): one for one in self.idle_hosts
+        }
         for host in hosts.values():
             yield from self._of_host(host, [model for model in self.models if model.host is host])
         for model in self.models:
@@ -116,7 +118,10 @@ class World:
         """Return a counter: what happened in each step, added up."""
         totals = list(accumulate(rate(time) * self.step for time in self.times))
         return written(
-            [total if host.there(time) and at(shown, time) else None for time, total in zip(self.times, totals)]
+            [
+                total if host.there(time) and at(shown, time) else None
+                for time, total in zip(self.times, totals)
+            ]
         )
 
     def _of_host(self, host: Host, models: Sequence[Model]) -> Iterator[dict[str, str]]:
@@ -147,11 +152,12 @@ class World:
         target = {"job": "torchserve", "instance": f"{host.name}:8082", **host.labels}
         own = {**target, "Hostname": host.name, "model_name": model.name, "model_version": model.version}
         worker = {**own, "worker": "9000"}
-        feature = {**worker, "source": "input", "feature": "amount", "window": "1000"}
         front = {**target, "model_name": model.name, "model_version": "default", "hostname": host.name}
 
         def there(value: Signal) -> Callable[[float], float | None]:
-            return lambda time: at(value, time) if at(model.served, time) and at(model.reports, time) else None
+            return lambda time: (
+                at(value, time) if at(model.served, time) and at(model.reports, time) else None
+            )
 
         def rate(*shares: Callable[[float], float]) -> Callable[[float], float]:
             def now(time: float) -> float:
@@ -177,7 +183,12 @@ class World:
             front,
             self._counter(host, rate(seen, lambda time: 1e6 * at(model.queue, time))),
         )
-        load = {**target, "WorkerName": f"W-9000-{model.name}_{model.version}", "Level": "Host", "Hostname": host.name}
+        load = {
+            **target,
+            "WorkerName": f"W-9000-{model.name}_{model.version}",
+            "Level": "Host",
+            "Hostname": host.name,
+        }
         yield series("WorkerLoadTime", load, self._values(host, lambda time: 3000 + at(model.restarts, time)))
         for outcome, part in (("ok", good), ("error", bad)):
             totals = self._counter(host, rate(seen, part), model.reports)
@@ -190,13 +201,28 @@ class World:
             worker,
             self._values(host, there(lambda time: (beat[round(time)] - 1) * self.step + host.skew)),
         )
+        yield from self._gauges(model, own, worker, there)
+
+    def _gauges(
+        self,
+        model: Model,
+        own: dict[str, str],
+        worker: dict[str, str],
+        there: Callable[[Signal], Callable[[float], float | None]],
+    ) -> Iterator[dict[str, str]]:
+        host = model.host
+        feature = {**worker, "source": "input", "feature": "amount", "window": "1000"}
         for signal, limit in model.thresholds.exported().items():
             yield series("model_threshold", {**own, "signal": signal}, self._values(host, there(limit)))
         for objective, ratio in model.objectives.exported(model.thresholds).items():
-            yield series("model_objective_ratio", {**own, "objective": objective}, self._values(host, there(ratio)))
+            yield series(
+                "model_objective_ratio", {**own, "objective": objective}, self._values(host, there(ratio))
+            )
         yield series("model_inflight_seconds", worker, self._values(host, there(model.stuck)))
-        psi = model.psi if model.psi is not None else (
-            lambda time: PSI_DRIFTED if at(model.drifted, time) else PSI_QUIET
+        psi = (
+            model.psi
+            if model.psi is not None
+            else (lambda time: PSI_DRIFTED if at(model.drifted, time) else PSI_QUIET)
         )
         yield series("model_feature_drifted", feature, self._values(host, there(model.drifted)))
         yield series("model_feature_psi", feature, self._values(host, there(psi)))

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Optional
+from typing import Annotated, Optional
 
 import typer
 
@@ -22,12 +22,16 @@ def rules() -> None:
 @app.command()
 def generate(
     root: Path = typer.Option(Path("prometheus"), help="Folder that gets rules.yml and alerts.yml."),
-    label: Optional[list[str]] = typer.Option(
-        None,
-        help="A label of your scrape configuration that keeps clusters or environments apart; give it once for each. "
-        f"Without any: {', '.join(LABELS)}, of which those that you do not set change nothing.",
+    label: Annotated[
+        Optional[list[str]],
+        typer.Option(
+            help="A label of your scrape configuration that keeps clusters or environments apart; give it once for each. "
+            f"Without any: {', '.join(LABELS)}, of which those that you do not set change nothing.",
+        ),
+    ] = None,
+    job: str = typer.Option(
+        TORCHSERVE_JOB, help="The job that scrapes TorchServe, or a regular expression of several."
     ),
-    job: str = typer.Option(TORCHSERVE_JOB, help="The job that scrapes TorchServe, or a regular expression of several."),
     production: str = typer.Option(
         PRODUCTION, help="Values of the label env of models that may be retrained, as a regular expression."
     ),

@@ -20,7 +20,18 @@ TORCHSERVE_JOB = "torchserve"
 PRODUCTION = "|prod|production"
 # Labels of the rules' own, which mean something else.
 TAKEN = frozenset(
-    ("job", "instance", "model_name", "model_version", "worker", "Hostname", "source", "feature", "window", "severity")
+    (
+        "job",
+        "instance",
+        "model_name",
+        "model_version",
+        "worker",
+        "Hostname",
+        "source",
+        "feature",
+        "window",
+        "severity",
+    )
 )
 
 
