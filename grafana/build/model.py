@@ -40,6 +40,11 @@ PEAK_RSS = 'kind="peak_rss"'
 LOAD_TIME = selector("WorkerLoadTime", 'WorkerName=~"W-[0-9]+-${model_name}_.*"')
 
 
+def _allowed(objective: str) -> str:
+    objectives = S.fresh(metrics.OBJECTIVE, f'objective="{objective}"')
+    return f"1 - max({objectives})"
+
+
 def _mean_seconds(stage: str) -> str:
     return S.mean(metrics.STAGE_DURATION, "", f'stage="{stage}"', 'clock="host"')
 
@@ -148,6 +153,20 @@ DASHBOARD = dashboard(
                     ),
                     unit="cps",
                     minimum=0,
+                ),
+                Graph(
+                    "Objectives",
+                    "Share of the requests that failed in the handler, and that took longer than was promised, with "
+                    "what the model's objectives (slo) allow. Of a model without one of them, its lines are not drawn.",
+                    lines(
+                        ("failed", ratio(rate(ERRORS), rate(REQUESTS))),
+                        ("allowed to fail", _allowed("availability")),
+                        ("too slow", ratio(rate(S.select(metrics.SLOW_REQUESTS)), rate(REQUESTS))),
+                        ("allowed to be slow", _allowed("latency")),
+                    ),
+                    unit="percentunit",
+                    minimum=0,
+                    width=24,
                 ),
             ),
         ),

@@ -88,6 +88,7 @@ VALUES = {
     "device": ("cuda0",),
     "phase": ("flush", "capture"),
     "signal": tuple(THRESHOLDS),
+    "objective": ("availability", "latency"),
     "baseline_version": ("3",),
     "baseline_sha256": (FIRST_SHA, SECOND_SHA),
     "precision": ("fp32",),
@@ -272,6 +273,8 @@ def growth(metric: metrics.Metric, labels: dict[str, str], *, is_canary: bool = 
         return CALLS if is_canary else CALLS / 2.0 ** CLASSES.index(labels["class"])
     if metric.unit == "s":
         return 1e-4
+    if metric is metrics.SLOW_REQUESTS:
+        return CALLS / 100
     return CALLS if not labels else CALLS / (1 + sum(map(ord, "".join(labels.values()))) % 7)
 
 
@@ -287,6 +290,7 @@ SAME = {
     metrics.DRIFTED_SEGMENTS.name: 2.0,
     metrics.JUDGED_SEGMENTS.name: 16.0,
     metrics.INFLIGHT.name: 0.02,
+    metrics.OBJECTIVE.name: 0.99,
     metrics.ESTIMATED_ACCURACY.name: 0.88,
     metrics.ESTIMATED_ACCURACY_BOUND.name: 0.87,
     metrics.ESTIMATED_ACCURACY_WITHHELD.name: 0.0,

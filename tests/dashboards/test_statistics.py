@@ -15,7 +15,8 @@ from grafana.build.spec import THRESHOLD_REF, Column, Table
 from torchvitals.drift.statistics import STATISTICS, Compared, Statistic
 
 FRESH = (
-    'and on (job, instance, model_name, model_version, worker) worker:model_monitor:fresh{job=~"$job", '
+    "and on (cluster, namespace, env, job, instance, model_name, model_version, worker) "
+    'worker:model_monitor:fresh{job=~"$job", '
     'instance=~"$instance", model_name="$model_name", model_version="$model_version"} == 1'
 )
 

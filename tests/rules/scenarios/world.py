@@ -55,8 +55,8 @@ class Host:
 class Model:
     """A version of a model on a host. Rates are requests a second; the rest as `Host` and the signals say.
 
-    rate: requests that TorchServe takes. errors: share of them that the handler fails. unanswered: share that no handler
-    sees, and TorchServe answers with 5xx. seconds: what a call takes. slow, slow_seconds: a share of calls that takes
+    rate: requests that TorchServe takes. errors: share of them that the handler fails. unanswered: share that nobody
+    sees, which TorchServe answers with 5xx. seconds: what a call takes. slow, slow_seconds: a share of calls that takes
     longer. queue: seconds that a request waits. alive: whether its monitor writes. restarts: starts of its worker so
     far. drifted: whether a feature has. psi: of that feature. served: whether it is there at all. reports: whether
     TorchServe's page has series of its monitor, which it does not before the first one. stuck: age of a call that does

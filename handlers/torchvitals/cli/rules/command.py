@@ -25,7 +25,7 @@ def generate(
     label: Annotated[
         Optional[list[str]],
         typer.Option(
-            help="A label of your scrape configuration that keeps clusters or environments apart; give it once for each. "
+            help="A label of your scrape configuration that keeps clusters or environments apart; one each time. "
             f"Without any: {', '.join(LABELS)}, of which those that you do not set change nothing.",
         ),
     ] = None,
