@@ -15,6 +15,8 @@ from .serving import Timeline, pieces, serve
 PART = 4
 STEP_SECONDS = 30
 HELD_WINDOWS = 2
+# Two minutes in which nothing comes, so that what is believed at the last flush reaches its alert, which waits for one.
+IDLE_STEPS = 4
 # How many times each case is played.
 MOST_PLAYED = 10
 # A monitor rests four times as long as it works, so several share a core.
@@ -43,6 +45,8 @@ def notified(case: Case, *, quick: bool = False) -> dict[str, Any]:
     baseline_of(case)  # once, before several ask
     with ThreadPoolExecutor(AT_ONCE) as pool:
         timelines = dict(enumerate(pool.map(lambda number: play(case, number), range(count))))
+    for timeline in timelines.values():
+        timeline.idle(IDLE_STEPS)
     told = firing({str(number): one for number, one in timelines.items()}, STEP_SECONDS)
     return {
         "notified": len({model for model, _ in told}) / count,

@@ -58,6 +58,11 @@ class Timeline:
             found.append(value)
         self.steps += 1
 
+    def idle(self, steps: int) -> None:
+        """Let scrapes find all series as they are, so many times."""
+        for _ in range(steps):
+            self.step()
+
     def of(self, metric: Metric) -> dict[tuple[str, ...], list[Any]]:
         """Return the values of a metric, by its labels' values."""
         return {

@@ -144,7 +144,7 @@ DASHBOARD = dashboard(
                         f"max by ({MODEL}) ({DRIFTED})",
                         f"max by ({MODEL}) ({RSS})",
                         f"sum by ({MODEL}) ({S.select('model:model_monitor:fresh_workers')})",
-                        f"count by ({MODEL}) ({S.alerts_of_models()})",
+                        S.alerts_by_version(),
                     ),
                     columns=(
                         Column("model_name", "Model", link=f"/d/torchvitals-model?{ONE_MODEL}"),

@@ -103,9 +103,16 @@ class Scope:
         """Select firing alerts. Alerts about a whole server carry no model and are in the overview alone."""
         return alert_selector("ALERTS", 'alertstate="firing"', self._alert_model)
 
-    def alerts_of_models(self) -> str:
-        """Select firing alerts that name a model."""
-        return alert_selector("ALERTS", 'alertstate="firing"', self._name_matcher)
+    def alerts_by_version(self) -> str:
+        """Count the firing alerts of each model and version; those of all versions of a model count for each."""
+        firing = 'alertstate="firing"'
+        own = alert_selector("ALERTS", firing, self._name_matcher, 'model_version!=""')
+        whole = alert_selector("ALERTS", firing, self._name_matcher, 'model_version=""')
+        served = f"0 * sum by ({MODEL}) ({self.select('model:model_monitor:fresh_workers')})"
+        return (
+            f"(count by ({MODEL}) ({own}) or {served}) + on (model_name) group_left () "
+            f"(count by (model_name) ({whole}) or sum by (model_name) ({served})) > 0"
+        )
 
     def alerts_since(self) -> str:
         """When each firing alert became active, in Unix seconds."""

@@ -4,7 +4,7 @@ import msgspec
 import pytest
 
 from torchvitals import ConfigurationError, MonitoringConfig, Thresholds
-from torchvitals.config import NO_SIGNAL, read_config
+from torchvitals.config import NO_SIGNAL, Objectives, read_config
 
 
 def section(**values):
@@ -90,3 +90,24 @@ def test_a_section_that_is_no_mapping_is_refused():
         ConfigurationError, match=r"my\.yaml: handler\.monitoring: expected `object`, got `str`"
     ):
         read_config({"handler": {"monitoring": "yes"}}, "my.yaml")
+
+
+def test_the_default_objective_follows_from_the_errors_that_a_model_lives_with():
+    assert Objectives().exported(Thresholds()) == {"availability": pytest.approx(0.999)}
+    assert Objectives().exported(Thresholds(error_ratio=0.2)) == {"availability": pytest.approx(0.996)}
+    assert Objectives().exported(Thresholds(error_ratio=None)) == {NO_SIGNAL: 0.0}
+
+
+def test_objectives_are_read():
+    config = read_config(section(slo={"availability": 0.99, "latency_seconds": 0.5, "latency_ratio": 0.95}))
+    assert config.slo.exported(config.thresholds) == {"availability": 0.99, "latency": 0.95}
+    none = read_config(section(slo={"availability": None}))
+    assert none.slo.exported(none.thresholds) == {NO_SIGNAL: 0.0}
+
+
+@pytest.mark.parametrize(
+    "slo", [{"availability": 1}, {"availability": 99.9}, {"latency_seconds": 0}, {"p95": 1}]
+)
+def test_an_objective_that_cannot_be_is_refused(slo):
+    with pytest.raises(ConfigurationError, match="slo"):
+        read_config(section(slo=slo))

@@ -9,6 +9,7 @@ import pytest
 import torch
 
 from torchvitals import Baseline, Monitor, MonitoringConfig, Thresholds
+from torchvitals.config import Objectives
 from torchvitals.publishers.memory import MemoryPublisher
 from torchvitals.telemetry import catalogue as m
 
@@ -295,6 +296,27 @@ def test_anomalies_of_single_calls_and_rows(publisher):
     monitor.flush()
     assert publisher.value(m.ANOMALIES, "high_latency") == 1
     assert publisher.value(m.ANOMALIES, "low_confidence") == 1
+
+
+def test_requests_that_take_longer_than_promised_are_counted(publisher):
+    monitor = monitor_of(publisher, slo=Objectives(latency_seconds=0.1))
+    serve(monitor, rows(2), torch.zeros(2, 3)).handle_ns = 200_000_000
+    serve(monitor, rows(2), torch.zeros(2, 3)).handle_ns = 50_000_000
+    # One of this call's requests came a second before it.
+    waited = serve(monitor, rows(2), torch.zeros(2, 3))
+    waited.handle_ns = 50_000_000
+    waited.starts = f"t={waited.ended - 1:.3f}\nnonsense"
+    monitor.flush()
+    assert publisher.value(m.SLOW_REQUESTS) == waited.requests * 2
+    assert publisher.value(m.OBJECTIVE, "latency") == 0.99
+
+
+def test_nothing_is_slow_where_nothing_was_promised(publisher):
+    monitor = monitor_of(publisher)
+    serve(monitor, rows(2), torch.zeros(2, 3)).handle_ns = 9_000_000_000
+    monitor.flush()
+    assert publisher.total(m.SLOW_REQUESTS) == 0
+    assert publisher.value(m.OBJECTIVE, "availability") == pytest.approx(0.999)
 
 
 def test_one_class_alone_is_an_anomaly_once_there_are_enough(publisher):

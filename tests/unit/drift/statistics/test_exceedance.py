@@ -5,7 +5,7 @@ import pytest
 from scipy import stats
 
 from torchvitals import Baseline, DriftMonitor
-from torchvitals.drift.statistics.exceedance import ExceedanceRatio
+from torchvitals.drift.statistics.exceedance import CHANCE, ExceedanceRatio
 from torchvitals.drift.statistics.tails import beyond_range_p_value, exceedance_p_value
 from torchvitals.training.far_out import come_together
 
@@ -108,7 +108,7 @@ def test_texts_have_none():
 
 def test_the_limit_in_order_is_that_of_rows_which_come_one_by_one():
     limit = ExceedanceRatio().limit
-    assert limit(0.004, 1000) == pytest.approx(stats.poisson.isf(1e-5, 1) / 1000, abs=0.001)
+    assert limit(0.004, 1000) == pytest.approx(stats.poisson.isf(CHANCE, 1) / 1000, abs=0.001)
     assert limit(0.02, 1000) is None
     assert limit(0.0, 250) is None
 
