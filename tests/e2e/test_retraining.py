@@ -1,6 +1,6 @@
 """Summer comes, the service retrains: a spoilt version is rejected, a good one serves. All of it for real.
 
-ModelRetrainNeeded is sent to Alertmanager as Prometheus sends it; that it fires is tested in prometheus/tests, and
+ModelRetrainHeld is sent to Alertmanager as Prometheus sends it; that it fires is tested in prometheus/tests, and
 `make demo RETRAIN=1` has both together.
 """
 
@@ -26,6 +26,7 @@ from examples.flight_delay.replay import replay
 from stack import Stack
 from stack.loopback import http
 from stack.ports import Ports
+from stack.waiting import eventually
 from tests.conftest import READY_SECONDS
 
 pytestmark = pytest.mark.server
@@ -33,10 +34,10 @@ pytestmark = pytest.mark.server
 FIRST = 7_000
 WINDOW = 4_000
 LABELS = {
-    "alertname": "ModelRetrainNeeded",
+    "alertname": "ModelRetrainHeld",
     "severity": "warning",
     "cause": "retrain",
-    "action": "retrain",
+    "action": "confirm",
     "job": "torchserve",
     "model_name": "flight_delay",
     "model_version": "1.0",
@@ -114,10 +115,13 @@ def test_a_version_trained_on_shuffled_labels_is_rejected_with_the_reason(run: R
     assert not (Path(run.words[run.words.index("--store") + 1]) / "flight_delay-2.0.mar").exists()
 
 
-def test_the_alert_leads_to_a_better_version_that_serves(run: Run) -> None:
+def test_a_word_on_the_alert_leads_to_a_better_version_that_serves(run: Run) -> None:
     alert = {"labels": LABELS, "startsAt": datetime.now(timezone.utc).isoformat()}
     address = f"{run.stack.alertmanager_url}/api/v2/alerts"
     http.post(address, json=[alert]).raise_for_status()
+    eventually(run.service.held, "a decision that waits for a word")
+    assert run.service.decision() is None
+    run.service.confirm("it is summer")
     deadline = time.monotonic() + 900
     while not ((decision := run.service.decision()) and decision["ended_at"]):
         assert time.monotonic() < deadline, decision
@@ -144,4 +148,4 @@ def test_the_alert_leads_to_a_better_version_that_serves(run: Run) -> None:
     assert [labels["baseline_version"] for labels, _ in info] == ["3.0"]
     # People were told of the alert too.
     names = {found["labels"]["alertname"] for found in run.stack.notifications()}
-    assert "ModelRetrainNeeded" in names
+    assert "ModelRetrainHeld" in names
