@@ -28,7 +28,7 @@ PEERS = (
         decision=(
             "`DriftMonitor(Baseline.fit(rows)).update(window)`, then `report()`; a feature is flagged when its "
             "`drifted` is true: Benjamini-Hochberg at 0.05 %, one of the floors reached (PSI 0.05, a mean distance of "
-            "0.13 standard deviations, 5 points of a share, 0.5 % of values far out), and, for the flights "
+            "0.13 standard deviations, 5 points of a share, 0.7 % of values far out), and, for the flights "
             "(`ordered=True`), beyond what training windows do. The hysteresis of the server is not used: each window "
             "is judged alone."
         ),

@@ -13,7 +13,6 @@ import yaml
 
 from stack import Stack
 from stack.loopback import http
-from stack.metrics_page import scrape, total
 from stack.waiting import eventually
 from tests.conftest import BASELINE, READY_SECONDS, Flights
 from tests.servers.live import rules
@@ -38,8 +37,11 @@ class Outages:
         self.folder = folder
 
     def ask(self) -> int:
-        """Send one request; return the status."""
-        answer = http.post(f"{self.stack.inference_url}/predictions/{MODEL}", json={}, timeout=60)
+        """Send one request; return the status, or 0 where no answer comes."""
+        try:
+            answer = http.post(f"{self.stack.inference_url}/predictions/{MODEL}", json={}, timeout=20)
+        except httpx.TransportError:
+            return 0
         return answer.status_code
 
     def answers(self) -> bool:
@@ -133,11 +135,9 @@ def test_requests_that_wait_in_the_queue_are_told_of_as_such(well: Outages) -> N
 def test_no_worker_is_told_of(well: Outages) -> None:
     well.scale(0)
     with well.asked() as statuses:
-        text = well.told("ModelUnanswered", f"the requests to {MODEL} with an error of its own")
+        text = well.told("ModelUnanswered", f"the requests to {MODEL} got an error of TorchServe's own")
     assert set(statuses) <= ERRORS
     assert "no handler saw them" in text
-    page = scrape(well.stack)
-    assert total(page, "Requests5XX") >= len(statuses)
 
 
 def test_workers_that_die_at_each_request_are_told_of(well: Outages) -> None:
@@ -153,7 +153,7 @@ def test_a_worker_that_cannot_be_loaded_is_told_of(well: Outages) -> None:
     (well.folder / "unloadable").touch()
     well.scale(0)
     well.scale(1)
-    with well.asked() as statuses:
-        # Two minutes after its last flush it counts as gone.
+    with well.asked(CLIENTS) as statuses:
+        # They wait for a worker. Two minutes after its last flush it counts as gone.
         well.told("ModelUnanswered", "No worker of it reports")
     assert httpx.codes.OK not in statuses

@@ -53,10 +53,11 @@ DRIFT = alert(
     "warning",
     "input",
     "Input drift in fraud 3.1: 2 features",
-    "What fraud 3.1 on ml-00:8082, ml-01:8082, ml-02:8082 and 47 more is asked no longer looks like its training data. "
+    "What fraud 3.1 on ml-00:8082, ml-01:8082, ml-02:8082 and 47 more is asked no longer looks like its training "
+    "data. "
     "2 input features are over their limits, too far and too often to be chance. Worst: amount (last 1000 rows: "
-    "Wasserstein 3.12 baseline std; KL 7.31; PSI 4.20), merchant_country (last 1000 rows: KL 5.02; PSI 3.11; a share of "
-    "the rows changed by 31 percentage points).",
+    "Wasserstein 3.12 baseline std; KL 7.31; PSI 4.20), merchant_country (last 1000 rows: KL 5.02; PSI 3.11; a share "
+    "of the rows changed by 31 percentage points).",
 )
 NEWS = (
     ("14:06", data(ERRORS, cause="errors", model_name="fraud")),

@@ -99,6 +99,7 @@ FOREIGN = {
     "retraining_healthy",
     "retraining_store_writable",
     "scrape_samples_scraped",
+    "ts_inference_latency_microseconds",
     "ts_inference_requests_total",
     "ts_queue_latency_microseconds",
     "up",

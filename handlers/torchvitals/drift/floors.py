@@ -9,7 +9,7 @@ from typing import Optional
 PSI_FLOOR = 0.05
 DISTANCE_FLOOR = 0.13
 SHARE_FLOOR = 0.05
-EXCEEDANCE_FLOOR = 0.005
+EXCEEDANCE_FLOOR = 0.007
 
 
 @dataclass(frozen=True)

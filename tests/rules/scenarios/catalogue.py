@@ -106,6 +106,16 @@ SHORT = (
         {"ModelUnanswered": 3.0, "TorchServeMetricsAbsent": 21.0},
     ),
     Scenario(
+        "a worker ends and cannot be loaded again: requests wait without an answer",
+        one(hanging=during(ONSET, 1.0), alive=during(0, 1.0, end=ONSET)),
+        {
+            **UNANSWERED,
+            "ModelUnanswered": 5.0,
+            "ModelErrorBudgetBurnFast": 7.0,
+            "ModelErrorBudgetBurnSlow": 22.0,
+        },
+    ),
+    Scenario(
         "a tenth of the requests find the queue full",
         one(unanswered=during(ONSET, 0.1), queue=during(ONSET, 4.0)),
         {**UNANSWERED, "ModelLatencyP95High": 3.0, "ModelUnanswered": 5.0, "ModelErrorBudgetBurnFast": 8.0},

@@ -56,11 +56,11 @@ class Model:
     """A version of a model on a host. Rates are requests a second; the rest as `Host` and the signals say.
 
     rate: requests that TorchServe takes. errors: share of them that the handler fails. unanswered: share that nobody
-    sees, which TorchServe answers with 5xx. seconds: what a call takes. slow, slow_seconds: a share of calls that takes
-    longer. queue: seconds that a request waits. alive: whether its monitor writes. restarts: starts of its worker so
-    far. drifted: whether a feature has. psi: of that feature. served: whether it is there at all. reports: whether
-    TorchServe's page has series of its monitor, which it does not before the first one. stuck: age of a call that does
-    not end.
+    sees, which TorchServe answers with 5xx. hanging: share that waits for a worker without an answer. seconds: what a
+    call takes. slow, slow_seconds: a share of calls that takes longer. queue: seconds that a request waits. alive:
+    whether its monitor writes. restarts: starts of its worker so far. drifted: whether a feature has. psi: of that
+    feature. served: whether it is there at all. reports: whether TorchServe's page has series of its monitor, which it
+    does not before the first one. stuck: age of a call that does not end.
     """
 
     host: Host
@@ -69,6 +69,7 @@ class Model:
     rate: Signal = 10.0
     errors: Signal = 0.0
     unanswered: Signal = 0.0
+    hanging: Signal = 0.0
     seconds: Signal = 0.03
     slow: Signal = 0.0
     slow_seconds: float = 2.0
@@ -141,7 +142,11 @@ class World:
             return unanswered + (1 - unanswered) * at(model.errors, time)
 
         def answered(time: float) -> float:
-            asked = sum(at(model.rate, time) for model in models if at(model.served, time))
+            asked = sum(
+                at(model.rate, time) * (1 - at(model.hanging, time))
+                for model in models
+                if at(model.served, time)
+            )
             return asked + at(host.errors, time) - failed(time)
 
         yield series("Requests2XX", level, self._counter(host, answered))
@@ -169,7 +174,10 @@ class World:
             return now
 
         def seen(time: float) -> float:
-            return 1 - at(model.unanswered, time)
+            return 1 - at(model.unanswered, time) - at(model.hanging, time)
+
+        def noted(time: float) -> float:
+            return seen(time) * bool(at(model.alive, time))
 
         def good(time: float) -> float:
             return 1 - at(model.errors, time)
@@ -183,6 +191,13 @@ class World:
             front,
             self._counter(host, rate(seen, lambda time: 1e6 * at(model.queue, time))),
         )
+        yield series(
+            "ts_inference_latency_microseconds",
+            front,
+            self._counter(
+                host, rate(seen, lambda time: 1e6 * (at(model.queue, time) + at(model.seconds, time)))
+            ),
+        )
         load = {
             **target,
             "WorkerName": f"W-9000-{model.name}_{model.version}",
@@ -191,9 +206,9 @@ class World:
         }
         yield series("WorkerLoadTime", load, self._values(host, lambda time: 3000 + at(model.restarts, time)))
         for outcome, part in (("ok", good), ("error", bad)):
-            totals = self._counter(host, rate(seen, part), model.reports)
+            totals = self._counter(host, rate(noted, part), model.reports)
             yield series("model_requests_total", {**own, "outcome": outcome}, totals)
-        yield from self._durations(model, own, rate(seen))
+        yield from self._durations(model, own, rate(noted))
         beats = list(accumulate(float(bool(at(model.alive, time))) for time in self.times))
         beat = dict(zip(self.times, beats))
         yield series(

@@ -13,7 +13,7 @@ SMALL = {"psi": 0.01, "wasserstein_distance": 0.1, "share_change": 0.01, "exceed
 
 @pytest.mark.parametrize(
     "large",
-    [{"psi": 0.05}, {"wasserstein_distance": 0.13}, {"share_change": 0.05}, {"exceedance_ratio": 0.005}],
+    [{"psi": 0.05}, {"wasserstein_distance": 0.13}, {"share_change": 0.05}, {"exceedance_ratio": 0.007}],
     ids=lambda one: next(iter(one)),
 )
 def test_a_change_that_reaches_any_floor_counts(large):
@@ -37,7 +37,7 @@ def test_a_section_of_the_configuration_sets_them():
             psi={"age": 0.3}, share_change={"age": 0.2, "kind": 0.1}, exceedance_ratio={"age": 0.02}
         ),
     )
-    assert config.thresholds.floors == Floors(None, 0.4, 0.05, 0.005)
+    assert config.thresholds.floors == Floors(None, 0.4, 0.05, 0.007)
     assert config.feature_floors == {
         "age": Floors(0.3, None, 0.2, 0.02),
         "kind": Floors(None, None, 0.1, None),
