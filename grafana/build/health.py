@@ -115,7 +115,7 @@ DASHBOARD = dashboard(
                 living_workers(S),
                 Stat(
                     "Silent workers",
-                    "Workers that reported in the last hour, but not in the last 30 seconds. TorchServe replaces a "
+                    "Workers that reported in the last hour, but not in the last two minutes. TorchServe replaces a "
                     "worker under the same name, so one that stays silent was scaled away or is stuck.",
                     (Target(f"count({_age(WORKER)} > {FRESH_SECONDS}) or vector(0)"),),
                     steps=alarm_from(1),

@@ -76,7 +76,7 @@ def living_workers(scope: Scope) -> Stat:
     """Return the number of living workers."""
     return Stat(
         "Living workers",
-        "Workers whose monitor reported in the last 30 seconds.",
+        "Workers whose monitor reported in the last two minutes.",
         (Target(f"sum({scope.select(FRESH)})"),),
         steps=alarm_below(1),
     )
