@@ -113,10 +113,11 @@ def found(
         done = subprocess.run(
             [tool, "test", "rules", str(file)], capture_output=True, text=True, timeout=SECONDS
         )
-    return _said(done.stdout + done.stderr)
+    return said(done.stdout + done.stderr)
 
 
-def _said(text: str) -> dict[int, list[Labels]]:
+def said(text: str) -> dict[int, list[Labels]]:
+    """Read what promtool says of each time that was asked about. Raises StackError where it says anything else."""
     answers = list(SAID.finditer(text))
     if not answers or "err:" in text:
         raise StackError(f"promtool did not evaluate the rules:\n{text[-2000:]}")

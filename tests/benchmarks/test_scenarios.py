@@ -8,7 +8,7 @@ import pytest
 from benchmarks.drift.adapters import Data
 from benchmarks.scenarios import catalogue, ks, over_time, peer, populations
 from benchmarks.scenarios import changes as c
-from benchmarks.scenarios.alerts import PromtoolError, firing, rules, said, series
+from benchmarks.scenarios.alerts import ALERTS, firing, series
 from benchmarks.scenarios.catalogue import ORDERED, SCENARIOS, UNORDERED, Case, Scenario, Wanted, cases
 from benchmarks.scenarios.document import DOCUMENT, RESULT, document
 from benchmarks.scenarios.over_time import STORIES
@@ -17,6 +17,8 @@ from benchmarks.scenarios.serving import Timeline, pieces, serve
 from benchmarks.scenarios.shares import shares, worst
 from benchmarks.scenarios.streams import Stream
 from benchmarks.scenarios.table import lines, markdown, missed, printed, share, story_lines, words
+from stack.errors import StackError
+from stack.promtool import groups_of, said
 from torchvitals.telemetry import catalogue as m
 
 MADE = [one for one in SCENARIOS if not isinstance(one.source, Stream)]
@@ -225,15 +227,16 @@ def test_what_promtool_says_is_read_and_anything_else_is_an_error():
         exp: {__name__="never"} 0E+00
         got: nil
 """
-    assert said(text, 30) == {("a/0", 3): {"ModelInputDrift", "ModelInputX"}}
-    with pytest.raises(PromtoolError, match="parse error"):
-        said("parse error: no such rule", 30)
-    with pytest.raises(PromtoolError, match="too many samples"):
-        said(text + "rule: x, err: too many samples", 30)
+    drift = {"alertname": "ModelInputDrift", "model_name": "a/0"}
+    assert said(text) == {90: [drift, {**drift, "alertname": "ModelInputX"}], 120: []}
+    with pytest.raises(StackError, match="parse error"):
+        said("parse error: no such rule")
+    with pytest.raises(StackError, match="too many samples"):
+        said(text + "rule: x, err: too many samples")
 
 
 def test_the_alerts_on_data_come_with_every_rule_that_they_rest_on():
-    kept = [rule for group in rules() for rule in group["rules"]]
+    kept = [rule for group in groups_of(ALERTS) for rule in group["rules"]]
     alerts = {rule["alert"] for rule in kept if "alert" in rule}
     assert {"ModelInputDrift", "ModelInputMeanShift", "ModelPredictionDrift"} <= alerts
     records = {rule["record"] for rule in kept if "record" in rule}
