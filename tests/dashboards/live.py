@@ -100,7 +100,8 @@ def _frequent_rules() -> dict[str, Any]:
         group.pop("interval", None)
         for rule in group["rules"]:
             if rule["record"] == "worker:model_monitor:fresh":
-                rule["expr"] = rule["expr"].replace("[2m]", f"[{SCRAPE_SECONDS - 1}s]")
+                clock = "model_window_evaluated_timestamp_seconds"
+                rule["expr"] = rule["expr"].replace(f"changes({clock}[2m])", f"0 * {clock}")
     return rules
 
 

@@ -203,9 +203,10 @@ def test_the_rules_judge_all_of_them(live, flights, prometheus_address):
     )
     assert set(p95) == set(live)
     assert all(0 < seconds <= 30 for seconds in p95.values())
-    fresh = found("sum by (job) (model:model_monitor:fresh_workers)")
-    assert fresh == {name: served.workers for name, served in live.items()}
-    assert found("count by (job) (up == 0)") == {}
+    workers = {name: served.workers for name, served in live.items()}
+    fresh = "sum by (job) (model:model_monitor:fresh_workers)"
+    eventually(lambda: found(fresh) == workers, lambda: f"{workers}: {found(fresh)}")
+    eventually(lambda: found("count by (job) (up == 0)") == {}, "each page to be scraped")
 
 
 def test_gunicorn_may_load_the_application_before_it_forks(flights, tmp_path):
