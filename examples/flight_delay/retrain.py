@@ -40,6 +40,8 @@ LEAST_ROWS = 5_000  # to train on: five of the longest windows
 TRIAL_SECONDS = 900  # until the window must be full
 HELD_OUT_SHARE = 10  # one row in so many tells the baseline what the confidence is worth
 REGISTER_SECONDS = 120
+DRAIN_SECONDS = 60  # until a version that is replaced has answered what waits for it
+QUIET_LOOKS = 3  # a second apart, without a request that waits: the last one is answered meanwhile
 SETTLE_SECONDS = 3  # until Prometheus has the last requests of the trial: a flush and a scrape
 
 
@@ -69,6 +71,7 @@ class Server:
 
     def remove(self, version: str) -> None:
         """Unload a version; it is fine if there is none."""
+        self._drain(version)
         answer = httpx.delete(f"{self._url}/{MODEL}/{version}", timeout=60, trust_env=False)
         if answer.status_code != httpx.codes.NOT_FOUND:
             answer.raise_for_status()
@@ -81,10 +84,22 @@ class Server:
 
     def rest(self, version: str) -> None:
         """End the workers of a version; it stays registered, so that going back is two requests."""
+        self._drain(version)
         settings = {"min_worker": "0", "max_worker": "0", "synchronous": "true"}
         httpx.put(
             f"{self._url}/{MODEL}/{version}", params=settings, timeout=60, trust_env=False
         ).raise_for_status()
+
+    def _drain(self, version: str) -> None:
+        """Wait until nothing waits for a version: TorchServe does not answer what is left when its workers end."""
+        deadline, quiet = time.monotonic() + DRAIN_SECONDS, 0
+        while quiet < QUIET_LOOKS and time.monotonic() < deadline:
+            answer = httpx.get(f"{self._url}/{MODEL}/{version}", timeout=30, trust_env=False)
+            if answer.status_code == httpx.codes.NOT_FOUND:
+                return
+            queue = answer.raise_for_status().json()[0]["jobQueueStatus"]
+            quiet = 0 if queue["pendingRequests"] else quiet + 1
+            time.sleep(1)
 
 
 @dataclass(frozen=True)
