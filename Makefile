@@ -11,7 +11,7 @@ SHELL := /bin/bash
 VENV := .venv/bin
 export PATH := $(CURDIR)/.venv/bin:$(CURDIR)/.tools/bin:$(PATH)
 
-.PHONY: help setup demo run-tests test test-busy test-oldest test-rules test-unit test-compose lint format generate bench bench-hotpath bench-models bench-drift bench-gpu soak clean
+.PHONY: help setup demo run-tests test test-busy test-oldest test-rules test-unit test-compose lint format generate bench bench-hotpath bench-models bench-drift bench-gpu bench-scale soak clean
 
 help:
 	@sed -n 's/^# \(make .*\)/\1/p' Makefile
@@ -108,6 +108,10 @@ bench-gpu: setup
 bench-drift: setup
 	$(VENV)/python -m benchmarks.drift
 	$(VENV)/python -m benchmarks.scenarios
+
+# How many servers one Prometheus takes, by the rules' seconds, processor and memory (about 25 minutes): docs/scale.md.
+bench-scale: setup
+	$(VENV)/python -m benchmarks.scale
 
 clean:
 	rm -rf .venv .run

@@ -109,7 +109,8 @@ class MonitoringConfig(msgspec.Struct, frozen=True, forbid_unknown_fields=True, 
     timing: `events` times a GPU without waiting for it, `sync` waits at each stage's end, `off` uses the host
     clock alone. coalesce: hold back TorchServe's and your own metrics until the next flush, with the same
     meaning. quiet: leave out the line that TorchServe's worker logs for each request ("Backend received inference
-    at"). max_features: features with series of their own, in the baseline's order.
+    at"). max_features: features with series of their own, in the baseline's order. detailed_features: where more have,
+    a feature has series of the main statistics, and those of all only once it has drifted.
     overhead_budget: share of one core that describing and copying large inputs may use before only some of them are
     taken; null for no limit. Latency, counts and predictions are of every call. slo: what users were promised.
     """
@@ -125,6 +126,7 @@ class MonitoringConfig(msgspec.Struct, frozen=True, forbid_unknown_fields=True, 
     coalesce: bool = True
     quiet: bool = True
     max_features: Count = 100
+    detailed_features: Count = 30
     overhead_budget: Optional[Share] = 0.05
     features: Features = Features()
     thresholds: Thresholds = Thresholds()

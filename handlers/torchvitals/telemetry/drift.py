@@ -31,6 +31,8 @@ from .segments import SegmentTelemetry
 Exported = tuple[int, Feature, list[str]]
 # A number of rows, and why they cannot be compared.
 Unread = tuple[int, str]
+# Columns whose part in the distance of unusual rows is told.
+TELLING = 10
 
 logger = logging.getLogger(__name__)
 
@@ -42,13 +44,24 @@ class DriftTelemetry:
         detector: has the windows and the baseline.
         worker: value of the label `worker`.
         max_features: input features with series of their own, in the baseline's order; the row's distance comes on top.
+        detailed_features: where more features than that have series, those that never drifted have those of the main
+            statistics alone; None for no such limit.
     """
 
-    def __init__(self, detector: DriftDetector, *, worker: str, max_features: int) -> None:
+    def __init__(
+        self,
+        detector: DriftDetector,
+        *,
+        worker: str,
+        max_features: int,
+        detailed_features: Optional[int] = None,
+    ) -> None:
         self._detector = detector
         self._hysteresis = {size: Hysteresis(size) for size in detector.sizes}
         self._worker = worker
-        self._gauges = [(m.feature_gauge(statistic.name), statistic.name) for statistic in STATISTICS]
+        self._gauges = [
+            (m.feature_gauge(statistic.name), statistic.name, statistic.main) for statistic in STATISTICS
+        ]
         # Features with series of their own, and their bins' labels; all the others count in the verdict and the ratio.
         self._exported: dict[Source, list[Exported]] = {}
         for source in detector.sources:
@@ -62,6 +75,10 @@ class DriftTelemetry:
                 places = _most_telling(binning.features, places, max_features)
             self._exported[source] = [(row, binning.features[row], binning.labels(row)) for row in places]
         self._shown = {(source, f.name) for source, rows in self._exported.items() for _, f, _ in rows}
+        # Those with series of all statistics. A series stays once it is there, so that they only become more.
+        few = detailed_features is None or len(self._shown) <= detailed_features
+        self._detailed: set[tuple[str, str]] = set(self._shown) if few else set()
+        self._telling: set[str] = set()
         self._observed: dict[Source, NDArray[np.int64]] = {}
         self._invalid: Counter[tuple[str, str]] = Counter()
         self._ranges = _Ranges(detector.baseline.column_features, detector.reference("input").binning.sizes)
@@ -254,14 +271,22 @@ class DriftTelemetry:
     def _publish_report(self, window: str, report: DriftReport, publisher: Publisher) -> None:
         for drift in report.features.values():
             if _key(drift) in self._shown:
+                if drift.drifted:
+                    self._detailed.add(_key(drift))
                 labels = (drift.source, drift.name, window, self._worker)
                 values = drift.values
-                for metric, statistic in self._gauges:
-                    if not math.isnan(values[statistic]):
+                detailed = _key(drift) in self._detailed
+                for metric, statistic, main in self._gauges:
+                    if (main or detailed) and not math.isnan(values[statistic]):
                         publisher.set(metric, labels, values[statistic])
                 publisher.set(m.DRIFTED, labels, float(drift.drifted))
+        if ("input", ROW_DISTANCE) in self._detailed:
+            # What makes rows unusual need not be unusual by itself.
+            self._telling |= set(sorted(report.row_shares, key=report.row_shares.__getitem__)[-TELLING:])
         for name, share in report.row_shares.items():
-            if ("input", name) in self._shown:
+            if ("input", name) in self._shown and (
+                name in self._telling or ("input", name) in self._detailed
+            ):
                 publisher.set(m.ROW_SHARE, ("input", name, window, self._worker), share)
         publisher.set(m.DRIFTED_RATIO, (window, self._worker), report.drifted_ratio)
         publisher.set(m.WINDOW_SAMPLES, (window, self._worker), report.samples)

@@ -62,6 +62,12 @@ was changed ends in `~` and the first eight digits of the SHA-256 of the name, s
 
 A name has the same label value in every metric and every worker; `printf %s 'a,b' | sha256sum` prints its digits. A
 worker logs the values that it changed. `PrometheusPublisher` changes only what has no UTF-8, and cuts.
+
+## Wide models
+
+Of a model with more than 30 features (`detailed_features`), each has `model_feature_drifted`,
+`model_feature_kl_divergence`, `model_feature_psi`, `model_feature_wasserstein_distance` and
+`model_feature_mean_shift_sigmas`. Its other statistics get their series when it drifts.
 """
 
 

@@ -269,7 +269,12 @@ class Pipeline:
             feature_floors=config.feature_floors,
             ignored=config.features.ignored(baseline),
         )
-        return DriftTelemetry(detector, worker=self._worker, max_features=config.max_features)
+        return DriftTelemetry(
+            detector,
+            worker=self._worker,
+            max_features=config.max_features,
+            detailed_features=config.detailed_features,
+        )
 
     def _sample_memory(self) -> None:
         self.memory = self._sampler.sample()

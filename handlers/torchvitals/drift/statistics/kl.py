@@ -30,6 +30,7 @@ class KLDivergence(Statistic):
     name = "kl_divergence"
     title = "KL divergence"
     unit = "nats"
+    main = True
     help = "Histogram KL divergence, baseline to window."
     margin = DIVERGENCE_MARGIN
 

@@ -28,6 +28,7 @@ class MeanShift(Statistic):
     name = "mean_shift_sigmas"
     title = "Mean shift"
     unit = "baseline standard deviations"
+    main = True
     help = "Window mean minus baseline mean, in baseline standard deviations."
     worst = "absmax"
 

@@ -32,6 +32,7 @@ class PopulationStabilityIndex(Statistic):
     name = "psi"
     title = "PSI"
     unit = "nats"
+    main = True
     help = "Population stability index, window against baseline."
 
     def of(self, compared: Compared) -> NDArray[np.float64]:

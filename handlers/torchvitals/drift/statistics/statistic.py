@@ -81,8 +81,9 @@ class Statistic(ABC):
 
     name: the attribute of `FeatureDrift` and the key in baseline files. title: heads a column. unit, help: of the
     gauge. worst: which of several workers' values is the worst. margin: how many times the farthest training window's
-    value a served window may reach; None where the training data set no limit. series: the gauge's name after
-    ``model_feature_``, where it is not the statistic's.
+    value a served window may reach; None where the training data set no limit. main: whether it has a series for every
+    feature of a wide model, and not only for those that drifted. series: the gauge's name after ``model_feature_``,
+    where it is not the statistic's.
     """
 
     name: ClassVar[str]
@@ -91,6 +92,7 @@ class Statistic(ABC):
     help: ClassVar[str]
     worst: ClassVar[Literal["max", "min", "absmax"]] = "max"
     margin: ClassVar[Optional[float]] = None
+    main: ClassVar[bool] = False
     series: ClassVar[str] = ""
 
     @property

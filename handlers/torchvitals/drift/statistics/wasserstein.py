@@ -76,6 +76,7 @@ class WassersteinDistance(Statistic):
     name = "wasserstein_distance"
     title = "Wasserstein distance"
     unit = "baseline standard deviations"
+    main = True
     help = "Wasserstein-1 distance, window to baseline, in baseline standard deviations."
     margin = DISTANCE_MARGIN
 
