@@ -13,6 +13,7 @@ import promql_parser as parser
 import pytest
 
 from grafana.build import DASHBOARDS
+from stack import programs
 from tests.dashboards.promql import matchers, walk
 from tests.rules.slices import Slice, load, queries, slices
 from torchvitals.config import Thresholds
@@ -105,8 +106,8 @@ FOREIGN = {
     "up",
 }
 SEVERITIES = {"critical", "warning", "info"}
-# Another promtool that every test has to pass with, Prometheus 3's where `promtool` is 2.42.
-SECOND_PROMTOOL = os.environ.get("TORCHVITALS_SECOND_PROMTOOL", "")
+# Another promtool that every test has to pass with: Prometheus 3's, where `promtool` is 2.42.
+SECOND_PROMTOOL = os.environ.get("TORCHVITALS_SECOND_PROMTOOL") or str(programs.find("promtool-3") or "")
 PROMTOOLS = ["promtool", *([SECOND_PROMTOOL] if SECOND_PROMTOOL else [])]
 
 
@@ -149,7 +150,10 @@ def promtool(request: pytest.FixtureRequest) -> str:
     if request.param == "promtool":
         return "promtool"
     if not SECOND_PROMTOOL:
-        pytest.skip("set TORCHVITALS_SECOND_PROMTOOL to the path of another promtool, Prometheus 3's for one")
+        pytest.skip(
+            "Prometheus 3's promtool is missing: scripts/test_tools.sh brings it, or set TORCHVITALS_SECOND_PROMTOOL "
+            "to where one is"
+        )
     return SECOND_PROMTOOL
 
 
