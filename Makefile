@@ -32,7 +32,7 @@ PYTEST = $(VENV)/python -m pytest -m "not compose" --durations 25
 test: setup tools
 	$(MAKE) --no-print-directory run-tests
 
-# Prometheus 3's promtool and VictoriaMetrics's vmalert, where they can be had: some tests are skipped without.
+# Prometheus 3's promtool and VictoriaMetrics's vmalert, where Debian has them: some tests are skipped without.
 tools:
 	@scripts/test_tools.sh
 
