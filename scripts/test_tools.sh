@@ -1,8 +1,8 @@
 #!/usr/bin/env bash
-# Brings programs that some tests alone use into .tools/bin: Prometheus 3's promtool, and VictoriaMetrics's vmalert and
-# vmalert-tool, of Debian's next release; and vmalert-own, of the release that this machine runs. They are unpacked and
-# not installed; apt checks the archive's signature and each package's SHA-256. Where that is not possible it says so in
-# a line, and the tests are skipped.
+# Brings programs that some tests alone use into .tools/bin: of Debian's next release, Prometheus 3's promtool
+# (promtool-3) and VictoriaMetrics's vmalert (vmalert-next) and vmalert-tool; of the release that this machine runs, its
+# vmalert (vmalert-own). They are unpacked and not installed; apt checks the archive's signature and each package's
+# SHA-256. Where that is not possible it says so in a line, and the tests are skipped.
 set -euo pipefail
 cd "$(dirname "$0")/.."
 
@@ -13,7 +13,7 @@ say() { printf 'test tools: %s\n' "$*" >&2; }
 skip() { say "$*; tests that need it are skipped"; exit 0; }
 has() { local tool; for tool in "$@"; do [ -x "$bin/$tool" ] || return 1; done; }
 
-! has promtool-3 vmalert vmalert-tool vmalert-own || exit 0
+! has promtool-3 vmalert-next vmalert-tool vmalert-own || exit 0
 
 { command -v apt-get && command -v dpkg-deb; } >/dev/null ||
   skip "there is no apt here to bring Prometheus 3's promtool and VictoriaMetrics's vmalert"
@@ -52,8 +52,8 @@ unpack() {
 }
 # In a shell of its own: without it, the others are still of use.
 has vmalert-own || (unpack own victoria-metrics vmalert:vmalert-own)
-! has promtool-3 vmalert vmalert-tool || exit 0
+! has promtool-3 vmalert-next vmalert-tool || exit 0
 of_next_release update >"$folder/log" 2>&1 ||
   skip "the package lists of Debian $release cannot be read: $(tail -n 1 "$folder/log")"
 has promtool-3 || (unpack next promtool promtool:promtool-3)
-has vmalert vmalert-tool || (unpack next victoria-metrics vmalert:vmalert vmalert-tool:vmalert-tool)
+has vmalert-next vmalert-tool || (unpack next victoria-metrics vmalert:vmalert-next vmalert-tool:vmalert-tool)

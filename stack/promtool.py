@@ -20,7 +20,7 @@ from .errors import StackError
 
 RULES = Path(__file__).resolve().parents[1] / "prometheus"
 RULE_FILES = ("rules.yml", "alerts.yml")
-SECONDS = 900
+SECONDS = 3600
 UNITS = {"h": 3600, "m": 60, "s": 1, "d": 86400}
 SAID = re.compile(
     r"^ +expr: .*, time: (?P<time>[0-9dhms.]+),\s*\n +exp: .*\n +got: ?(?P<got>.*)$", re.MULTILINE

@@ -1,4 +1,4 @@
-"""The shipped rules on VictoriaMetrics: vmalert loads them. What they tell there is in test_scenarios.py."""
+"""The shipped rules on VictoriaMetrics: vmalert loads them. What they tell there is in test_other_players.py."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from stack import programs
 
 RULES = Path(__file__).parents[2] / "prometheus"
 # vmalert of Debian's next release, and that of the release that the machine runs: 1.79.5 in Debian 12.
-NEWEST, OWN = "vmalert", "vmalert-own"
+NEXT, OWN = "vmalert-next", "vmalert-own"
 
 
 def loads(program: str, *files: Path) -> None:
@@ -33,10 +33,10 @@ def without_keep_firing_for(folder: Path) -> Path:
 
 
 def test_vmalert_loads_the_rules() -> None:
-    loads(NEWEST, RULES / "rules.yml", RULES / "alerts.yml")
+    loads(NEXT, RULES / "rules.yml", RULES / "alerts.yml")
 
 
-@pytest.mark.parametrize("program", [NEWEST, OWN])
+@pytest.mark.parametrize("program", [NEXT, OWN])
 def test_vmalert_of_any_age_loads_the_rules_without_keep_firing_for(program: str, tmp_path: Path) -> None:
     loads(program, RULES / "rules.yml", without_keep_firing_for(tmp_path))
 
@@ -46,4 +46,4 @@ def test_vmalert_refuses_a_function_that_it_does_not_know(tmp_path: Path) -> Non
     file = tmp_path / "rules.yml"
     file.write_text("groups: [{name: g, rules: [{record: a, expr: 'holt_wintersx(up[5m], 1, 1)'}]}]")
     with pytest.raises(AssertionError, match="holt_wintersx"):
-        loads(NEWEST, file)
+        loads(NEXT, file)
