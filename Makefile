@@ -11,7 +11,7 @@ SHELL := /bin/bash
 VENV := .venv/bin
 export PATH := $(CURDIR)/.venv/bin:$(CURDIR)/.tools/bin:$(PATH)
 
-.PHONY: help setup demo run-tests test test-busy test-oldest test-rules test-unit test-compose lint format generate bench bench-hotpath bench-models bench-drift bench-gpu bench-scale soak clean
+.PHONY: help setup demo tools run-tests test test-busy test-oldest test-rules test-unit test-compose lint format generate bench bench-hotpath bench-models bench-drift bench-gpu bench-scale soak clean
 
 help:
 	@sed -n 's/^# \(make .*\)/\1/p' Makefile
@@ -29,15 +29,19 @@ PROCESSES ?= 3
 STACKS := tests/e2e tests/integration
 PYTEST = $(VENV)/python -m pytest -m "not compose" --durations 25
 
-test: setup
+test: setup tools
 	$(MAKE) --no-print-directory run-tests
+
+# Prometheus 3's promtool and VictoriaMetrics's vmalert, where Debian has them: some tests are skipped without.
+tools:
+	@scripts/test_tools.sh
 
 run-tests:
 	$(PYTEST) $(STACKS)
 	$(PYTEST) -n $(PROCESSES) --benchmark-disable $(STACKS:%=--ignore=%)
 
 # The same beside eight processes that leave no core idle: tests wait for events, and never for seconds.
-test-busy: setup
+test-busy: setup tools
 	scripts/beside_busy.sh 8 $(MAKE) --no-print-directory run-tests
 
 # The package's core on Python 3.9, with the smallest versions of what it needs.

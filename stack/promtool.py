@@ -1,24 +1,26 @@
-"""What Prometheus's rules say of given series, by promtool: simulated time, real rules."""
+"""What Prometheus's rules say of given series, by promtool or vmalert-tool: simulated time, real rules."""
 
 from __future__ import annotations
 
 import functools
 import json
+import os
 import re
-import shutil
 import subprocess
 import tempfile
 from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import yaml
 
+from . import programs
 from .errors import StackError
 
 RULES = Path(__file__).resolve().parents[1] / "prometheus"
 RULE_FILES = ("rules.yml", "alerts.yml")
-SECONDS = 900
+SECONDS = 3600
 UNITS = {"h": 3600, "m": 60, "s": 1, "d": 86400}
 SAID = re.compile(
     r"^ +expr: .*, time: (?P<time>[0-9dhms.]+),\s*\n +exp: .*\n +got: ?(?P<got>.*)$", re.MULTILINE
@@ -27,6 +29,35 @@ LABELS = re.compile(r'\{((?:\w+="(?:[^"\\]|\\.)*"(?:, )?)+)\}')
 LABEL = re.compile(r'(\w+)=("(?:[^"\\]|\\.)*")')
 
 Labels = dict[str, str]
+
+
+@dataclass(frozen=True)
+class Player:
+    """A program that plays series to rules.
+
+    title: for a message that it is missing. program: its name, or where it is. words: what stands between its name
+    and the file of tests. queries: what the file calls the queries that it asks.
+    """
+
+    title: str
+    program: str
+    words: tuple[str, ...]
+    queries: str
+
+    @property
+    def installed(self) -> bool:
+        """Tell whether it is on this machine."""
+        return programs.find(self.program) is not None
+
+
+PROMTOOL = Player("promtool", "promtool", ("test", "rules"), "promql_expr_test")
+PROMTOOL_3 = Player("Prometheus 3's promtool", "promtool-3", PROMTOOL.words, PROMTOOL.queries)
+VMALERT_TOOL = Player(
+    "VictoriaMetrics's vmalert-tool",
+    "vmalert-tool",
+    ("unittest", "--disableAlertgroupLabel", "--files"),
+    "metricsql_expr_test",
+)
 
 
 @functools.cache
@@ -47,7 +78,7 @@ def groups_of(alerts: str) -> list[dict[str, Any]]:
     recorded: dict[str, list[dict[str, Any]]] = {}
     for rule in (rule for group in shipped_groups() for rule in group["rules"]):
         recorded.setdefault(_name(rule), []).append(rule)
-    waiting = [name for name in recorded if re.fullmatch(alerts, name)]
+    waiting = [name for name, rules in recorded.items() if "alert" in rules[0] and re.fullmatch(alerts, name)]
     needed = set(waiting)
     while waiting:
         text = " ".join(str(rule["expr"]) for rule in recorded[waiting.pop()])
@@ -73,7 +104,7 @@ def found(
     groups: Sequence[dict[str, Any]],
     sample_seconds: int,
     evaluation_seconds: int,
-    program: str = "promtool",
+    player: Player = PROMTOOL,
 ) -> dict[int, list[Labels]]:
     """Return the labels of what a query finds, by time.
 
@@ -84,14 +115,12 @@ def found(
         groups: of rules.
         sample_seconds: from one value of the series to the next.
         evaluation_seconds: from one turn of the rules to the next.
-        program: promtool, or where it is.
+        player: what plays them.
 
     Raises:
-        StackError: promtool is not there, or did not evaluate the rules; the message has its words.
+        StackError: the player is not there, or did not evaluate the rules; the message has its words.
     """
-    tool = shutil.which(program)
-    if tool is None:
-        raise StackError(f"the program '{program}' is not installed; it comes with Prometheus ('make setup')")
+    tool = programs.require(player.title, player.program)
     asked = [
         # An expectation that nothing meets makes promtool say what it got.
         {"expr": query, "eval_time": f"{time}s", "exp_samples": [{"labels": "never", "value": 0}]}
@@ -102,7 +131,7 @@ def found(
         "evaluation_interval": f"{evaluation_seconds}s",
         "group_eval_order": [group["name"] for group in groups],
         "tests": [
-            {"interval": f"{sample_seconds}s", "input_series": list(series), "promql_expr_test": asked}
+            {"interval": f"{sample_seconds}s", "input_series": list(series), player.queries: asked}
             for series in tests
         ],
     }
@@ -111,16 +140,21 @@ def found(
         file.write_text(json.dumps(content))
         (Path(folder) / "rules.json").write_text(json.dumps({"groups": list(groups)}))
         done = subprocess.run(
-            [tool, "test", "rules", str(file)], capture_output=True, text=True, timeout=SECONDS
+            [str(tool), *player.words, str(file)],
+            capture_output=True,
+            text=True,
+            timeout=SECONDS,
+            # Fewer collections of garbage: a fifth of promtool's time, and a third of vmalert-tool's.
+            env={**os.environ, "GOGC": "400"},
         )
     return said(done.stdout + done.stderr)
 
 
 def said(text: str) -> dict[int, list[Labels]]:
-    """Read what promtool says of each time that was asked about. Raises StackError where it says anything else."""
+    """Read what a player says of each time that was asked about. Raises StackError where it says anything else."""
     answers = list(SAID.finditer(text))
     if not answers or "err:" in text:
-        raise StackError(f"promtool did not evaluate the rules:\n{text[-2000:]}")
+        raise StackError(f"the rules were not evaluated:\n{text[-2000:]}")
     result: dict[int, list[Labels]] = {}
     for answer in answers:
         time = round(

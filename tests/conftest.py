@@ -115,6 +115,7 @@ FIRST = (
     "integration/test_stack.py",
     "unit/training/test_streaming.py",
     "rules/test_rules.py",
+    "rules/test_other_players.py",
     "integration/test_coalescing.py",
     "servers/test_live.py",
     "servers/test_kinds.py",

@@ -10,7 +10,7 @@ from dataclasses import dataclass, field
 from itertools import accumulate
 from typing import Union
 
-from stack.promtool import found, groups_of, shipped_groups, written
+from stack.promtool import PROMTOOL, Player, found, groups_of, written
 from torchvitals.config import Objectives, Thresholds
 
 # A value, or what it is at a time in seconds.
@@ -84,6 +84,14 @@ class Model:
     objectives: Objectives = field(default_factory=Objectives)
     thresholds: Thresholds = field(default_factory=Thresholds)
 
+    def asked(self, time: float) -> float:
+        """Return the requests a second that TorchServe takes for it."""
+        return at(self.rate, time) * at(self.served, time)
+
+    def seen(self, time: float) -> float:
+        """Return the share of them that a handler sees."""
+        return 1 - at(self.unanswered, time) - at(self.hanging, time)
+
 
 @dataclass
 class World:
@@ -151,13 +159,41 @@ class World:
 
         yield series("Requests2XX", level, self._counter(host, answered))
         yield series("Requests5XX", level, self._counter(host, failed))
+        for name in dict.fromkeys(model.name for model in models):
+            yield from self._of_front(host, name, [model for model in models if model.name == name])
+
+    def _of_front(self, host: Host, name: str, versions: Sequence[Model]) -> Iterator[dict[str, str]]:
+        """Yield what TorchServe itself counts of a model, which is of all its versions."""
+        front = {
+            "job": "torchserve",
+            "instance": f"{host.name}:8082",
+            **host.labels,
+            "model_name": name,
+            "model_version": "default",
+            "hostname": host.name,
+        }
+
+        def queued(model: Model, time: float) -> float:
+            return 1e6 * at(model.queue, time)
+
+        def taken(model: Model, time: float) -> float:
+            return queued(model, time) + 1e6 * at(model.seconds, time)
+
+        def spent(microseconds: Callable[[Model, float], float]) -> Callable[[float], float]:
+            return lambda time: sum(
+                model.asked(time) * model.seen(time) * microseconds(model, time) for model in versions
+            )
+
+        asked = self._counter(host, lambda time: sum(model.asked(time) for model in versions))
+        yield series("ts_inference_requests_total", front, asked)
+        yield series("ts_queue_latency_microseconds", front, self._counter(host, spent(queued)))
+        yield series("ts_inference_latency_microseconds", front, self._counter(host, spent(taken)))
 
     def _of_model(self, model: Model) -> Iterator[dict[str, str]]:
         host = model.host
         target = {"job": "torchserve", "instance": f"{host.name}:8082", **host.labels}
         own = {**target, "Hostname": host.name, "model_name": model.name, "model_version": model.version}
         worker = {**own, "worker": "9000"}
-        front = {**target, "model_name": model.name, "model_version": "default", "hostname": host.name}
 
         def there(value: Signal) -> Callable[[float], float | None]:
             return lambda time: (
@@ -166,18 +202,15 @@ class World:
 
         def rate(*shares: Callable[[float], float]) -> Callable[[float], float]:
             def now(time: float) -> float:
-                product = at(model.rate, time) * at(model.served, time)
+                product = model.asked(time)
                 for share in shares:
                     product *= share(time)
                 return product
 
             return now
 
-        def seen(time: float) -> float:
-            return 1 - at(model.unanswered, time) - at(model.hanging, time)
-
         def noted(time: float) -> float:
-            return seen(time) * bool(at(model.alive, time))
+            return model.seen(time) * bool(at(model.alive, time))
 
         def good(time: float) -> float:
             return 1 - at(model.errors, time)
@@ -185,19 +218,6 @@ class World:
         def bad(time: float) -> float:
             return at(model.errors, time)
 
-        yield series("ts_inference_requests_total", front, self._counter(host, rate()))
-        yield series(
-            "ts_queue_latency_microseconds",
-            front,
-            self._counter(host, rate(seen, lambda time: 1e6 * at(model.queue, time))),
-        )
-        yield series(
-            "ts_inference_latency_microseconds",
-            front,
-            self._counter(
-                host, rate(seen, lambda time: 1e6 * (at(model.queue, time) + at(model.seconds, time)))
-            ),
-        )
         load = {
             **target,
             "WorkerName": f"W-9000-{model.name}_{model.version}",
@@ -283,20 +303,21 @@ class World:
             yield series("model_slow_requests_total", own, self._counter(model.host, slow))
 
     def firing(
-        self, *, alerts: str = ".+", every: int = 60, program: str = "promtool"
+        self, *, alerts: str = ".+", every: int = 60, player: Player = PROMTOOL
     ) -> dict[int, list[dict[str, str]]]:
         """Return the labels of the alerts that fire, by time in seconds.
 
-        alerts: a regular expression of those that are asked for. every: seconds from one time to the next.
+        alerts: a regular expression of those that are asked for. every: seconds from one time to the next. player:
+        what plays the series to the rules.
         """
         return found(
             [list(self.series())],
             ALERTING % alerts,
             range(0, self.times[-1] + 1, max(every, self.step)),
-            groups=shipped_groups() if alerts == ".+" else groups_of(alerts),
+            groups=groups_of(alerts),
             sample_seconds=self.step,
             evaluation_seconds=self.step,
-            program=program,
+            player=player,
         )
 
 
