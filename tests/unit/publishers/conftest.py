@@ -1,6 +1,7 @@
 """TorchServe's cache of metrics, and what its front end reads of what is written."""
 
 import pytest
+from ts.metrics.metric_cache_abstract import MetricCacheAbstract
 from ts.metrics.metric_cache_yaml_impl import MetricsCacheYamlImpl
 
 from tests.unit.publishers.front_end import read
@@ -8,6 +9,13 @@ from tests.unit.publishers.front_end import read
 
 @pytest.fixture
 def new_cache():
+    # TorchServe's methods share a list as their default and append the model's name to it: whoever is first in a
+    # process names the metrics of all.
+    for method in vars(MetricCacheAbstract).values():
+        for default in getattr(method, "__defaults__", None) or ():
+            if isinstance(default, list):
+                default.clear()
+
     def make(path="metrics.yaml"):
         cache = MetricsCacheYamlImpl(str(path))
         cache.initialize_cache()
