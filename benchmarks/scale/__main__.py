@@ -26,19 +26,15 @@ from benchmarks.scale.report import draw, write
 
 FILE = RESULTS / "scale.json"
 FEATURES, WORKERS = 100, 4
+ALL_FEATURES = 10 * FEATURES  # no model here is wider
 SLOWEST = 10
 
 
-def cost_of(hosts: int, *, seconds: float, console: Console) -> Cost:
-    """Measure a fleet of so many servers."""
-    served = page(FEATURES, WORKERS)
-    with (
-        tempfile.TemporaryDirectory() as folder,
-        serving(served) as port,
-        Fleet(Path(folder), hosts, port) as fleet,
-    ):
+def cost_of(hosts: int, port: int, *, seconds: float, console: Console) -> Cost:
+    """Measure a fleet of so many servers, whose page is at a port."""
+    with tempfile.TemporaryDirectory() as folder, Fleet(Path(folder), hosts, port) as fleet:
         fleet.fill()
-        cost = measured(fleet, scraped=len(served.heads), seconds=seconds)
+        cost = measured(fleet, seconds=seconds)
         slowest = max(cost.group_seconds, key=lambda name: cost.group_seconds[name] / cost.intervals[name])
         console.print(
             f"{hosts} servers, {cost.series:,} series: {slowest} {cost.group_seconds[slowest]:.3f} s of "
@@ -58,11 +54,15 @@ def main(
 ) -> None:
     """Measure, fit, and write docs/scale.md."""
     console = Console()
-    costs = [cost_of(int(size), seconds=seconds, console=console) for size in hosts.split(",")]
+    served = page(FEATURES, WORKERS)
+    with serving(served) as port:
+        costs = [cost_of(int(size), port, seconds=seconds, console=console) for size in hosts.split(",")]
     results = {
         "machine": machine(),
         "date": datetime.now(timezone.utc).date().isoformat(),
         "settings": {"features": FEATURES, "workers": WORKERS},
+        "page": dict(served.names),
+        "all_detailed": page(FEATURES, WORKERS, detailed_features=ALL_FEATURES).names.total(),
         "costs": [asdict(cost) for cost in costs],
     }
     FILE.write_text(json.dumps(results, indent=2) + "\n", encoding="utf-8")

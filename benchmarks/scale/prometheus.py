@@ -37,13 +37,12 @@ class Rule:
 class Cost:
     """What a fleet of so many servers costs.
 
-    scraped: series of one server's page. series: in memory, with those that the rules record. group_seconds: of the
+    series: in memory, with those that the rules record. group_seconds: of the
     median evaluation of each group. intervals: seconds from one to the next. processor: cores in use. rss_bytes: of the
     process.
     """
 
     hosts: int
-    scraped: int
     series: int
     group_seconds: dict[str, float]
     intervals: dict[str, float]
@@ -133,22 +132,23 @@ def value(address: str, promql: str) -> float:
     return float(answer.json()["data"]["result"][0]["value"][1])
 
 
-def measured(fleet: Fleet, *, scraped: int, seconds: float) -> Cost:
+def measured(fleet: Fleet, *, seconds: float) -> Cost:
     """Return what it takes over so many seconds, in which each group has run at least once."""
     address, process = fleet.address, fleet.process
     before, begun = sum(process.cpu_times()[:2]), time.monotonic()
     took: dict[str, dict[str, float]] = {}
+    intervals: dict[str, float] = {}
     while time.monotonic() - begun < seconds:
         for group in groups(address):
             took.setdefault(group["name"], {})[group["lastEvaluation"]] = group["evaluationTime"]
+            intervals[group["name"]] = group["interval"]
         time.sleep(2)
     processor = (sum(process.cpu_times()[:2]) - before) / (time.monotonic() - begun)
     return Cost(
         hosts=fleet.hosts,
-        scraped=scraped,
         series=int(value(address, 'count({__name__=~".+"})')),
         group_seconds={name: statistics.median(found.values()) for name, found in took.items()},
-        intervals={group["name"]: group["interval"] for group in groups(address)},
+        intervals=intervals,
         processor=processor,
         rss_bytes=process.memory_info().rss,
     )

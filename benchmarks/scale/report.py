@@ -6,7 +6,6 @@ python -m benchmarks.scale.report
 from __future__ import annotations
 
 import json
-import re
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -17,10 +16,12 @@ from matplotlib.figure import Figure
 
 from benchmarks.machine import RESULTS, ROOT
 from benchmarks.scale.fit import SHARE, lines, most, through
+from stack.documents import filled
+from torchvitals.drift.statistics import STATISTICS
+from torchvitals.telemetry import catalogue as m
 
 DOCUMENT = ROOT / "docs" / "scale.md"
 PICTURE = ROOT / "docs" / "images" / "scale.png"
-BLOCK = re.compile(r"(<!-- measured: [^\n]*-->\n).*?(<!-- /measured -->)", re.DOTALL)
 
 
 def draw(results: Mapping[str, Any], picture: Path = PICTURE) -> None:
@@ -54,6 +55,7 @@ def draw(results: Mapping[str, Any], picture: Path = PICTURE) -> None:
 def table(results: Mapping[str, Any]) -> str:
     """Return what was measured, and the lines, in Markdown."""
     costs, settings, machine = results["costs"], results["settings"], results["machine"]
+    scraped = sum(results["page"].values())
     hosts = [cost["hosts"] for cost in costs]
     found = lines(costs)
     head = " | ".join(f"{size:,}" for size in hosts)
@@ -65,7 +67,7 @@ def table(results: Mapping[str, Any]) -> str:
     ]  # fmt: skip
     text = [
         f"Measured on {results['date']}, {machine['processor']}, {machine['cores']} cores; a server has one model",
-        f"of {settings['features']} features on {settings['workers']} workers, {costs[0]['scraped']:,} series in all.",
+        f"of {settings['features']} features on {settings['workers']} workers, {scraped:,} series in all.",
         "The last column is where the line through the sizes is at 1,000 servers.",
         "",
         f"| servers | {head} | 1,000 |",
@@ -80,20 +82,43 @@ def table(results: Mapping[str, Any]) -> str:
     bound, group = most(costs)
     text += [
         "",
-        f"Half of its interval is filled first by `{group}`, at **{bound:,} servers**. One server more costs "
+        f"Half of its interval is filled first by `{group}`, at **{bound:,} servers**. One server more costs",
         f"{through(hosts, [cost['rss_bytes'] / 1e6 for cost in costs]).each:.0f} MB and "
         f"{through(hosts, [cost['processor'] for cost in costs]).each * 1000:.1f} thousandths of a core.",
+        "",
+        "Series of a server:",
+        "",
+        "| what | series |",
+        "|---|--:|",
+        *(f"| {what} | {count:,} |" for what, count in kinds(results["page"]).items()),
+        f"| all | {scraped:,} |",
+        f"| all, if every feature had the other statistics too | {results['all_detailed']:,} |",
     ]
     return "\n".join(text) + "\n"
 
 
+def kinds(page: Mapping[str, int]) -> dict[str, int]:
+    """Return the series of a server's page by what they are of."""
+    main = {statistic.gauge for statistic in STATISTICS if statistic.main} | {m.DRIFTED.name}
+    others = {statistic.gauge for statistic in STATISTICS} | {m.ROW_SHARE.name}
+    found = {
+        "verdict, KL, PSI, Wasserstein distance and mean shift: features × windows × workers": main,
+        "the other statistics, of features that drifted: 8 × features × windows × workers": others - main,
+        "counts by bin, and the baseline's shares: 2 × features × bins": {
+            m.OBSERVATIONS.name, m.BASELINE_BIN_RATIO.name,
+        },
+        "invalid values: features × reasons": {m.INPUT_INVALID.name},
+    }  # fmt: skip
+    counted = {what: sum(page.get(name, 0) for name in names) for what, names in found.items()}
+    rest = sum(page.values()) - sum(counted.values())
+    return {**counted, "latency, requests, memory, the monitor itself": rest}
+
+
 def write(results: Mapping[str, Any], document: Path = DOCUMENT) -> None:
     """Put the table into the document; raise ValueError where it has no place for it."""
-    text = document.read_text(encoding="utf-8")
-    found, count = BLOCK.subn(lambda block: block[1] + "\n" + table(results) + "\n" + block[2], text)
-    if count != 1:
-        raise ValueError(f"{document} has no place for what was measured")
-    document.write_text(found, encoding="utf-8")
+    document.write_text(
+        filled(document.read_text(encoding="utf-8"), "measured", table(results)), encoding="utf-8"
+    )
 
 
 if __name__ == "__main__":

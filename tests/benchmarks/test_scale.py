@@ -13,6 +13,7 @@ from prometheus_client.parser import text_string_to_metric_families
 from benchmarks.scale import report
 from benchmarks.scale.fit import Line, most, through
 from benchmarks.scale.hosts import MOVED, Page, page, serving
+from stack.documents import pattern
 from stack.loopback import http
 from torchvitals.telemetry import catalogue as m
 
@@ -35,6 +36,7 @@ def series_of(text: str) -> dict[tuple[str, frozenset[tuple[str, str]]], float]:
 def test_a_page_has_the_series_of_each_worker_and_its_counters_grow(served):
     with serving(served) as port:
         text = http.get(f"http://127.0.0.1:{port}/metrics").raise_for_status().text
+    assert served.names.total() == len(served.heads)
     assert len(series_of(text)) == len(served.heads) == len(text.splitlines())
     begun, later = (series_of(served.at(seconds, 1e9 + seconds).decode()) for seconds in (0, 300))
     assert set(begun) == set(later)
@@ -64,7 +66,6 @@ def costs() -> list[dict[str, Any]]:
     return [
         {
             "hosts": hosts,
-            "scraped": 100,
             "series": 200 * hosts,
             "group_seconds": {"torchvitals-rules": 0.01 * hosts, "torchvitals-fleet-1d": 0.5},
             "intervals": {"torchvitals-rules": 15, "torchvitals-fleet-1d": 120},
@@ -88,6 +89,8 @@ def test_the_document_has_the_table_and_the_rest_stays(tmp_path):
         "date": "2026-01-01",
         "machine": {"processor": "a processor", "cores": "2"},
         "settings": {"features": 100, "workers": 4},
+        "page": {m.DRIFTED.name: 60, m.OBSERVATIONS.name: 30, m.REQUESTS.name: 10},
+        "all_detailed": 200,
         "costs": costs(),
     }
     report.write(results, document)
@@ -95,10 +98,14 @@ def test_the_document_has_the_table_and_the_rest_stays(tmp_path):
     after = document.read_text(encoding="utf-8")
     assert "| `torchvitals-rules`, seconds of 15 | 0.010 | 0.100 | 0.500 | 10.00 |" in after
     assert "| series | 200 | 2,000 | 10,000 | 200,000 |" in after
-    assert report.BLOCK.sub("", after) == report.BLOCK.sub("", before)
+    assert "| counts by bin, and the baseline's shares: 2 × features × bins | 30 |" in after
+    assert "| latency, requests, memory, the monitor itself | 10 |" in after
+    assert "| all | 100 |" in after
+    measured = pattern("measured")
+    assert measured.sub("", after) == measured.sub("", before)
     assert picture.read_bytes().startswith(b"\x89PNG")
     document.write_text("# Nothing", encoding="utf-8")
-    with pytest.raises(ValueError, match="no place"):
+    with pytest.raises(ValueError, match="0 places"):
         report.write(results, document)
 
 

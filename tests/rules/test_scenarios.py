@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import pytest
 
+from stack.documents import pattern
 from tests.rules.scenarios.catalogue import Scenario
-from tests.rules.scenarios.table import BLOCK, DOCUMENT, table
+from tests.rules.scenarios.table import DOCUMENT, table
 from tests.rules.scenarios.told import BATCHES, Batch, told, wrong
 
 CASES = [(batch, one) for batch in BATCHES for one in batch.scenarios]
@@ -17,7 +18,7 @@ def test_what_tells_is_what_should_in_time_and_nothing_else(batch: Batch, scenar
 
 
 def test_the_runbooks_table_is_what_the_rules_do() -> None:
-    (block,) = BLOCK.finditer(DOCUMENT.read_text(encoding="utf-8"))
+    (block,) = pattern("scenarios").finditer(DOCUMENT.read_text(encoding="utf-8"))
     assert block[0] == block[1] + "\n" + table() + "\n" + block[2]
 
 

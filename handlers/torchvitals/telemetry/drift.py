@@ -282,7 +282,7 @@ class DriftTelemetry:
                 publisher.set(m.DRIFTED, labels, float(drift.drifted))
         if ("input", ROW_DISTANCE) in self._detailed:
             # What makes rows unusual need not be unusual by itself.
-            self._telling |= set(sorted(report.row_shares, key=report.row_shares.__getitem__)[-TELLING:])
+            self._telling.update(list(report.row_shares)[:TELLING])
         for name, share in report.row_shares.items():
             if ("input", name) in self._shown and (
                 name in self._telling or ("input", name) in self._detailed

@@ -8,6 +8,7 @@ from typing import Any
 
 import yaml
 
+from stack.documents import filled
 from stack.promtool import shipped_groups
 
 from .catalogue import Scenario
@@ -15,15 +16,11 @@ from .told import BATCHES, Told, told
 
 ROOT = Path(__file__).resolve().parents[3]
 DOCUMENT = ROOT / "docs" / "runbooks.md"
-BLOCK = re.compile(r"(<!-- scenarios: [^\n]*-->\n).*?(<!-- /scenarios -->)", re.DOTALL)
 
 
 def document(text: str) -> str:
     """Return the runbooks with the table as it is now."""
-    found, count = BLOCK.subn(lambda block: block[1] + "\n" + table() + "\n" + block[2], text)
-    if count != 1:
-        raise ValueError("docs/runbooks.md has no place for the scenarios")
-    return found
+    return filled(text, "scenarios", table())
 
 
 def table() -> str:
