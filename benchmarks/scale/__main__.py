@@ -1,6 +1,6 @@
 """How many servers one Prometheus takes: the rules' seconds, processor and memory, by the size of the fleet.
 
-    make bench-scale        (python -m benchmarks.scale --hosts 1,10,50,100)
+    make bench-scale        (python -m benchmarks.scale --hosts 1,10,25,50)
 
 Every server is asked for a page of its own, the page of a real worker that serves a classifier of 100 numbers, four
 times over, of which three columns have drifted; the rules and alerts are those of prometheus/. A line through the sizes
@@ -47,7 +47,7 @@ def cost_of(hosts: int, port: int, *, seconds: float, console: Console) -> Cost:
 
 
 def main(
-    hosts: Annotated[str, typer.Option(help="Sizes of the fleet.")] = "1,10,50,100",
+    hosts: Annotated[str, typer.Option(help="Sizes of the fleet.")] = "1,10,25,50",
     seconds: Annotated[
         float, typer.Option(help="How long each is looked at; a day's group runs every 120.")
     ] = 150,

@@ -31,12 +31,16 @@ class Line:
 def through(hosts: Sequence[int], values: Sequence[float]) -> Line:
     """Return the line with the least squares of the relative distances: a small fleet counts like a large one.
 
+    More servers cost nothing less: where the values fall by their noise, it is level.
+
     Raises ValueError with fewer than two sizes.
     """
     if len(set(hosts)) < 2:
         raise ValueError(f"a line needs two sizes of the fleet, and there is {len(set(hosts))}")
     weights = 1 / np.maximum(np.asarray(values, dtype=float), 1e-9)
     each, fixed = np.polyfit(np.asarray(hosts, dtype=float), np.asarray(values, dtype=float), 1, w=weights)
+    if each < 0:
+        return Line(float(np.average(values, weights=weights**2)), 0.0)
     return Line(float(fixed), float(each))
 
 

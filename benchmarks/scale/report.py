@@ -6,6 +6,7 @@ python -m benchmarks.scale.report
 from __future__ import annotations
 
 import json
+import textwrap
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -65,10 +66,13 @@ def table(results: Mapping[str, Any]) -> str:
          [cost["rss_bytes"] / 1e9 for cost in costs], "{:.2f}"),
         ("cores", [f"{cost['processor']:.2f}" for cost in costs], [cost["processor"] for cost in costs], "{:.2f}"),
     ]  # fmt: skip
+    measured = (
+        f"Measured on {results['date']}, {machine['processor']}, {machine['cores']} cores; a server has one model of "
+        f"{settings['features']} features on {settings['workers']} workers, {scraped:,} series in all. The last column "
+        "is where the line through the sizes is at 1,000 servers."
+    )
     text = [
-        f"Measured on {results['date']}, {machine['processor']}, {machine['cores']} cores; a server has one model",
-        f"of {settings['features']} features on {settings['workers']} workers, {scraped:,} series in all.",
-        "The last column is where the line through the sizes is at 1,000 servers.",
+        *textwrap.wrap(measured, 100),
         "",
         f"| servers | {head} | 1,000 |",
         "|---|" + "--:|" * (len(hosts) + 1),
@@ -80,11 +84,14 @@ def table(results: Mapping[str, Any]) -> str:
         cells = [f"{cost['group_seconds'][name]:.3f}" for cost in costs]
         text.append(f"| `{name}`, seconds of {interval:g} | {' | '.join(cells)} | {line.at(1000):.2f} |")
     bound, group = most(costs)
+    filled_first = (
+        f"By the lines, half of its interval is filled first by `{group}`, at **{bound:,} servers**. One server more "
+        f"costs {through(hosts, [cost['rss_bytes'] / 1e6 for cost in costs]).each:.0f} MB and "
+        f"{through(hosts, [cost['processor'] for cost in costs]).each * 1000:.1f} thousandths of a core."
+    )
     text += [
         "",
-        f"Half of its interval is filled first by `{group}`, at **{bound:,} servers**. One server more costs",
-        f"{through(hosts, [cost['rss_bytes'] / 1e6 for cost in costs]).each:.0f} MB and "
-        f"{through(hosts, [cost['processor'] for cost in costs]).each * 1000:.1f} thousandths of a core.",
+        *textwrap.wrap(filled_first, 100),
         "",
         "Series of a server:",
         "",

@@ -58,6 +58,9 @@ def test_the_line_is_the_one_that_the_values_lie_on():
     assert line == Line(pytest.approx(0.1), pytest.approx(0.02))
     assert line.reaches(7.5) == pytest.approx(370)
     assert Line(1.0, 0.0).reaches(7.5) == math.inf
+    level = through([1, 10, 50], [0.5, 0.4, 0.4])
+    assert level.each == 0
+    assert 0.4 < level.fixed < 0.5
     with pytest.raises(ValueError, match="two sizes"):
         through([10, 10], [1.0, 1.0])
 
