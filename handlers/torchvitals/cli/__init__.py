@@ -5,6 +5,7 @@ from __future__ import annotations
 import typer
 
 from . import baseline, metrics, rules
+from .merging import merge
 from .report import report
 
 app = typer.Typer(
@@ -16,4 +17,5 @@ app = typer.Typer(
 app.add_typer(baseline.app, name="baseline")
 app.add_typer(metrics.app, name="metrics")
 app.add_typer(rules.app, name="rules")
+app.command()(merge)
 app.command()(report)
