@@ -5,6 +5,7 @@ from __future__ import annotations
 import typer
 
 from . import baseline, metrics, rules
+from .doctor import doctor
 from .merging import merge
 from .report import report
 
@@ -17,5 +18,6 @@ app = typer.Typer(
 app.add_typer(baseline.app, name="baseline")
 app.add_typer(metrics.app, name="metrics")
 app.add_typer(rules.app, name="rules")
+app.command()(doctor)
 app.command()(merge)
 app.command()(report)
