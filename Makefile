@@ -53,7 +53,7 @@ test-unit: setup
 
 # The tests of the alert rules, each with all rules: `make test` runs each with those that it rests on.
 test-rules: setup
-	promtool test rules prometheus/tests/*.yml
+	printf '%s\0' prometheus/tests/*.yml | xargs -0 -n 1 -P "$$(nproc)" promtool test rules
 
 # Builds our image and runs the whole docker-compose.yml; starts a Docker engine if it has to and may.
 test-compose: setup
