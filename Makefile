@@ -4,6 +4,7 @@
 # make test-busy      the same on a machine that is busy with other things
 # make test-oldest    the package's core on Python 3.9 with the smallest versions of what it needs
 # make test-compose   the Docker image and docker-compose.yml, run for real
+# make docs           the documentation as a site, in .run/site
 # make lint           linters, types, import contracts, generated files
 # Both set themselves up: .venv, and Java, Prometheus, Alertmanager and Chromium from the system's packages.
 
@@ -11,7 +12,7 @@ SHELL := /bin/bash
 VENV := .venv/bin
 export PATH := $(CURDIR)/.venv/bin:$(CURDIR)/.tools/bin:$(PATH)
 
-.PHONY: help setup demo tools run-tests test test-busy test-oldest test-rules test-unit test-compose lint format generate bench bench-hotpath bench-models bench-drift bench-gpu bench-scale soak clean
+.PHONY: help setup demo tools run-tests test test-busy test-oldest test-rules test-unit test-compose docs lint format generate bench bench-hotpath bench-models bench-drift bench-gpu bench-scale soak clean
 
 help:
 	@sed -n 's/^# \(make .*\)/\1/p' Makefile
@@ -53,11 +54,15 @@ test-unit: setup
 
 # The tests of the alert rules, each with all rules: `make test` runs each with those that it rests on.
 test-rules: setup
-	promtool test rules prometheus/tests/*.yml
+	printf '%s\0' prometheus/tests/*.yml | xargs -0 -n 1 -P "$$(nproc)" promtool test rules
 
 # Builds our image and runs the whole docker-compose.yml; starts a Docker engine if it has to and may.
 test-compose: setup
 	TORCHVITALS_START_ENGINE=1 $(VENV)/python -m pytest -m compose
+
+docs: setup
+	NO_MKDOCS_2_WARNING=1 $(VENV)/python -m mkdocs build --quiet
+	@echo "the site is in .run/site: open .run/site/index.html"
 
 lint: setup
 	$(VENV)/ruff check

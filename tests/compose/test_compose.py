@@ -507,7 +507,8 @@ def test_torchserve_stops_cleanly_and_its_end_reaches_the_receiver(compose: Comp
         compose=compose,
     )[0]
     assert alert["status"] == "firing"
-    assert alert["labels"]["instance"] == "torchserve:8082"
+    # It is about all servers of the job; there is one here, and the text names it.
+    assert alert["annotations"]["summary"] == "TorchServe at torchserve:8082 cannot be reached"
     assert alert["labels"]["severity"] == "critical"
 
 

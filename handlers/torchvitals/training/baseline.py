@@ -11,6 +11,7 @@ import msgspec
 from numpy.typing import NDArray
 
 from ..accuracy.estimate import FEWEST_LABELS, Accuracy
+from ..baseline.describing import introduced
 from ..baseline.schema import BaselineData
 from ..baseline.selection import Features
 from ..baseline.variation import DEFAULT_WINDOWS
@@ -39,6 +40,9 @@ class Baseline(BaselineData, frozen=True, kw_only=True, omit_defaults=True):
     def of(cls, data: BaselineData) -> Baseline:
         """Return the same data as a Baseline."""
         return cls(**{name: getattr(data, name) for name in data.__struct_fields__})
+
+    def __str__(self) -> str:
+        return introduced(self)
 
     @classmethod
     def fit(
