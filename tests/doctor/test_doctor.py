@@ -51,7 +51,7 @@ MODELS = {
     "unseen": "the monitor of model unseen 1.0 did not see the model run in 12 of 12 requests",
     "broken": "model broken 1.0 is not served: none of its workers is ready; "
     "its log says: ModuleNotFoundError: No module named 'a_package_that_nobody_installed'",
-    "renewed": "model renewed is version 2.0, its baseline 1.0",
+    "renewed": "the baseline of model renewed 2.0 is older than the model: it is of version 1.0",
     "aged": "the baseline of model aged 1.0 is 0 days old; its limit is 0",
 }
 
@@ -152,7 +152,9 @@ def test_parts_that_do_not_answer_are_named(places: list[str | Path]) -> None:
     addresses = [free(), free(), free()]
     found = examined(addresses[0], *places[1:], "--management", addresses[0], "--metrics", addresses[0])
     assert found[0] == f"TorchServe does not answer at {addresses[0]}"
-    found = examined(places[0], "--prometheus", addresses[1], "--alertmanager", addresses[2])
+    others = ["--prometheus", addresses[1], "--alertmanager", addresses[2], "--grafana", addresses[0]]
+    found = examined(places[0], *others)
+    assert f"Grafana does not answer at {addresses[0]}" in found
     assert f"Prometheus does not answer at {addresses[1]}" in found
     assert f"Alertmanager does not answer at {addresses[2]}" in found
 

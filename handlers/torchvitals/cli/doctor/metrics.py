@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import re
 import time
 from collections.abc import Iterator
+from itertools import zip_longest
 from typing import Optional
 
 from ...telemetry import catalogue as m
@@ -117,11 +119,13 @@ def _baseline(page: Page, key: tuple[str, str]) -> Iterator[Finding]:
             )
         return
     baseline_version = baselines[0].get("baseline_version", "").removesuffix("-learned")
-    if baseline_version and baseline_version != version:
+    age_in_versions = _compared(baseline_version, version)
+    if age_in_versions:
         yield Finding(
             PART,
-            f"model {name} is version {version}, its baseline {baseline_version}",
-            f"build the baseline of the data that version {version} was trained on",
+            f"the baseline of model {name} {version} is {'older' if age_in_versions < 0 else 'newer'} than the model: "
+            f"it is of version {baseline_version}",
+            f"build the baseline from the data that version {version} was trained on",
         )
     created = max(page.models(m.BASELINE_CREATED.name).get(key, 0.0), 0.0)
     oldest = limits.get("baseline_age_seconds")
@@ -158,6 +162,14 @@ def _is(labels: dict[str, str], key: tuple[str, str]) -> bool:
 def _numbers(text: str) -> tuple[int, ...]:
     numbers = text.split("+")[0].split(".")[:2]
     return tuple(int(number) for number in numbers) if all(number.isdigit() for number in numbers) else ()
+
+
+def _compared(one: str, other: str) -> int:
+    """Return -1 where a version is lower than another, 1 where it is higher, 0 where they are the same or names."""
+    if not all(re.fullmatch(r"\d+(\.\d+)*", version) for version in (one, other)):
+        return 0
+    pairs = zip_longest(*(map(int, version.split(".")) for version in (one, other)), fillvalue=0)
+    return next(((left > right) - (left < right) for left, right in pairs if left != right), 0)
 
 
 def _names() -> set[str]:

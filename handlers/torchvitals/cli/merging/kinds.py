@@ -75,4 +75,9 @@ def files_in(folder: Path) -> list[Path]:
 def merged(path: Path, wishes: Wishes) -> Merged:
     """Return what a file becomes. Raises MergeError where it is to be left alone."""
     document = Document.read(path)
-    return kind_of(path, document.text).merge(document, wishes)
+    kind = kind_of(path, document.text)
+    try:
+        return kind.merge(document, wishes)
+    except (AttributeError, KeyError, TypeError, ValueError) as error:
+        # A number where a list belongs, for example, which the program that reads the file would refuse too.
+        raise MergeError(f"it is not laid out as {kind.name} is; correct it first") from error

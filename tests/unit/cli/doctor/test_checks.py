@@ -8,10 +8,10 @@ from pathlib import Path
 import pytest
 
 from torchvitals.cli.doctor.logs import load_error
-from torchvitals.cli.doctor.metrics import torch_version
+from torchvitals.cli.doctor.metrics import torch_version, watched
 from torchvitals.cli.doctor.page import Page
 from torchvitals.cli.doctor.places import Places
-from torchvitals.cli.doctor.torchserve import unsupported
+from torchvitals.cli.doctor.torchserve import Served, unsupported
 from torchvitals.errors import TorchVitalsError
 
 INFO = 'model_runtime_info{{model_name="a",worker="9000",torch_version="{version}",}} {value}\n'
@@ -25,6 +25,27 @@ def test_an_old_torch_is_named(version: str, value: int, found: int) -> None:
     assert [finding.problem for finding in findings] == [
         f"workers run torch {version}; 2.4 is the oldest that is supported"
     ] * found
+
+
+@pytest.mark.parametrize(
+    ("baseline", "model", "said"),
+    [
+        ("1.0", "1.0.0", None),
+        ("1.9", "1.10", "older"),
+        ("3", "2.5", "newer"),
+        ("1.0-learned", "1.0", None),
+        ("winter", "2.0", None),
+    ],
+)
+def test_baselines_of_other_versions_are_named(baseline: str, model: str, said: str | None) -> None:
+    labels = f'model_name="a",model_version="{model}"'
+    page = Page.read(
+        f"model_window_evaluated_timestamp_seconds{{{labels}}} 1\n"
+        f'model_baseline_info{{{labels},baseline_version="{baseline}"}} 1\n'
+    )
+    problems = [finding.problem for finding in watched(page, [Served("a", model, 1, 1)])]
+    wanted = f"the baseline of model a {model} is {said} than the model: it is of version {baseline}"
+    assert problems == ([wanted] if said else [])
 
 
 def test_another_torchserve_is_named() -> None:

@@ -302,6 +302,32 @@ REFUSED: dict[str, tuple[str, bytes, str]] = {
     ),
     "no route": ("alertmanager.yml", b"receivers: []\n", "it has no 'route'"),
     "a setting that goes on": ("config.properties", b"models=a,\\", "its last line goes on after its end"),
+    "jobs that are none": (
+        "prometheus.yml",
+        b"scrape_configs: 3\n",
+        "it is not laid out as prometheus.yml is",
+    ),
+    "targets that are none": (
+        "prometheus.yml",
+        b"scrape_configs: [{job_name: a, static_configs: [b]}]\n",
+        "it is not laid out as prometheus.yml is; correct it first",
+    ),
+    "a route that is a list": ("alertmanager.yml", b"route: []\n", "line 1: 'route' is no mapping"),
+    "receivers without names": (
+        "alertmanager.yml",
+        b"route: {receiver: a}\nreceivers: [a]\n",
+        "it is not laid out as alertmanager.yml is",
+    ),
+    "metrics without names": (
+        "metrics.yaml",
+        b"model_metrics: {gauge: [a]}\n",
+        "'model_metrics: gauge' is no list of metrics, each with a name",
+    ),
+    "sections that are lists": (
+        "metrics.yaml",
+        b"model_metrics: []\n",
+        "line 1: 'model_metrics' is no mapping",
+    ),
     "not XML": ("log4j2.xml", b"<Configuration>", "not XML"),
     "no loggers": ("log4j2.xml", b"<Configuration/>", "it has no <Loggers> in its <Configuration>"),
     "something else": ("notes.txt", b"hello", "it is none of metrics.yaml, config.properties"),
