@@ -8,7 +8,7 @@ from collections.abc import Callable
 
 from prometheus_client.parser import text_string_to_metric_families
 
-from stack import Stack
+from . import Stack
 from torchvitals.telemetry import catalogue as m
 
 from .loopback import http
