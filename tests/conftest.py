@@ -112,6 +112,7 @@ FIRST = (
     *ON_THE_SERVER,
     "e2e/test_retraining.py",
     "parity/test_parity.py",
+    "doctor/test_doctor.py",
     "integration/test_stack.py",
     "unit/training/test_streaming.py",
     "rules/test_rules.py",

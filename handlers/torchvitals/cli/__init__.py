@@ -10,7 +10,9 @@ from .. import __version__
 from . import metrics, rules
 from .absent import absent
 from .archives.packing import package
+from .doctor import doctor
 from .export import export
+from .merging import merge
 from .report import report
 from .starting import init
 from .up import up
@@ -53,5 +55,7 @@ for _name, _place in {"baseline": ".baseline", "check": ".archives.checking"}.it
 app.add_typer(metrics.app, name="metrics")
 app.add_typer(rules.app, name="rules")
 app.command()(export)
+app.command()(doctor)
+app.command()(merge)
 app.command()(report)
 app.command()(up)
