@@ -136,6 +136,8 @@ def group_of(nodeid: str) -> str:
     file = nodeid.partition("::")[0].removeprefix("tests/")
     if file == "rules/test_rules.py":
         return f"{file} {zlib.crc32(nodeid.encode()) % RULES_GROUPS}"
+    # One stack for all of the doctor's.
+    file = "doctor" if file.startswith("doctor/") else file
     return "server" if file in ON_THE_SERVER else file
 
 

@@ -20,8 +20,9 @@ from torchvitals.cli import app
 
 COMMANDS = [(block, words) for block in blocks("sh", "bash") for words in block.commands]
 OURS = [(block, words) for block, words in COMMANDS if words[0] == "torchvitals"]
-# Ours that are not run here: with an ellipsis, on other machines, or on a server. Their options are checked.
-SHOWN_ONLY = re.compile(r"\.\.\.|--engine ray|^torchvitals report|flight_delay")
+# Ours that are not run here: with an ellipsis, on other machines, on a server or on files of a user's. Their options
+# are checked.
+SHOWN_ONLY = re.compile(r"\.\.\.|--engine ray|^torchvitals (report|doctor|merge)|flight_delay")
 # What runs the commands of other programs: a test, and a word of it.
 RUN_BY = {
     r"torch-model-archiver|torchserve |python -m examples\.flight_delay": ("tests/conftest.py", "archiver"),

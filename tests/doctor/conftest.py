@@ -52,7 +52,19 @@ def eventually_found(expected: list[str], *words: str | Path) -> list[str]:
     return found
 
 
-@pytest.fixture(scope="session")
+def eventually_healthy(*words: str | Path) -> None:
+    """Return when the doctor finds nothing."""
+    said: list[str] = []
+
+    def healthy() -> bool:
+        result = CliRunner().invoke(app, ["doctor", *map(str, words)])
+        said[:] = [result.output]
+        return result.exit_code == 0
+
+    eventually(healthy, lambda: f"a healthy stack:\n{said[0]}", poll_seconds=0.5)
+
+
+@pytest.fixture(scope="package")
 def stack(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Stack]:
     """A stack that scrapes every second, with one model that has a baseline."""
     store = tmp_path_factory.mktemp("store")
@@ -66,7 +78,7 @@ def stack(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Stack]:
         yield running
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="package")
 def places(stack: Stack) -> list[str | Path]:
     """Where the healthy stack is."""
     return [
@@ -78,7 +90,7 @@ def places(stack: Stack) -> list[str | Path]:
     ]
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="package")
 def faulty_models(stack: Stack) -> None:
     """The stack's TorchServe with each of the faulty models, after requests."""
     for name, model in FAULTY.items():
@@ -138,7 +150,7 @@ def _torchserve(folder: Path, ports: Ports, scratch: str, *, health: str) -> Pro
     return Program(words, health=health, log=folder / "out.log", folder=folder, environment=environment)
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="package")
 def default_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
     """A TorchServe as it is without configuration: tokens, its own logging, metrics in a file; it serves a model."""
     folder, ports, scratch = tmp_path_factory.mktemp("default"), Ports.free(), tempfile.mkdtemp()
@@ -163,7 +175,7 @@ def default_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]
     shutil.rmtree(scratch, ignore_errors=True)
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="package")
 def server_without_ours(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
     """A TorchServe that shows metrics, and knows its own alone."""
     folder, ports, scratch = tmp_path_factory.mktemp("own"), Ports.free(), tempfile.mkdtemp()

@@ -26,6 +26,7 @@ SKEW = (
     f"max by (instance) (abs(timestamp({EXPORTED}) - {EXPORTED}) "
     f"and changes({EXPORTED}[2m]) > 0) > {SKEW_SECONDS}"
 )
+JOBS = f"count by (job) (ts_inference_requests_total or Requests2XX or {EXPORTED})"
 JOB = re.compile(r'up\{job=~?"([^"]+)"\}')
 
 
@@ -53,28 +54,39 @@ def checks(web: Web, places: Places, page: Optional[Page]) -> Iterator[Finding]:
 def _scrapes(web: Web, places: Places, groups: list[dict[str, Any]]) -> Iterator[Finding]:
     targets = _data(web, places, "targets", state="active").get("activeTargets", [])
     wanted = _job(groups)
-    named = [target for target in targets if re.fullmatch(wanted, target["labels"].get("job", ""))]
-    same = [
+    named = [target for target in targets if re.fullmatch(wanted, _job_of(target))]
+    # Where Prometheus reaches TorchServe under another address, what it found there tells.
+    found = {series["metric"].get("job") for series in _query(web, places, JOBS)}
+    others = [
         target
         for target in targets
-        if urlsplit(target["scrapeUrl"]).netloc == urlsplit(places.metrics).netloc
+        if _job_of(target) in found or _is_at(target["scrapeUrl"], places.metrics)
     ]
-    if not named and not same:
+    if not named and not others:
         yield Finding(PART, "Prometheus does not scrape TorchServe", SCRAPE)
     elif not named:
-        job = same[0]["labels"].get("job", "")
+        job = _job_of(others[0])
         yield Finding(
             PART,
             f"Prometheus scrapes TorchServe as job '{job}'; the rules ask for '{wanted}'",
             f"generate the rules for it: torchvitals rules generate --job {job}",
         )
-    for target in named or same:
+    for target in named or others:
         if target["health"] == "down":
             yield Finding(
                 PART,
                 f"Prometheus cannot scrape {target['scrapeUrl']}: {target['lastError']}",
                 "start TorchServe, or correct the target in prometheus.yml",
             )
+
+
+def _job_of(target: dict[str, Any]) -> str:
+    return str(target["labels"].get("job", ""))
+
+
+def _is_at(scraped: str, address: str) -> bool:
+    one, other = (urlsplit(url).netloc.replace("localhost", "127.0.0.1") for url in (scraped, address))
+    return one == other
 
 
 def _rules(groups: list[dict[str, Any]]) -> Iterator[Finding]:

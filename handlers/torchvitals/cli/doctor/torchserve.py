@@ -47,11 +47,20 @@ def answers(web: Web, places: Places) -> list[Finding]:
 def version(web: Web, places: Places) -> list[Finding]:
     """Tell whether TorchServe is of a version that this works with."""
     answer = web.ask(f"{places.inference}/", token=places.inference_token, method="OPTIONS")
-    found = re.search(r'"version"\s*:\s*"([\d.]+)', answer.text) if answer is not None else None
-    if found is None or found[1].startswith(SUPPORTED):
+    return unsupported(answer.text) if answer is not None else []
+
+
+def unsupported(description: str) -> list[Finding]:
+    """Judge the version in what TorchServe says of its API."""
+    found = re.search(r'"version"\s*:\s*"([\d.]+)', description)
+    if found is None or found[1].startswith(f"{SUPPORTED}."):
         return []
     return [
-        Finding(PART, f"TorchServe is {found[1]}; {SUPPORTED} is supported", "pip install torchserve==0.12.0")
+        Finding(
+            PART,
+            f"TorchServe is {found[1]}; {SUPPORTED} is supported",
+            f"pip install torchserve=={SUPPORTED}.0",
+        )
     ]
 
 

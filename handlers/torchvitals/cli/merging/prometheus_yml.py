@@ -80,6 +80,10 @@ def _job(data: dict[str, Any], wishes: Wishes) -> str | None:
         name
         for name, job in jobs.items()
         for static in job.get("static_configs") or []
-        if wishes.target in (static.get("targets") or [])
+        if _named(wishes.target) in [_named(str(target)) for target in static.get("targets") or []]
     )
     return next(same, None)
+
+
+def _named(target: str) -> str:
+    return target.replace("localhost:", "127.0.0.1:")

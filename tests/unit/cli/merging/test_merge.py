@@ -205,9 +205,10 @@ def test_another_file_of_metrics_is_named(tmp_path: Path) -> None:
     assert "metrics_config=/etc/ts/m.yaml: merge our metrics into that file" in run(file, "--check")
 
 
-def test_a_job_of_another_name_stays_and_is_named(tmp_path: Path) -> None:
+@pytest.mark.parametrize("host", ["127.0.0.1", "localhost"])
+def test_a_job_of_another_name_stays_and_is_named(host: str, tmp_path: Path) -> None:
     file = tmp_path / "prometheus.yml"
-    file.write_text(OTHER_JOB)
+    file.write_text(OTHER_JOB.replace("127.0.0.1", host))
     said = run(file, "--yes", status=1)
     assert "generate them for it: torchvitals rules generate --job inference" in said
     assert [job["job_name"] for job in yaml.safe_load(file.read_text())["scrape_configs"]] == ["inference"]
