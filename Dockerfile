@@ -57,8 +57,13 @@ COPY constraints.txt ./
 RUN pip --python /opt/venv/bin/python install --no-cache-dir \
         ${TORCH_INDEX_URL:+--extra-index-url "${TORCH_INDEX_URL}"} \
         -c constraints.txt torch torchserve torch-model-archiver pyyaml numpy scipy
-COPY pyproject.toml README.md LICENSE ./
+COPY pyproject.toml README.md LICENSE Procfile metrics.yaml config.properties log4j2.xml ./
 COPY handlers handlers
+COPY report report
+COPY stack stack
+COPY prometheus prometheus
+COPY alertmanager alertmanager
+COPY grafana grafana
 RUN pip --python /opt/venv/bin/python install --no-cache-dir -c constraints.txt '.[serve]'
 
 

@@ -5,6 +5,7 @@
 # make test-oldest    the package's core on Python 3.9 with the smallest versions of what it needs
 # make test-compose   the Docker image and docker-compose.yml, run for real
 # make docs           the documentation as a site, in .run/site
+# make release        wheel and sdist in dist/, built and checked; publishes nothing
 # make lint           linters, types, import contracts, generated files
 # Both set themselves up: .venv, and Java, Prometheus, Alertmanager and Chromium from the system's packages.
 
@@ -12,7 +13,7 @@ SHELL := /bin/bash
 VENV := .venv/bin
 export PATH := $(CURDIR)/.venv/bin:$(CURDIR)/.tools/bin:$(PATH)
 
-.PHONY: help setup demo tools run-tests test test-busy test-oldest test-rules test-unit test-compose docs lint format generate bench bench-hotpath bench-models bench-drift bench-gpu bench-scale soak clean
+.PHONY: help setup demo tools run-tests test test-busy test-oldest test-rules test-unit test-compose docs release lint format generate bench bench-hotpath bench-models bench-drift bench-gpu bench-scale soak clean
 
 help:
 	@sed -n 's/^# \(make .*\)/\1/p' Makefile
@@ -63,6 +64,9 @@ test-compose: setup
 docs: setup
 	NO_MKDOCS_2_WARNING=1 $(VENV)/python -m mkdocs build --quiet
 	@echo "the site is in .run/site: open .run/site/index.html"
+
+release: setup
+	scripts/release.sh
 
 lint: setup
 	$(VENV)/ruff check

@@ -15,7 +15,9 @@ from .runner import Stack, stop_on_terminate
 
 def main(arguments: list[str] | None = None) -> int:
     """Start, print the addresses, wait; return the exit status."""
-    parser = argparse.ArgumentParser(prog="python -m stack", description="Run the whole stack until Ctrl-C.")
+    parser = argparse.ArgumentParser(
+        prog=f"python -m {__package__}", description="Run the whole stack until Ctrl-C."
+    )
     parser.add_argument(
         "models", nargs="*", help="archives in the model store, NAME=FILE or FILE.mar (default: all in it)"
     )

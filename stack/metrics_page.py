@@ -8,9 +8,9 @@ from collections.abc import Callable
 
 from prometheus_client.parser import text_string_to_metric_families
 
-from stack import Stack
 from torchvitals.telemetry import catalogue as m
 
+from . import Stack
 from .loopback import http
 from .waiting import PATIENCE_SECONDS, eventually
 

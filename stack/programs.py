@@ -11,7 +11,9 @@ from pathlib import Path
 from .errors import MissingProgramError
 from .ports import HOST, url
 
-ROOT = Path(__file__).resolve().parents[1]
+_BESIDE = Path(__file__).resolve().parents[1]
+# The configurations: around this folder in a clone, inside the package torchvitals where it is installed.
+ROOT = _BESIDE if (_BESIDE / "Procfile").is_file() else _BESIDE / "torchvitals" / "shipped"
 # Programs of the project's own, then those that were installed beside this Python, then the machine's.
 OWN = ROOT / ".tools" / "bin"
 BESIDE_PYTHON = Path(sys.executable).parent

@@ -164,7 +164,7 @@ class Stack:
             self._write_plan(programs, temporary)
             with (self.logs / "supervisor.log").open("wb") as log:
                 self._process = subprocess.Popen(
-                    [sys.executable, "-m", "stack.supervisor", str(self.run_dir)],
+                    [sys.executable, "-m", f"{__package__}.supervisor", str(self.run_dir)],
                     cwd=ROOT,
                     stdin=subprocess.PIPE,
                     stdout=log,
@@ -261,7 +261,7 @@ class Stack:
             if not (self.model_store / archive).exists():
                 raise StackError(
                     f"model '{name}': there is no '{archive}' in {self.model_store}; "
-                    "build it with torch-model-archiver"
+                    "make it with 'torchvitals package'"
                 )
         if not (ROOT / "metrics.yaml").exists():
             raise StackError(f"{ROOT / 'metrics.yaml'} is missing; 'make generate' writes it")
@@ -324,6 +324,7 @@ class Stack:
             "ALERTMANAGER_PORT": str(ports.alertmanager),
             "PYTHON": sys.executable,
             "PYTHONUNBUFFERED": "1",
+            "RECEIVER": f"{__package__}.receiver",
             "RECEIVER_PORT": str(ports.receiver),
             "NOTIFICATIONS": str(run / "notifications.jsonl"),
         }

@@ -5,48 +5,42 @@ from __future__ import annotations
 import importlib
 from typing import Any
 
-from ._version import __version__
-from .baseline.schema import Feature
-from .baseline.selection import Features
-from .config import MonitoringConfig, Thresholds
-from .drift.detector import DriftDetector
-from .drift.detector import DriftDetector as DriftMonitor
-from .drift.verdict import DriftReport, FeatureDrift
-from .errors import BaselineError, ConfigurationError, TorchVitalsError
-from .servers.local import MonitoredModel
-from .worker.monitor import Monitor
+from ._version import __version__ as __version__
 
-__all__ = [
-    "Baseline",
-    "BaselineBuilder",
-    "BaselineError",
-    "ConfigurationError",
-    "DriftDetector",
-    "DriftMonitor",
-    "DriftReport",
-    "Feature",
-    "FeatureDrift",
-    "Features",
-    "Monitor",
-    "MonitoredHandler",
-    "MonitoredModel",
-    "MonitoringConfig",
-    "Thresholds",
-    "TorchVitalsError",
-    "__version__",
-]
-
-
-# Imported only when asked for: the handler needs torchserve, and what builds baselines takes a worker's memory.
-_ON_DEMAND = {
-    "Baseline": ".training.baseline",
-    "BaselineBuilder": ".training.baseline",
-    "MonitoredHandler": ".servers.torchserve.handler",
+# Imported when it is asked for: a handler needs torchserve, a baseline's builder takes a worker's memory, and the
+# command line starts where there is no torch.
+_PLACES = {
+    "Baseline": "training.baseline",
+    "BaselineBuilder": "training.baseline",
+    "BaselineError": "errors",
+    "ConfigurationError": "errors",
+    "DriftDetector": "drift.detector",
+    "DriftReport": "drift.verdict",
+    "Feature": "baseline.schema",
+    "FeatureDrift": "drift.verdict",
+    "Features": "baseline.selection",
+    "Monitor": "worker.monitor",
+    "MonitoredHandler": "servers.torchserve.handler",
+    "MonitoredModel": "servers.local",
+    "MonitoringConfig": "config",
+    "Thresholds": "config",
+    "TorchVitalsError": "errors",
 }
+_OTHER_NAMES = {"DriftMonitor": "DriftDetector"}
+
+__all__ = sorted([*_PLACES, *_OTHER_NAMES, "__version__"])
 
 
 def __getattr__(name: str) -> Any:
-    """Import what is not needed by all."""
-    if name not in _ON_DEMAND:
+    """Import what is public, once."""
+    known = _OTHER_NAMES.get(name, name)
+    if known not in _PLACES:
         raise AttributeError(f"module 'torchvitals' has no attribute {name!r}")
-    return getattr(importlib.import_module(_ON_DEMAND[name], __name__), name)
+    found = getattr(importlib.import_module(f".{_PLACES[known]}", __name__), known)
+    globals()[name] = found
+    return found
+
+
+def __dir__() -> list[str]:
+    """Return what is public, too."""
+    return sorted({*globals(), *__all__})

@@ -8,7 +8,8 @@ import xml.parsers.expat
 from dataclasses import dataclass, field
 from typing import Any
 
-from .ours import Wishes, shipped
+from ..shipped import shipped
+from .ours import Wishes
 from .text import Document, Insertion, Merged, MergeError
 
 # Those that write for each request or metric, and nothing that is read; as in our own log4j2.xml.

@@ -5,11 +5,11 @@ from __future__ import annotations
 import functools
 import re
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any
 
 from ...telemetry.generate import metrics_yaml
 from ..rules.render import TORCHSERVE_JOB, rendered
+from ..shipped import shipped
 from .tree import loaded
 
 RULE_FILES = ("rules.yml", "alerts.yml")
@@ -56,8 +56,3 @@ def alertmanager_yml() -> dict[str, Any]:
     """Return our Alertmanager's configuration as data."""
     data: dict[str, Any] = loaded(shipped("alertmanager/alertmanager.yml").read_text(encoding="utf-8"))
     return data
-
-
-def shipped(name: str) -> Path:
-    """Return a file of this project that is shipped with it, such as alertmanager/alertmanager.yml."""
-    return Path(__file__).resolve().parents[4] / name

@@ -1,0 +1,1 @@
+"""`torchvitals package` and `torchvitals check`: model archives, before they are served."""
