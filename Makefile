@@ -76,6 +76,7 @@ lint: setup
 	$(VENV)/torchvitals metrics generate --check
 	$(VENV)/torchvitals rules generate --check
 	$(VENV)/python -m grafana.build --check
+	$(VENV)/python -m scripts.commands_page --check
 
 format: setup
 	$(VENV)/ruff check --fix
@@ -87,6 +88,7 @@ generate: setup
 	$(VENV)/torchvitals rules generate
 	$(VENV)/python deploy/compose/render.py
 	$(VENV)/python -m grafana.build
+	$(VENV)/python -m scripts.commands_page
 
 # What monitoring costs, against every budget (about 22 minutes; needs wrk and h2load).
 bench: setup

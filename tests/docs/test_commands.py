@@ -22,9 +22,16 @@ COMMANDS = [(block, words) for block in blocks("sh", "bash") for words in block.
 OURS = [(block, words) for block, words in COMMANDS if words[0] == "torchvitals"]
 # Ours that are not run here: with an ellipsis, on other machines, on a server or on files of a user's. Their options
 # are checked.
-SHOWN_ONLY = re.compile(r"\.\.\.|--engine ray|^torchvitals (report|doctor|merge)|flight_delay")
+SHOWN_ONLY = re.compile(
+    r"\.\.\.|--engine ray|^torchvitals (report|doctor|merge|up)|flight_delay|fraud/model-store"
+)
 # What runs the commands of other programs: a test, and a word of it.
 RUN_BY = {
+    r"make -C fraud|cd fraud|curl .*predictions/fraud": (
+        "tests/install/test_first_value.py",
+        '"make", "-C", "fraud"',
+    ),
+    r"curl .*8082/metrics": ("stack/metrics_page.py", "/metrics"),
     r"torch-model-archiver|torchserve |python -m examples\.flight_delay": ("tests/conftest.py", "archiver"),
     r"docker |curl .*127\.0\.0\.1:(8080|8081|9095)": ("tests/compose/test_compose.py", "compose("),
     r"python -m retraining": ("tests/retraining/service.py", "retraining"),
@@ -115,7 +122,7 @@ def test_commands_of_others_are_run_by_a_test(block: Block, words: list[str]) ->
 
 
 def test_what_is_made_and_installed_exists() -> None:
-    targets = {words[1] for _, words in COMMANDS if words[0] == "make"}
+    targets = {words[1] for _, words in COMMANDS if words[0] == "make" and words[1] != "-C"}
     assert targets
     for target in targets:
         done = subprocess.run(["make", "--dry-run", target], cwd=ROOT, capture_output=True, text=True)

@@ -9,6 +9,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
+import msgspec
 import typer
 import yaml
 
@@ -38,7 +39,7 @@ def check(
         with clear_errors(), tempfile.TemporaryDirectory() as folder:
             archive = unpacked(path, Path(folder))
             found = list(findings(archive))
-            about = _about(archive)
+            about = "" if found else _about(archive)
         failed |= any(finding.level == "error" for finding in found)
         for finding in found:
             _say(f"{path}: {finding.level}: {finding.what}; {finding.fix}")
@@ -206,9 +207,9 @@ def _of_classes(archive: Archive, baseline: BaselineData) -> Iterator[Finding]:
     if not file.is_file():
         return
     try:
-        content: Any = json.loads(file.read_text(encoding="utf-8"))
+        content: dict[str, Any] = msgspec.convert(json.loads(file.read_bytes()), dict[str, Any])
         names = [_class(content[place]) for place in sorted(content, key=int)]
-    except (ValueError, TypeError, AttributeError, KeyError) as error:
+    except (ValueError, TypeError, IndexError, RecursionError) as error:
         yield Finding(
             f"index_to_name.json cannot be read as names by number: {one_line(str(error))}",
             'write it as {"0": "cat", "1": "dog"}',

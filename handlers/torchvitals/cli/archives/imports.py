@@ -8,17 +8,18 @@ from pathlib import Path
 from ...errors import TorchVitalsError, one_line
 
 
-def imported(file: Path) -> set[str]:
+def imported(file: Path, *, always: bool = False) -> set[str]:
     """Return the top-level names of all modules that a file imports, wherever in it.
 
+    always: only those that it cannot be loaded without, which no `try`, `if` or function is around.
     Raises TorchVitalsError where it is not Python.
     """
     try:
         tree = ast.parse(file.read_bytes(), filename=str(file))
-    except (SyntaxError, ValueError, OSError) as error:
+    except (SyntaxError, ValueError, RecursionError, OSError) as error:
         raise TorchVitalsError(f"{file}: cannot be read as Python: {one_line(str(error))}") from error
     names = set()
-    for node in ast.walk(tree):
+    for node in tree.body if always else ast.walk(tree):
         if isinstance(node, ast.Import):
             names |= {alias.name.partition(".")[0] for alias in node.names}
         elif isinstance(node, ast.ImportFrom) and node.module and not node.level:

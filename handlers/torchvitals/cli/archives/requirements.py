@@ -48,7 +48,7 @@ def of_torchserve(name: str) -> Iterator[Finding]:
             if other.is_file() and other not in seen:
                 seen.add(other)
                 waiting.append(other)
-        for module in sorted(imported(current) - WORKER):
+        for module in sorted(imported(current, always=True) - WORKER):
             missing.update(dict.fromkeys(_lacking(module)))
     if missing:
         yield Finding(
@@ -62,7 +62,7 @@ def of_code(archive: Archive, files: list[Path]) -> Iterator[Finding]:
     """Tell which modules the archive's code imports that are nowhere: not in it, in its requirements, or here."""
     wanted = _required(archive)
     for file in files:
-        for module in sorted(imported(file) - WORKER):
+        for module in sorted(imported(file, always=True) - WORKER):
             inside = (archive.folder / f"{module}.py").is_file() or (archive.folder / module).is_dir()
             package = PACKAGES.get(module, module)
             if inside or _normal(package) in wanted or not _lacking(module):
