@@ -21,6 +21,7 @@ from stack.loopback import http
 from stack.ports import Ports, url
 from stack.waiting import Program, eventually
 from torchvitals.cli import app
+from torchvitals.cli.doctor.page import Page
 from torchvitals.telemetry import catalogue as m
 
 from .models import FAULTY, HEALTHY
@@ -198,7 +199,12 @@ def _ready(stack: Stack, name: str) -> bool:
 
 
 def _unseen(stack: Stack) -> float:
-    """Return how many requests are counted as not seen, of the reason that has fewest: a flush may be half over."""
-    page = http.get(f"{stack.metrics_url}/metrics").text.splitlines()
-    counts = [float(line.split()[1]) for line in page if line.startswith(f"{m.MONITOR_UNSEEN.name}{{")]
-    return min(counts, default=0)
+    """Return how many requests to the model `unseen` the page has, as served and as not seen; half a flush is none."""
+    page = Page.read(http.get(f"{stack.metrics_url}/metrics").text)
+    key = ("unseen", "1.0")
+    stage = sum(
+        value
+        for labels, value in page.of(m.MONITOR_UNSEEN.name)
+        if labels["model_name"] == key[0] and labels["reason"] == "stage"
+    )
+    return min(stage, page.models(m.REQUESTS.name).get(key, 0.0))

@@ -33,7 +33,7 @@ def test_merged_files_make_a_healthy_stack(stack: Stack, tmp_path: Path) -> None
     target = stack.metrics_url.removeprefix("http://")
     manager = url(ports.alertmanager).removeprefix("http://")
     invoke("merge", tmp_path, "--yes", "--target", target, "--alertmanager", manager)
-    invoke("rules", "generate", "--root", tmp_path / "torchvitals")
+    invoke("export", tmp_path / "torchvitals")
     with (
         Program(
             programs.alertmanager(alertmanager, data=tmp_path / "a", port=ports.alertmanager),

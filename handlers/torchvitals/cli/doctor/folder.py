@@ -46,7 +46,7 @@ def logging(places: Places) -> list[Finding]:
     try:
         result = merged(file, Wishes())
     except MergeError as error:
-        return [Finding("logging", f"{file}: {error}", "start from our log4j2.xml")]
+        return [Finding("logging", f"{file}: {error}", "start from ours: torchvitals export")]
     if not result.changed and not result.left:
         return []
     return [

@@ -29,5 +29,5 @@ def checks(web: Web, places: Places) -> Iterator[Finding]:
         yield Finding(
             PART,
             f"Grafana lacks the dashboard {DASHBOARD}",
-            "provision grafana/dashboards (docs/dashboards.md)",
+            "provision them (docs/dashboards.md): torchvitals export --part grafana",
         )

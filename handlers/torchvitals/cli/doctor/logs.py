@@ -40,7 +40,7 @@ def volume(logs: Optional[Path]) -> list[Finding]:
                 Finding(
                     PART,
                     f"{name} has lines for each request and metric, gigabytes a day under load",
-                    "start it with our log4j2.xml (--log-config), or add to yours: torchvitals merge log4j2.xml",
+                    "start it with our log4j2.xml (torchvitals export), or add to yours: torchvitals merge log4j2.xml",
                 )
             ]
     return []

@@ -91,9 +91,7 @@ def _is_at(scraped: str, address: str) -> bool:
 
 def _rules(groups: list[dict[str, Any]]) -> Iterator[Finding]:
     loaded = {group["name"] for group in groups}
-    remedy = (
-        "torchvitals rules generate writes them, torchvitals merge prometheus.yml names both in rule_files"
-    )
+    remedy = "torchvitals export --part prometheus writes them, torchvitals merge prometheus.yml names both"
     if ALERTS not in loaded and RECORDING not in loaded:
         yield Finding(PART, "Prometheus has none of our rules", remedy)
     elif ALERTS not in loaded:

@@ -10,7 +10,7 @@ from .ours import Wishes, alertmanager_yml, causes
 from .text import Document, Merged, MergeError
 
 HEARTBEAT = "torchvitals-heartbeat"
-TEMPLATES = "*.tmpl"
+TEMPLATES = "alertmanager/templates/*.tmpl"
 
 
 def merge(document: Document, wishes: Wishes) -> Merged:
@@ -19,7 +19,7 @@ def merge(document: Document, wishes: Wishes) -> Merged:
     root = editor.mapping()
     data = editor.expected
     if root is None:
-        raise MergeError("it has no route and no receiver; start from our alertmanager.yml")
+        raise MergeError("it has no route and no receiver; start from ours (torchvitals export)")
     route = editor.below(root, "route")
     if route is None:
         raise MergeError("it has no 'route'; add one with the receiver that people look at")
@@ -38,7 +38,9 @@ def merge(document: Document, wishes: Wishes) -> Merged:
     wanted = f"{wishes.folder}/{TEMPLATES}"
     if not any(_ours(pattern, wanted, document) for pattern in patterns):
         editor.add_items(root, data, "templates", [wanted])
-        notes.append(f"copy our templates (alertmanager/templates) to {document.path.parent / wishes.folder}")
+        notes.append(
+            f"lay out our texts: torchvitals export {document.path.parent / wishes.folder} --part alertmanager"
+        )
     return Merged(document, editor.done(), (), tuple(notes))
 
 

@@ -31,7 +31,7 @@ def merge(
     job: str = typer.Option(Wishes.job, help="The job under which the rules look for TorchServe."),
     folder: str = typer.Option(
         Wishes.folder,
-        help="Where our rules and templates are, as seen from prometheus.yml and alertmanager.yml.",
+        help="Where 'torchvitals export' put our rules and texts, as seen from prometheus.yml and alertmanager.yml.",
     ),
     metrics_config: str = typer.Option(
         Wishes.metrics_config, help="metrics.yaml, as seen from the folder in which TorchServe starts."

@@ -57,7 +57,7 @@ def merge(document: Document, wishes: Wishes) -> Merged:
     root = elements(text)
     loggers = root.child("Loggers")
     if root.name != "Configuration" or loggers is None or loggers.empty:
-        raise MergeError("it has no <Loggers> in its <Configuration>; start from our log4j2.xml")
+        raise MergeError("it has no <Loggers> in its <Configuration>; start from ours (torchvitals export)")
     theirs = {logger.attributes.get("name", ""): logger for logger in loggers.children}
     left = [*_endless(root)]
     insertions, added = [], []

@@ -21,9 +21,9 @@ READ = re.compile(r"\b(ts_\w+|Requests\dXX|WorkerLoadTime)\b")
 class Wishes:
     """What to add where there is a choice.
 
-    target, alertmanager: addresses as Prometheus and its targets know them. folder: where our rules and templates are,
-    as seen from the file that names them. receiver, critical: existing receivers of Alertmanager for our alerts;
-    None: the default route's.
+    target, alertmanager: addresses as Prometheus and its targets know them. folder: where `torchvitals export` puts our
+    rules and texts, as seen from the file that names them. receiver, critical: existing receivers of Alertmanager for
+    our alerts; None: the default route's.
     """
 
     target: str = "127.0.0.1:8082"

@@ -24,9 +24,9 @@ def merge(document: Document, wishes: Wishes) -> Merged:
     patterns = [str(pattern) for pattern in data.get("rule_files") or []]
     missing = [name for name in RULE_FILES if not _loads(patterns, name, document.path.parent, wishes)]
     if missing:
-        editor.add_items(root, data, "rule_files", [f"{wishes.folder}/{name}" for name in missing])
+        editor.add_items(root, data, "rule_files", [_rule_file(name, wishes) for name in missing])
         notes.append(
-            f"write the rules: torchvitals rules generate --root {document.path.parent / wishes.folder}"
+            f"lay out the rules: torchvitals export {document.path.parent / wishes.folder} --part prometheus"
         )
     job = _job(data, wishes)
     if job is None:
@@ -55,9 +55,13 @@ def _alerting(editor: Editor, root: Mapping | None, data: dict[str, Any], wishes
         editor.add_items(below, data["alerting"], "alertmanagers", [manager])
 
 
+def _rule_file(name: str, wishes: Wishes) -> str:
+    return f"{wishes.folder}/prometheus/{name}"
+
+
 def _loads(patterns: list[str], name: str, folder: Path, wishes: Wishes) -> bool:
     """Tell whether a file of ours is among those that the patterns name."""
-    wanted = f"{wishes.folder}/{name}"
+    wanted = _rule_file(name, wishes)
     if any(fnmatch(wanted, pattern) or fnmatch(str(folder / wanted), pattern) for pattern in patterns):
         return True
     found = (path for pattern in patterns for path in _files(folder, pattern))

@@ -96,8 +96,8 @@ def test_prometheus_loads_the_result(kind: str, tmp_path: Path) -> None:
     assert done.returncode == 0, done.stderr
     found = yaml.safe_load(file.read_bytes())
     assert [name for name in found["rule_files"] if "torchvitals" in name] == [
-        "torchvitals/rules.yml",
-        "torchvitals/alerts.yml",
+        "torchvitals/prometheus/rules.yml",
+        "torchvitals/prometheus/alerts.yml",
     ]
     (job,) = [job for job in found["scrape_configs"] if job["job_name"] == "torchserve"]
     assert job["static_configs"] == [{"targets": ["127.0.0.1:8082"]}]
@@ -108,9 +108,8 @@ def test_prometheus_finds_our_rules_from_the_result(tmp_path: Path) -> None:
     file = tmp_path / "prometheus.yml"
     file.write_text(PROMETHEUS)
     run(file, "--yes")
-    assert (
-        CliRunner().invoke(app, ["rules", "generate", "--root", str(tmp_path / "torchvitals")]).exit_code == 0
-    )
+    words = ["export", str(tmp_path / "torchvitals"), "--part", "prometheus"]
+    assert CliRunner().invoke(app, words).exit_code == 0
     done = subprocess.run(["promtool", "check", "config", file], capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stderr
     assert "2 rule files found" in done.stdout
@@ -152,6 +151,17 @@ def test_alertmanager_loads_the_result(kind: str, tmp_path: Path) -> None:
     assert others == theirs["route"].get("routes", [])
     assert ours["receiver"] == theirs["route"]["receiver"]
     assert [child["receiver"] for child in ours["routes"]] == ["torchvitals-heartbeat", ours["receiver"]]
+
+
+def test_alertmanager_finds_our_texts_from_the_result(tmp_path: Path) -> None:
+    file, _ = write(tmp_path, "kube-prometheus")
+    run(file, "--yes")
+    words = ["export", str(tmp_path / "torchvitals"), "--part", "alertmanager"]
+    assert CliRunner().invoke(app, words).exit_code == 0
+    done = subprocess.run(["amtool", "check-config", file], capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert "templates" in done.stdout
+    assert "0 templates" not in done.stdout
 
 
 def test_a_metric_of_the_same_name_stays_and_is_named(tmp_path: Path) -> None:
@@ -240,7 +250,7 @@ def test_loud_loggers_and_endless_files_are_named(tmp_path: Path) -> None:
 def test_it_asks_before_it_writes_and_diff_does_not(tmp_path: Path) -> None:
     file = tmp_path / "prometheus.yml"
     file.write_text(PROMETHEUS)
-    assert "+  - torchvitals/rules.yml" in run(file, "--diff")
+    assert "+  - torchvitals/prometheus/rules.yml" in run(file, "--diff")
     for answer, written in (("n", False), ("y", True)):
         CliRunner().invoke(app, ["merge", str(file)], input=f"{answer}\n")
         assert (file.read_text() != PROMETHEUS) == written
