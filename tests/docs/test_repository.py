@@ -1,4 +1,4 @@
-"""What a repository has beside its code: workflows that run what CI runs, forms that open, links that lead somewhere."""
+"""What a repository has beside its code: workflows that run what CI runs, forms that open, links that lead on."""
 
 from __future__ import annotations
 
