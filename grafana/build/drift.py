@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from grafana.build import statistics
+from typing import Any
+
+from grafana.build import palette, statistics
 from grafana.build.panels import alarm_from, bars, dashboard, measure, table
 from grafana.build.promql import (
     MODEL_KEY,
@@ -17,14 +19,13 @@ from grafana.build.promql import (
     total,
 )
 from grafana.build.spec import THRESHOLD_REF, Column, Graph, Row, Stat, Table, Target, Timeline
-from grafana.build.statistics import DRIFTED, FEATURE, recorded, verdict_texts
+from grafana.build.statistics import DRIFTED, FEATURE, VERDICT_TEXTS, recorded
 from torchvitals.drift.statistics import STATISTICS, Statistic
 from torchvitals.telemetry import catalogue as metrics
 
 S = Scope(many_models=False, many_versions=False)
 
 NAME = "{{feature}}"
-VERDICT = verdict_texts("stable")
 TIMELINE_ROWS = 25
 
 KL = recorded("kl_divergence")
@@ -63,19 +64,25 @@ def _worst(series: str) -> str:
     return f"max by ({FEATURE}) ({_windowed(series)})"
 
 
+def _no_verdict() -> str:
+    """Return one row where no feature has a verdict in the whole range: Grafana draws no timeline of nothing."""
+    found = f"max_over_time({_windowed(DRIFTED)}[{RANGE}] @ end())"
+    return f'label_replace(vector(-1), "feature", "no feature", "", "") unless on () {found}'
+
+
 def _drifted(source: str) -> Target:
     series = _windowed(DRIFTED, f'source="{source}"')
     return Target(f"sum(max by ({FEATURE}) ({series}))")
 
 
-def _trend(title: str, description: str, name: str, *threshold: Target, width: int = 12) -> Graph:
+def _trend(title: str, description: str, name: str, *threshold: Target, **panel: Any) -> Graph:
     series = recorded(name)
     return Graph(
         title,
         description,
         (*ranked(_worst(series), peak(_windowed(series), FEATURE), NAME), *threshold),
         minimum=0,
-        width=width,
+        **panel,
     )
 
 
@@ -115,7 +122,7 @@ def features() -> Table:
         "out than 999 in 1,000 of the training data. A category has no distance, shift, narrowing or "
         "exceedance. A limit is what the training data's own windows taught.",
         statistics.keys(TO_FEATURE),
-        (statistics.verdict("Verdict", S, VERDICT), *statistics.table_measures(S, _limits)),
+        (statistics.verdict("Verdict", S, VERDICT_TEXTS), *statistics.table_measures(S, _limits)),
         sort_by=("Verdict", "PSI"),
         height=11,
     )
@@ -214,11 +221,12 @@ DASHBOARD = dashboard(
                     (
                         Target(
                             f"{_worst(DRIFTED)} and topk({TIMELINE_ROWS}, "
-                            f"avg by ({FEATURE}) (avg_over_time({_windowed(DRIFTED)}[{RANGE}] @ end())))",
+                            f"avg by ({FEATURE}) (avg_over_time({_windowed(DRIFTED)}[{RANGE}] @ end()))) "
+                            f"or {_no_verdict()}",
                             NAME,
                         ),
                     ),
-                    texts=VERDICT,
+                    texts=(*VERDICT_TEXTS, ("-1", "no verdict", palette.GREY)),
                     height=10,
                 ),
                 Graph(
@@ -317,9 +325,10 @@ DASHBOARD = dashboard(
                 _trend(
                     "Gaussian KL divergence",
                     "KL divergence of two normal distributions with the same means and standard deviations, "
-                    "in nats.",
+                    "in nats. The scale is logarithmic above 1: a small standard deviation makes it immense.",
                     "gaussian_kl_divergence",
                     width=8,
+                    scale="symlog",
                 ),
             ),
         ),

@@ -27,7 +27,7 @@ S = Scope(many_models=True, many_versions=True)
 
 NAME = "{{model_name}} {{model_version}}"
 WORKER = f"instance, {MODEL}, worker"
-WORKER_NAME = "{{model_name}} {{model_version}} {{worker}}"
+WORKER_NAME = "{{instance}} {{model_name}} {{model_version}} {{worker}}"
 WINDOW = 'window=~"$window"'
 BASELINE = f"{MODEL}, baseline_version, baseline_sha256"
 
@@ -51,6 +51,12 @@ MONTH_SECONDS = 30 * 86400
 
 def _age(by: str) -> str:
     return f"(time() - max by ({by}) ({SEEN}) < {FORGOTTEN_SECONDS})"
+
+
+def _silent() -> str:
+    """Select workers that reported within the hour and are not fresh, by what changes: clocks of hosts differ."""
+    reported = f"max by ({WORKER}) (changes({SEEN}[{FORGOTTEN_SECONDS}s])) > 0"
+    return f"{reported} unless max by ({WORKER}) ({S.select(FRESH)}) == 1"
 
 
 def _of_torchserve(name: str) -> tuple[Target, ...]:
@@ -117,7 +123,7 @@ DASHBOARD = dashboard(
                     "Silent workers",
                     "Workers that reported in the last hour, but not in the last two minutes. TorchServe replaces a "
                     "worker under the same name, so one that stays silent was scaled away or is stuck.",
-                    (Target(f"count({_age(WORKER)} > {FRESH_SECONDS}) or vector(0)"),),
+                    (Target(f"count({_silent()}) or vector(0)"),),
                     steps=alarm_from(1),
                 ),
                 Stat(
@@ -289,7 +295,6 @@ DASHBOARD = dashboard(
                         ),
                     ),
                     sort_by=("Model",),
-                    no_value="No model learns",
                     height=5,
                 ),
                 Graph(
@@ -409,7 +414,6 @@ DASHBOARD = dashboard(
                         ),
                     ),
                     sort_by=("Failed", "Notifications"),
-                    no_value="Nothing was delivered",
                     height=5,
                 ),
             ),

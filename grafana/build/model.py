@@ -26,7 +26,7 @@ S = Scope(many_models=False, many_versions=True)
 
 WORKER = "instance, model_version, worker"
 RUNTIME = f"{WORKER}, device, precision, torch_version, compiled"
-WORKER_NAME = "{{instance}} {{worker}}"
+WORKER_NAME = "{{instance}} {{model_version}} {{worker}}"
 
 REQUESTS = S.select(metrics.REQUESTS)
 ERRORS = S.select(metrics.REQUESTS, 'outcome="error"')
@@ -179,7 +179,7 @@ DASHBOARD = dashboard(
                     "compilation are left out. The dashed line is the limit on p95.",
                     (*_percentiles(S.stage_buckets()), S.threshold("latency_p95_seconds")),
                     unit="s",
-                    minimum=0,
+                    scale="log",
                 ),
                 Heatmap(
                     "Distribution of latency",
@@ -421,8 +421,7 @@ DASHBOARD = dashboard(
                         measure(
                             f"max by ({WORKER}) {S.fresh(metrics.WINDOW_SAMPLES, WINDOW)}",
                             "Rows in the window",
-                            "none",
-                            0,
+                            "short",
                         ),
                         measure(
                             f"1000 * max by ({WORKER}) {S.fresh(metrics.WINDOW_EVALUATED)}",

@@ -67,7 +67,7 @@ ONE_MODEL = "&".join(
 def _host_graph(title: str, description: str, metric: str, *, width: int = 8, gpu: bool = False) -> Graph:
     series = selector(metric)
     by = "instance, Hostname, DeviceId" if gpu else "instance, Hostname"
-    legend = "{{Hostname}} GPU {{DeviceId}}" if gpu else "{{Hostname}} ({{instance}})"
+    legend = "{{Hostname}} ({{instance}}) GPU {{DeviceId}}" if gpu else "{{Hostname}} ({{instance}})"
     return Graph(
         title,
         description,
@@ -176,7 +176,8 @@ DASHBOARD = dashboard(
                 ),
                 Table(
                     "Alerts",
-                    "Every firing alert. Each has a runbook in docs/runbooks.md under its name.",
+                    "Every firing alert; empty while there is none. Each has a runbook in docs/runbooks.md under "
+                    "its name.",
                     (
                         Target(
                             "max by (alertname, severity, model_name, model_version, kind, class, instance) "
@@ -201,7 +202,6 @@ DASHBOARD = dashboard(
                         Column("instance", "Instance"),
                         Column("Value", "Since", "dateTimeFromNow"),
                     ),
-                    no_value="No alert is firing",
                     height=6,
                 ),
             ),
@@ -243,7 +243,7 @@ DASHBOARD = dashboard(
                         S.threshold("latency_p95_seconds", operation="min"),
                     ),
                     unit="s",
-                    minimum=0,
+                    scale="log",
                 ),
                 Graph(
                     "Wait in the queue",

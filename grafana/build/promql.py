@@ -33,6 +33,7 @@ FORGOTTEN_SECONDS = 3600
 FRESH_SECONDS = 120
 
 # It fires always, to show that alerts arrive.
+FIRING = 'alertstate="firing"'
 NOT_WATCHDOG = 'alertname!="Watchdog"'
 # What was there within this time before is no news, so that a server that was away does not count as a deployment.
 NEWS = "1d"
@@ -99,15 +100,14 @@ class Scope:
         growth = f"increase({self.select(metrics.OBSERVATIONS, *matchers)}[{RANGE}])"
         return share(f"sum by (source, bin) ({growth})", f"sum by (source) ({growth})", "source")
 
-    def alerts(self) -> str:
+    def alerts(self, offset: str = "") -> str:
         """Select firing alerts. Alerts about a whole server carry no model and are in the overview alone."""
-        return alert_selector("ALERTS", 'alertstate="firing"', self._alert_model)
+        return f"{alert_selector('ALERTS', FIRING, self._alert_model)} {offset}".rstrip()
 
     def alerts_by_version(self) -> str:
         """Count the firing alerts of each model and version; those of all versions of a model count for each."""
-        firing = 'alertstate="firing"'
-        own = alert_selector("ALERTS", firing, self._name_matcher, 'model_version!=""')
-        whole = alert_selector("ALERTS", firing, self._name_matcher, 'model_version=""')
+        own = alert_selector("ALERTS", FIRING, self._name_matcher, 'model_version!=""')
+        whole = alert_selector("ALERTS", FIRING, self._name_matcher, 'model_version=""')
         served = f"0 * sum by ({MODEL}) ({self.select('model:model_monitor:fresh_workers')})"
         return (
             f"(count by ({MODEL}) ({own}) or {served}) + on (model_name) group_left () "
@@ -129,11 +129,22 @@ class Scope:
         info = selector(metrics.BASELINE_INFO.name, self._name_matcher)
         baseline = f"{MODEL}, baseline_version, baseline_sha256"
         # A version's first baseline comes with it and is no news of its own.
+        began = f"{self.alerts()} unless {self.alerts('offset $__interval')}"
         known = f"and on ({MODEL}) count by ({MODEL}) (last_over_time({seen}[{NEWS}] offset $__interval))"
         return (
             Annotation(
                 "Firing alerts",
                 self.alerts(),
+                palette.ALARM,
+                "{{alertname}}",
+                "{{severity}} {{model_name}} {{model_version}}",
+                "severity",
+                # Times of many alerts lie on each other and hide the graphs.
+                enabled=False,
+            ),
+            Annotation(
+                "Alerts began",
+                began,
                 palette.ALARM,
                 "{{alertname}}",
                 "{{severity}} {{model_name}} {{model_version}}",

@@ -33,6 +33,8 @@ from grafana.build import palette, spec
 
 # The version of Grafana 11.0. Later ones migrate it as they load it, and earlier ones are not supported.
 SCHEMA_VERSION = 39
+# The axis of shares reaches at least so far; Grafana's own choice where all are 0 is 10000 %.
+SMALLEST_SHARE_AXIS = 0.01
 
 LINKS = (
     ("Overview", "torchvitals-overview"),
@@ -110,7 +112,7 @@ def _annotation(source: spec.Annotation) -> builders.AnnotationQuery:
         builders.AnnotationQuery()
         .name(source.name)
         .datasource(_PROMETHEUS)
-        .enable(True)
+        .enable(source.enabled)
         .icon_color(source.colour)
         .expr(source.expr)
         .target(prometheus.Dataquery().expr(source.expr).ref_id("Anno").range())
@@ -193,6 +195,7 @@ def _stat(source: spec.Stat) -> stat.Panel:
         .orientation(common_models.VizOrientation.AUTO)
         .color_scheme(_by_threshold())
         .thresholds(_steps(source.steps or (spec.Step(None, palette.NEUTRAL),)))
+        .mappings([_nothing(source.no_value or "no data")])
     )
     for target in source.targets:
         panel.with_target(_query(target, _FORMAT.TIME_SERIES).instant())
@@ -209,7 +212,6 @@ def _graph(source: spec.Graph) -> timeseries.Panel:
         .fill_opacity(60 if source.bars or source.stacked else 0)
         .show_points(common_models.VisibilityMode.NEVER)
         .stacking(common.StackingConfig().mode(stacking).group("A"))
-        .axis_soft_min(0)
         .color_scheme(_fixed(palette.GREY))
         .legend(_legend())
         .tooltip(
@@ -218,6 +220,12 @@ def _graph(source: spec.Graph) -> timeseries.Panel:
             .sort(common_models.SortOrder.DESCENDING)
         )
     )
+    if source.scale == "linear":
+        panel.axis_soft_min(0)
+    else:
+        panel.scale_distribution(_SCALES[source.scale]())
+    if source.unit == "percentunit" and source.maximum is None:
+        panel.axis_soft_max(SMALLEST_SHARE_AXIS)
     colours = iter(palette.SERIES)
     for target in source.targets:
         panel.with_target(_query(target, _FORMAT.TIME_SERIES).range())
@@ -266,8 +274,8 @@ def _timeline(source: spec.Timeline) -> statetimeline.Panel:
         .fill_opacity(80)
         .line_width(0)
         .mappings(_mappings(source.texts))
-        .color_scheme(_by_threshold())
-        .thresholds(_steps((spec.Step(None, palette.NEUTRAL),)))
+        # By threshold, Grafana merges values by their step and never looks at the mappings.
+        .color_scheme(_fixed(palette.GREY))
         .legend(_legend())
         .tooltip(common.VizTooltipOptions().mode(common_models.TooltipDisplayMode.SINGLE))
     )
@@ -393,6 +401,16 @@ def _mappings(texts: tuple[tuple[str, str, str], ...]) -> list[models.ValueMappi
     return [models.ValueMap(options=options)]
 
 
+def _nothing(shown: str) -> models.ValueMapping:
+    """Say in grey that there is no value; else it has the colour of the lowest step, which says that all is well."""
+    return models.SpecialValueMap(
+        options=models.DashboardSpecialValueMapOptions(
+            match=models.SpecialValueMatch.NULL_AND_NAN,
+            result=models.ValueMappingResult(text=shown, color=palette.GREY, index=0),
+        )
+    )
+
+
 def _steps(steps: tuple[spec.Step, ...]) -> builders.ThresholdsConfig:
     return (
         builders.ThresholdsConfig()
@@ -426,6 +444,17 @@ def _threshold_line() -> list[models.DynamicConfigValue]:
 def _property(name: str, value: object) -> models.DynamicConfigValue:
     return models.DynamicConfigValue(id_val=name, value=value)
 
+
+_SCALES: dict[spec.Scale, Callable[[], common.ScaleDistributionConfig]] = {
+    "log": lambda: common.ScaleDistributionConfig().type(common_models.ScaleDistribution.LOG).log(10),
+    # Linear below 1, so that 0 has a place.
+    "symlog": lambda: (
+        common.ScaleDistributionConfig()
+        .type(common_models.ScaleDistribution.SYMLOG)
+        .log(10)
+        .linear_threshold(1)
+    ),
+}
 
 _ORDERS: dict[spec.Order, models.VariableSort] = {
     "text": models.VariableSort.ALPHABETICAL_ASC,

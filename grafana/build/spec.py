@@ -12,6 +12,7 @@ THRESHOLD_REF = "T"
 
 # `version` puts 1.10 after 1.9, `newest` before it.
 Order = Literal["text", "number", "version", "newest"]
+Scale = Literal["linear", "log", "symlog"]
 
 
 @dataclass(frozen=True)
@@ -86,10 +87,14 @@ class Stat(Panel):
 
 @dataclass(frozen=True)
 class Graph(Panel):
-    """Lines over time, one target a line; ``bars`` and ``stacked`` change how they are drawn."""
+    """Lines over time, one target a line; ``bars`` and ``stacked`` change how they are drawn.
+
+    A ``log`` scale is for what is never 0, such as a latency beside a far larger threshold; it takes no ``minimum``.
+    """
 
     bars: bool = False
     stacked: bool = False
+    scale: Scale = "linear"
 
 
 @dataclass(frozen=True)
@@ -160,6 +165,7 @@ class Annotation:
     title: str
     text: str
     tags: str
+    enabled: bool = True
 
 
 @dataclass(frozen=True)

@@ -14,6 +14,9 @@ from torchvitals.telemetry import catalogue as metrics
 FEATURE = "source, feature"
 DRIFTED = "model_feature:model_feature_drifted:max"
 
+# How a verdict is written.
+VERDICT_TEXTS = (("0", "no drift", palette.OK), ("1", "drifted", palette.ALARM))
+
 # In tables these come first, in this order; then follow all others that no graph has to itself.
 FIRST = (
     "psi",
@@ -80,11 +83,6 @@ def verdict(title: str, scope: Scope, texts: tuple[tuple[str, str, str], ...]) -
     """Return the column that tells whether a feature drifted."""
     drifted = f"max by ({FEATURE}) ({scope.select(DRIFTED, WINDOW)})"
     return measure(drifted, title, texts=texts, width=110)
-
-
-def verdict_texts(stable: str) -> tuple[tuple[str, str, str], ...]:
-    """Return how a verdict is written; ``stable`` is the word for a feature that did not drift."""
-    return ("0", stable, palette.OK), ("1", "drifted", palette.ALARM)
 
 
 def keys(link: str = "") -> tuple[Column, Column]:

@@ -17,8 +17,8 @@ from grafana.build.panels import (
     table,
 )
 from grafana.build.promql import THRESHOLDS, WINDOW, Scope, lines, quantile, rate, selector
-from grafana.build.spec import THRESHOLD_REF, Column, Graph, Heatmap, Row, Stat, Target, Variable
-from grafana.build.statistics import DRIFTED, FEATURE, recorded, verdict_texts
+from grafana.build.spec import THRESHOLD_REF, Column, Graph, Heatmap, Row, Scale, Stat, Target, Variable
+from grafana.build.statistics import DRIFTED, FEATURE, VERDICT_TEXTS, recorded
 from torchvitals.drift.statistics import STATISTICS
 from torchvitals.telemetry import catalogue as metrics
 
@@ -32,8 +32,6 @@ CHOSEN = 'feature="$feature"'
 ERROR = 'outcome="error"'
 HOST = 'kind="rss"'
 DROP = 'signal="estimated_accuracy_drop"'
-# "stable" is a version here.
-VERDICT = verdict_texts("no drift")
 
 DRIFTED_RATIO = "model:model_drifted_features_ratio:max"
 WORKERS = "model:model_monitor:fresh_workers"
@@ -87,6 +85,7 @@ def _graph(
     maximum: float | None = None,
     signal: str = "",
     width: int = 8,
+    scale: Scale = "linear",
 ) -> Graph:
     threshold = (STABLE.threshold(signal),) if signal else ()
     return Graph(
@@ -94,9 +93,10 @@ def _graph(
         description,
         (*_both(make), *threshold),
         unit=unit,
-        minimum=0,
+        minimum=0 if scale == "linear" else None,
         maximum=maximum,
         width=width,
+        scale=scale,
     )
 
 
@@ -108,6 +108,7 @@ def _percentile(title: str, percent: int, signal: str = "") -> Graph:
         lambda scope: quantile(percent / 100, scope.stage_buckets()),
         unit="s",
         signal=signal,
+        scale="log",
     )
 
 
@@ -338,7 +339,7 @@ DASHBOARD = dashboard(
                     "distributions; Wasserstein distance is in baseline standard deviations.",
                     statistics.keys(),
                     (
-                        *(statistics.verdict(role, scope, VERDICT) for role, scope in SCOPES),
+                        *(statistics.verdict(role, scope, VERDICT_TEXTS) for role, scope in SCOPES),
                         *(
                             statistics.value(STATISTICS[name], scope, f", {role.lower()}")
                             for name in ("psi", "kl_divergence", "wasserstein_distance")

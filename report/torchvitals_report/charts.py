@@ -16,6 +16,7 @@ from typing import Any
 import vl_convert
 
 from .collect import THRESHOLD_REF, Event, Panel, Series, Target
+from .printable import all_printable
 from .span import Span
 from .units import Scale, scale, show
 
@@ -81,7 +82,7 @@ def timeseries(panel: Panel, span: Span, events: tuple[Event, ...], width: int, 
     bars = custom.get("drawStyle") == "bars"
     colours = _colours(panel)
     drawn = [(target, series) for target in panel.targets for series in target.series]
-    largest = _top(drawn, is_stack=bars or stacked)
+    largest = max(_top(drawn, is_stack=bars or stacked), custom.get("axisSoftMax", 0.0))
     how = scale(defaults["unit"], largest)
 
     keys, lines, thresholds = [], [], []
@@ -394,7 +395,13 @@ def _top(drawn: list[tuple[Target, Series]], *, is_stack: bool) -> float:
 
 
 def _domain(defaults: Mapping[str, Any], how: Scale, largest: float) -> dict[str, Any]:
+    distribution = defaults.get("custom", {}).get("scaleDistribution", {})
+    if distribution.get("type") == "log":
+        # A logarithm has no 0: the axis begins at the smallest value.
+        return {"type": "log", "base": 10, "zero": False}
     domain: dict[str, Any] = {"zero": True}
+    if distribution.get("type") == "symlog":
+        domain |= {"type": "symlog", "constant": distribution["linearThreshold"] / how.divisor}
     if "min" in defaults:
         domain["domainMin"] = defaults["min"] / how.divisor
     if "max" in defaults:
@@ -433,5 +440,5 @@ def _svg(spec: Mapping[str, Any], width: int, height: int) -> str:
         "config": CONFIG,
         **spec,
     }
-    svg: str = vl_convert.vegalite_to_svg(whole, vl_version=VEGALITE)
+    svg: str = vl_convert.vegalite_to_svg(all_printable(whole), vl_version=VEGALITE)
     return _IDS.sub(rf"\g<1>c{next(_numbers)}-\g<2>", svg) if "clip" in svg else svg

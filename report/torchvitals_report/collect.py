@@ -14,6 +14,8 @@ from .prometheus import CONNECTIONS, Matrix, Prometheus
 from .span import CELLS, Span, moment
 from .templating import Value, legend, macros, natural, substitute, substitute_text
 
+# The beginnings of what "Firing alerts" has from beginning to end.
+ALERTS_BEGAN = "Alerts began"
 SIGN_OF_LIFE = "model_window_evaluated_timestamp_seconds"
 # A canary gets a part of the traffic; with half of it, it is still the canary.
 ABOUT_AS_MANY = 0.9
@@ -319,6 +321,8 @@ class _Collector:
         step = self._span.step()
         found = []
         for annotation in dashboard["annotations"]["list"]:
+            if annotation["name"] == ALERTS_BEGAN:
+                continue
             query = substitute(annotation["target"]["expr"], {**values, **macros(self._span, step)})
             for series in self._prometheus.ranged(query, self._span, step):
                 labels = series["metric"]

@@ -16,6 +16,7 @@ from . import charts, tables
 from .charts import Drawing
 from .collect import Panel, Report
 from .errors import ReportError
+from .printable import printable
 from .span import moment
 from .units import show
 
@@ -53,7 +54,7 @@ class _View:
 def html_page(report: Report, sections: Optional[tuple[str, ...]] = None) -> str:
     """Return the page; of the dashboards with these names only, where given."""
     shown = [section for section in report.sections if sections is None or section.name in sections]
-    return _templates.get_template("page.html.j2").render(
+    page = _templates.get_template("page.html.j2").render(
         report=report,
         sections=[(section, [_view(report, panel) for panel in section.panels]) for section in shown],
         start=moment(report.span.start),
@@ -65,6 +66,7 @@ def html_page(report: Report, sections: Optional[tuple[str, ...]] = None) -> str
         page_pixels=PAGE_PIXELS,
         gap_pixels=GAP_PIXELS,
     )
+    return printable(page)
 
 
 def write_page(report: Report, path: Path) -> None:

@@ -193,21 +193,23 @@ def test_links_keep_variables_and_time(dashboard: dict[str, Any]) -> None:
 
 
 def test_firing_alerts_are_annotations(dashboard: dict[str, Any]) -> None:
-    annotation, *_ = dashboard["annotations"]["list"]
-    selector = promql.parse(annotation["expr"])
-    assert selector.name == "ALERTS"
-    assert promql.matchers(selector)["alertstate"] == ("=", "firing")
-    # It fires always, and says nothing about a model.
-    assert promql.matchers(selector)["alertname"] == ("!=", "Watchdog")
+    firing, began, *_ = dashboard["annotations"]["list"]
+    for annotation in (firing, began):
+        for selector, _ in promql.selectors(annotation["expr"]):
+            assert selector.name == "ALERTS"
+            assert promql.matchers(selector)["alertstate"] == ("=", "firing")
+            # It fires always, and says nothing about a model.
+            assert promql.matchers(selector)["alertname"] == ("!=", "Watchdog")
 
 
 def test_deployments_are_annotations(dashboard: dict[str, Any]) -> None:
     names_of = [annotation["name"] for annotation in dashboard["annotations"]["list"]]
-    assert names_of == ["Firing alerts", "New versions", "New baselines"]
+    assert names_of == ["Firing alerts", "Alerts began", "New versions", "New baselines"]
     for annotation in dashboard["annotations"]["list"]:
-        assert annotation["enable"] is True
+        # The user switches on what would cover the graphs.
+        assert annotation["enable"] is (annotation["name"] != "Firing alerts")
         assert annotation["expr"] == annotation["target"]["expr"]
-    _, version, baseline = dashboard["annotations"]["list"]
+    _, _, version, baseline = dashboard["annotations"]["list"]
     # A day back at most: a server that was away for a night is no deployment.
     assert "[1d] offset $__interval" in version["expr"]
     assert "{{model_version}}" in version["titleFormat"]

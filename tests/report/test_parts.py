@@ -8,6 +8,7 @@ import pytest
 
 from torchvitals_report import ReportError, Span, charts, parse_duration, parse_moment, tables
 from torchvitals_report.collect import Event, Panel, Series, Target
+from torchvitals_report.printable import printable
 from torchvitals_report.templating import legend, natural
 from torchvitals_report.units import show
 
@@ -171,3 +172,20 @@ def test_alerts_at_the_same_time_are_one_shade() -> None:
     )
     shades = [(row["t"], row["u"]) for row in charts._firing(events)]
     assert shades == [(0, 20_000), (30_000, 40_000)]
+
+
+NAMES = [*map(chr, range(0x20)), "\ud800", "\u202e", "</script>", "\x85"]
+
+
+@pytest.mark.parametrize("name", NAMES, ids=ascii)
+def test_a_name_of_any_characters_is_drawn(name: str) -> None:
+    series = Series({}, f"a{name}b", ((0.0, 0.0), (10.0, 1.0)))
+    mappings = [{"options": {"0": {"text": "no drift", "color": "#00A060"}}}]
+    panel = _panel(
+        (Target("A", 10, (series,)),), fieldConfig={"defaults": {"mappings": mappings}, "overrides": []}
+    )
+    svg = charts.timeline(panel, Span(0, 20, 10), 400).svg
+    assert svg.startswith("<svg")
+    assert "</script>" not in svg
+    svg.encode()
+    assert printable(svg) == svg

@@ -1,0 +1,102 @@
+"""Rules on a panel's JSON: each names a fault that a real Grafana shows. A rule yields what is wrong."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Iterator, Mapping
+from typing import Any
+
+Panel = Mapping[str, Any]
+Rule = Callable[[Panel], Iterator[str]]
+
+# What tells the series of one model apart without being read: its features come from inputs or outputs.
+NOT_IN_LEGENDS = {"source", "Hostname", "le"}
+BY = re.compile(r"\bby \(([^)]*)\)")
+LABEL = re.compile(r"\{\{ *(\w+) *\}\}")
+
+
+def _defaults(panel: Panel) -> Mapping[str, Any]:
+    found: Mapping[str, Any] = panel.get("fieldConfig", {}).get("defaults", {})
+    return found
+
+
+def _custom(panel: Panel) -> Mapping[str, Any]:
+    found: Mapping[str, Any] = _defaults(panel).get("custom", {})
+    return found
+
+
+def a_timeline_is_coloured_by_its_mappings(panel: Panel) -> Iterator[str]:
+    """By threshold and with merged values, Grafana draws steps and never looks at the mappings."""
+    if panel["type"] == "state-timeline" and _defaults(panel)["color"]["mode"] == "thresholds":
+        yield "color.mode is 'thresholds'"
+
+
+def a_table_has_no_text_for_empty_cells(panel: Panel) -> Iterator[str]:
+    """Grafana writes noValue into each empty cell, not only where there is no row."""
+    if panel["type"] == "table" and "noValue" in _defaults(panel):
+        yield "noValue fills the empty cells of a row"
+
+
+def an_axis_of_shares_ends(panel: Panel) -> Iterator[str]:
+    """Where all shares are 0, Grafana's own choice of an axis reaches 10000 %."""
+    if panel["type"] != "timeseries" or _defaults(panel)["unit"] != "percentunit":
+        return
+    if "max" not in _defaults(panel) and not _custom(panel).get("axisSoftMax"):
+        yield "neither max nor axisSoftMax"
+
+
+def a_log_scale_has_no_zero(panel: Panel) -> Iterator[str]:
+    """A logarithmic axis that begins at 0 is not drawn."""
+    if _custom(panel).get("scaleDistribution", {}).get("type") != "log":
+        return
+    if _defaults(panel).get("min") == 0 or "axisSoftMin" in _custom(panel):
+        yield "the axis begins at 0"
+
+
+def a_threshold_flattens_no_latency(panel: Panel) -> Iterator[str]:
+    """A limit of 500 ms on a linear axis presses a latency of 1 ms into its foot."""
+    limits = [target for target in panel.get("targets", []) if target["refId"] == "T"]
+    if panel["type"] != "timeseries" or not any("latency" in target["expr"] for target in limits):
+        return
+    if _custom(panel).get("scaleDistribution", {}).get("type") != "log":
+        yield "a limit on latency on a linear axis"
+
+
+def no_value_is_grey(panel: Panel) -> Iterator[str]:
+    """Without a mapping of null, "No data" takes the colour of the lowest step, which says that all is well."""
+    if panel["type"] != "stat":
+        return
+    matches = {entry["options"].get("match") for entry in _defaults(panel).get("mappings", [])}
+    if "null+nan" not in matches:
+        yield "no mapping of null"
+
+
+def a_legend_tells_series_apart(panel: Panel) -> Iterator[str]:
+    """Two versions of a worker have lines of their own, and a name each."""
+    if panel["type"] not in {"timeseries", "state-timeline"}:
+        return
+    for target in panel["targets"]:
+        by = BY.search(target["expr"])
+        shown = set(LABEL.findall(target["legendFormat"]))
+        if by and shown:
+            missing = {label.strip() for label in by[1].split(",")} - shown - NOT_IN_LEGENDS
+            if missing:
+                yield f"{target['refId']}: the legend lacks {', '.join(sorted(missing))}"
+
+
+def a_number_compares_no_clocks(panel: Panel) -> Iterator[str]:
+    """The clocks of Prometheus and of a server differ: ask for what changes."""
+    if panel["type"] == "stat" and any("time()" in target["expr"] for target in panel["targets"]):
+        yield "time() in a number"
+
+
+RULES: tuple[Rule, ...] = (
+    a_timeline_is_coloured_by_its_mappings,
+    a_table_has_no_text_for_empty_cells,
+    an_axis_of_shares_ends,
+    a_log_scale_has_no_zero,
+    a_threshold_flattens_no_latency,
+    no_value_is_grey,
+    a_legend_tells_series_apart,
+    a_number_compares_no_clocks,
+)
