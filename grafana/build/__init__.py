@@ -11,13 +11,15 @@ import json
 from pathlib import Path
 
 from grafana.build import drift, health, model, overview, versions
-from grafana.build.render import to_json
+from grafana.build.render import importable, to_json
 from grafana.build.spec import Dashboard
 
-__all__ = ["DASHBOARDS", "FOLDER", "PACKAGED", "ROOT", "generate"]
+__all__ = ["DASHBOARDS", "FOLDER", "IMPORTABLE", "PACKAGED", "ROOT", "generate"]
 
 ROOT = Path(__file__).resolve().parents[2]
 FOLDER = ROOT / "grafana" / "dashboards"
+# The same for Grafana's import, which asks for the data source; provisioning does not ask.
+IMPORTABLE = ROOT / "grafana" / "importable"
 # pip installs the report without this folder, so it brings its own.
 PACKAGED = ROOT / "report" / "torchvitals_report" / "dashboards"
 DASHBOARDS: tuple[Dashboard, ...] = (
@@ -35,6 +37,7 @@ def generate(root: Path = ROOT) -> dict[Path, str]:
     for dashboard in DASHBOARDS:
         text = to_json(dashboard)
         files[root / FOLDER.relative_to(ROOT) / f"{dashboard.uid}.json"] = text
+        files[root / IMPORTABLE.relative_to(ROOT) / f"{dashboard.uid}.json"] = importable(text)
         compact = json.dumps(json.loads(text), ensure_ascii=False, separators=(",", ":"))
         files[root / PACKAGED.relative_to(ROOT) / f"{dashboard.uid}.json"] = compact + "\n"
     return files

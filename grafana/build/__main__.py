@@ -6,7 +6,7 @@ import argparse
 import sys
 from pathlib import Path
 
-from grafana.build import FOLDER, PACKAGED, ROOT, generate
+from grafana.build import FOLDER, IMPORTABLE, PACKAGED, ROOT, generate
 
 
 def _say(line: str) -> None:
@@ -26,7 +26,7 @@ def main(root: Path = ROOT) -> int:
     files = generate(root)
     present = {
         path: path.read_text(encoding="utf-8")
-        for folder in (FOLDER, PACKAGED)
+        for folder in (FOLDER, IMPORTABLE, PACKAGED)
         for path in (root / folder.relative_to(ROOT)).glob("*.json")
     }
     differing = sorted(path for path in {*files, *present} if files.get(path) != present.get(path))

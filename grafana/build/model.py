@@ -204,14 +204,6 @@ DASHBOARD = dashboard(
                     stacked=True,
                 ),
                 Graph(
-                    "Inference on the device",
-                    "Percentiles of the time that the accelerator worked, by its own clock. Empty on a CPU.",
-                    _percentiles(S.stage_buckets("inference", "device")),
-                    unit="s",
-                    minimum=0,
-                    height=7,
-                ),
-                Graph(
                     "Steps of continuous batching",
                     "From the begin of a request's first step to the reply of the first and of the last one: the mean, "
                     "and what 95 of 100 requests do not exceed. Empty without continuous batching.",
@@ -230,6 +222,7 @@ DASHBOARD = dashboard(
                     ),
                     unit="s",
                     minimum=0,
+                    width=24,
                     height=7,
                 ),
             ),
@@ -362,6 +355,19 @@ DASHBOARD = dashboard(
                     ),
                     unit="bytes",
                     minimum=0,
+                    width=24,
+                ),
+            ),
+        ),
+        Row(
+            "Accelerator",
+            (
+                Graph(
+                    "Inference on the device",
+                    "Percentiles of the time that the accelerator worked, by its own clock. Empty on a CPU.",
+                    _percentiles(S.stage_buckets("inference", "device")),
+                    unit="s",
+                    minimum=0,
                 ),
                 Graph(
                     "Device memory",
@@ -390,6 +396,7 @@ DASHBOARD = dashboard(
                     metrics.ALLOCATION_RETRIES,
                 ),
             ),
+            collapsed=True,
         ),
         Row(
             "Workers",

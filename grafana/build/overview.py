@@ -64,7 +64,7 @@ ONE_MODEL = "&".join(
 )
 
 
-def _host_graph(title: str, description: str, metric: str, *, width: int = 8, gpu: bool = False) -> Graph:
+def _host_graph(title: str, description: str, metric: str, *, width: int = 12, gpu: bool = False) -> Graph:
     series = selector(metric)
     by = "instance, Hostname, DeviceId" if gpu else "instance, Hostname"
     legend = "{{Hostname}} ({{instance}}) GPU {{DeviceId}}" if gpu else "{{Hostname}} ({{instance}})"
@@ -312,22 +312,27 @@ DASHBOARD = dashboard(
                     unit="bytes",
                     minimum=0,
                 ),
-                _host_graph(
-                    "CPU", "CPU use of the whole host, measured by TorchServe.", "CPUUtilization", width=12
-                ),
+                _host_graph("CPU", "CPU use of the whole host, measured by TorchServe.", "CPUUtilization"),
                 _host_graph(
                     "Host memory",
                     "Memory in use on the whole host, measured by TorchServe.",
                     "MemoryUtilization",
                 ),
                 _host_graph("Disk", "Disk in use on the host, measured by TorchServe.", "DiskUtilization"),
+            ),
+        ),
+        Row(
+            "GPUs",
+            (
                 _host_graph(
                     "GPU",
                     "Use of each GPU, measured by TorchServe. Empty on a machine without one.",
                     "GPUUtilization",
+                    width=24,
                     gpu=True,
                 ),
             ),
+            collapsed=True,
         ),
     ),
 )

@@ -54,6 +54,24 @@ def to_json(source: spec.Dashboard) -> str:
     return json.dumps(_without_placement(built), indent=2, ensure_ascii=False) + "\n"
 
 
+def importable(text: str) -> str:
+    """Return the same dashboard for Grafana's import, which asks for the data source and chooses it."""
+    asked = {
+        "name": "DS_PROMETHEUS",
+        "label": "Prometheus",
+        "description": "The Prometheus that scrapes TorchServe.",
+        "type": "datasource",
+        "pluginId": "prometheus",
+        "pluginName": "Prometheus",
+    }
+    board = json.loads(text)
+    variable = next(entry for entry in board["templating"]["list"] if entry["type"] == "datasource")
+    variable["current"] = {"selected": True, "text": "${DS_PROMETHEUS}", "value": "${DS_PROMETHEUS}"}
+    requires = [{"type": "datasource", "id": "prometheus", "name": "Prometheus", "version": "1.0.0"}]
+    whole = {"__inputs": [asked], "__requires": requires, **board}
+    return json.dumps(whole, indent=2, ensure_ascii=False) + "\n"
+
+
 def _without_placement(built: dict[str, Any]) -> dict[str, Any]:
     """Leave links and annotations in the bar: the SDK's default hides them in a menu of Grafana 12."""
     for entry in (*built["links"], *built["annotations"]["list"]):
@@ -89,20 +107,26 @@ def _dashboard(source: spec.Dashboard) -> builders.Dashboard:
     y += source.question.height
     for row in source.rows:
         number += 1
-        board.with_row(
-            builders.Row(row.title).id(number).grid_pos(models.GridPos(h=1, w=spec.GRID_WIDTH, x=0, y=y))
-        )
         y += 1
+        header = builders.Row(row.title).id(number)
+        header.grid_pos(models.GridPos(h=1, w=spec.GRID_WIDTH, x=0, y=y - 1))
+        top = y
+        inside = header.with_panel if row.collapsed else board.with_panel
+        if not row.collapsed:
+            board.with_row(header)
         x = line_height = 0
         for panel in row.panels:
             if x + panel.width > spec.GRID_WIDTH:
                 y += line_height
                 x = line_height = 0
             number += 1
-            board.with_panel(_panel(panel, number, x, y))
+            inside(_panel(panel, number, x, y))
             x += panel.width
             line_height = max(line_height, panel.height)
         y += line_height
+        if row.collapsed:
+            board.with_row(header.collapsed(True))
+            y = top
     return board
 
 

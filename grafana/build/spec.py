@@ -132,10 +132,11 @@ class Bars(Panel):
 
 @dataclass(frozen=True)
 class Row:
-    """A titled group of panels, laid out left to right."""
+    """A titled group of panels, laid out left to right. A ``collapsed`` one queries nothing until it is opened."""
 
     title: str
     panels: tuple[Panel, ...]
+    collapsed: bool = False
 
 
 @dataclass(frozen=True)

@@ -19,7 +19,7 @@ ROOT = Path(__file__).resolve().parents[2]
 def test_committed_files_equal_generated() -> None:
     committed = {
         path: path.read_text(encoding="utf-8")
-        for folder in (build.FOLDER, build.PACKAGED)
+        for folder in (build.FOLDER, build.IMPORTABLE, build.PACKAGED)
         for path in folder.glob("*.json")
     }
     assert committed == build.generate(), "run 'python -m grafana.build' and commit the result"
@@ -32,6 +32,19 @@ def test_the_report_brings_the_same_dashboards() -> None:
     assert [f"torchvitals-{name}" for name in definitions.NAMES] == list(packaged)
     for uid, dashboard in packaged.items():
         assert dashboard == json.loads((build.FOLDER / f"{uid}.json").read_text(encoding="utf-8"))
+
+
+@pytest.mark.parametrize("uid", [dashboard.uid for dashboard in build.DASHBOARDS])
+def test_grafana_asks_for_the_data_source_of_an_import(uid: str) -> None:
+    provisioned = json.loads((build.FOLDER / f"{uid}.json").read_text(encoding="utf-8"))
+    imported = json.loads((build.IMPORTABLE / f"{uid}.json").read_text(encoding="utf-8"))
+    [asked] = imported.pop("__inputs")
+    assert (asked["type"], asked["pluginId"]) == ("datasource", "prometheus")
+    assert [entry["id"] for entry in imported.pop("__requires")] == ["prometheus"]
+    variable, kept = (board["templating"]["list"][0] for board in (imported, provisioned))
+    assert variable.pop("current")["value"] == f"${{{asked['name']}}}"
+    kept.pop("current")
+    assert imported == provisioned
 
 
 def test_check_passes_as_a_command() -> None:

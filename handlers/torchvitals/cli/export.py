@@ -15,7 +15,7 @@ from .shipped import shipped
 PARTS = {
     "prometheus": ["prometheus/prometheus.yml", "prometheus/rules.yml", "prometheus/alerts.yml"],
     "alertmanager": ["alertmanager"],
-    "grafana": ["grafana/dashboards", "grafana/provisioning"],
+    "grafana": ["grafana/dashboards", "grafana/importable", "grafana/provisioning"],
     "torchserve": ["config.properties", "log4j2.xml", "metrics.yaml", "handlers/requirements.txt"],
 }
 
