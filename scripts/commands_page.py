@@ -36,7 +36,9 @@ def sections(command: Any, name: str) -> Iterator[str]:
             continue
         about = " ".join((inner.help or "").split())
         arguments = [one for one in inner.params if one.param_type_name == "argument"]
-        words = " ".join(f"[{one.name.upper()}]" if not one.required else one.name.upper() for one in arguments)
+        words = " ".join(
+            f"[{one.name.upper()}]" if not one.required else one.name.upper() for one in arguments
+        )
         yield f"\n## {full}\n\n{about}\n\n```text\n{full}{f' {words}' if words else ''} [OPTIONS]\n```\n\n"
         yield "| | | default |\n|---|---|---|\n"
         for one in inner.params:
@@ -63,7 +65,9 @@ def main(words: list[str]) -> int:
     if "--check" in words:
         if PAGE.read_text(encoding="utf-8") == text:
             return 0
-        sys.stderr.write("docs/commands.md differs from the commands; run 'python -m scripts.commands_page'\n")
+        sys.stderr.write(
+            "docs/commands.md differs from the commands; run 'python -m scripts.commands_page'\n"
+        )
         return 1
     PAGE.write_text(text, encoding="utf-8")
     return 0
