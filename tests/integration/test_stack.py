@@ -347,7 +347,7 @@ def test_command_leaves_nothing_however_it_ends(
 
 
 def test_missing_archive_is_told_before_anything_starts(tmp_path: Path) -> None:
-    with pytest.raises(StackError, match=r"model 'm': there is no 'm\.mar' in .*torch-model-archiver"):
+    with pytest.raises(StackError, match=r"model 'm': there is no 'm\.mar' in .*torchvitals package"):
         Stack(tmp_path / "run", model_store=tmp_path, models={"m": "m.mar"}).start()
     assert not (tmp_path / "run").exists()
 
