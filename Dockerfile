@@ -61,9 +61,11 @@ COPY pyproject.toml README.md LICENSE Procfile metrics.yaml config.properties lo
 COPY handlers handlers
 COPY report report
 COPY stack stack
-COPY prometheus prometheus
+COPY prometheus/prometheus.yml prometheus/rules.yml prometheus/alerts.yml prometheus/
 COPY alertmanager alertmanager
-COPY grafana grafana
+COPY grafana/dashboards grafana/dashboards
+COPY grafana/importable grafana/importable
+COPY grafana/provisioning grafana/provisioning
 RUN pip --python /opt/venv/bin/python install --no-cache-dir -c constraints.txt '.[serve]'
 
 
