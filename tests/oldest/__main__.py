@@ -71,12 +71,17 @@ def environment(python: str) -> tuple[Path, bool]:
 
 
 def imported(file: Path) -> Iterator[str]:
-    """Yield the first part of each module that a file imports."""
+    """Yield the first part of each module that a file, and each of its own folder's files that it imports, imports."""
     for node in ast.walk(ast.parse(file.read_text())):
         if isinstance(node, ast.Import):
             yield from (name.name.partition(".")[0] for name in node.names)
-        elif isinstance(node, ast.ImportFrom) and node.module and not node.level:
-            yield node.module.partition(".")[0]
+        elif isinstance(node, ast.ImportFrom) and not node.level:
+            yield str(node.module).partition(".")[0]
+        elif isinstance(node, ast.ImportFrom):
+            folder = file.parents[node.level - 1].joinpath(*(node.module or "").split("."))
+            names = [folder, *(folder / name.name for name in node.names)]
+            for module in {place.with_suffix(".py") for place in names} - {file}:
+                yield from imported(module) if module.is_file() else ()
 
 
 def chosen(*, with_torch: bool) -> list[str]:
