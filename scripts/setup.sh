@@ -44,7 +44,7 @@ if [ ! -e "$stamp" ]; then
   say "installing Python packages into .venv (a few minutes the first time)"
   .venv/bin/python -m pip install --quiet --disable-pip-version-check --upgrade 'pip>=25.1'
   .venv/bin/python -m pip install --quiet --disable-pip-version-check --constraint constraints.txt \
-    --group dev --editable '.[cli,prometheus,ray,report,serve,up]'
+    --group dev --editable '.[cli,labels,prometheus,ray,report,serve,up]'
   touch "$stamp"
 fi
 

@@ -7,7 +7,7 @@ import importlib
 import typer
 
 from .. import __version__
-from . import metrics, rules
+from . import labels, metrics, rules
 from .absent import absent
 from .archives.packing import package
 from .doctor import doctor
@@ -52,6 +52,7 @@ for _name, _place in {"baseline": ".baseline", "check": ".archives.checking"}.it
         app.add_typer(_module.app, name=_name)
     else:
         app.command(_name)(getattr(_module, _name))
+app.add_typer(labels.app, name="labels")
 app.add_typer(metrics.app, name="metrics")
 app.add_typer(rules.app, name="rules")
 app.command()(export)
