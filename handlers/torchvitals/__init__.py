@@ -19,6 +19,7 @@ _PLACES = {
     "Feature": "baseline.schema",
     "FeatureDrift": "drift.verdict",
     "Features": "baseline.selection",
+    "GroundTruth": "config",
     "Monitor": "worker.monitor",
     "MonitoredHandler": "servers.torchserve.handler",
     "MonitoredModel": "servers.local",

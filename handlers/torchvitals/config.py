@@ -18,6 +18,7 @@ Positive = Annotated[float, msgspec.Meta(gt=0)]
 Share = Annotated[float, msgspec.Meta(gt=0, le=1)]
 Ratio = Annotated[float, msgspec.Meta(gt=0, lt=1)]
 Count = Annotated[int, msgspec.Meta(ge=0)]
+Name = Annotated[str, msgspec.Meta(min_length=1, max_length=200)]
 Rows = Annotated[int, msgspec.Meta(ge=10, le=1_000_000)]
 # Exported in the place of a model's thresholds when all of them are null.
 NO_SIGNAL = "none"
@@ -99,6 +100,26 @@ class Objectives(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_onl
         return {name: value for name, value in found.items() if value is not None} or {NO_SIGNAL: 0.0}
 
 
+class GroundTruth(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
+    """What is kept of each prediction for a label that comes later, and never anything of its inputs.
+
+    directory: where files of predictions wait for `torchvitals labels serve`; `predictions` in the folder of
+    TorchServe's logs by default. id_header, segment_header: headers of a request with the ids and the segments of its
+    predictions, separated by commas. id_field, segment_field: fields of its body, or of each instance of it, that have
+    them. An id that neither gives is TorchServe's own of the request. max_bytes: of files that wait; beyond it no more
+    are written. model_name, model_version: those of the server by default; a MonitoredModel has none.
+    """
+
+    directory: Optional[str] = None
+    id_header: str = "X-Prediction-Id"
+    id_field: Optional[str] = None
+    segment_header: Optional[str] = None
+    segment_field: Optional[str] = None
+    max_bytes: Annotated[int, msgspec.Meta(ge=1)] = 256 * 2**20
+    model_name: Optional[Name] = None
+    model_version: Optional[Name] = None
+
+
 class MonitoringConfig(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
     """How one model is monitored.
 
@@ -113,6 +134,7 @@ class MonitoringConfig(msgspec.Struct, frozen=True, forbid_unknown_fields=True, 
     a feature has series of the main statistics, and those of all only once it has drifted.
     overhead_budget: share of one core that describing and copying large inputs may use before only some of them are
     taken; null for no limit. Latency, counts and predictions are of every call. slo: what users were promised.
+    ground_truth: what is kept of predictions until their labels come; nothing where it is left out.
     """
 
     baseline: Optional[str] = None
@@ -131,6 +153,7 @@ class MonitoringConfig(msgspec.Struct, frozen=True, forbid_unknown_fields=True, 
     features: Features = Features()
     thresholds: Thresholds = Thresholds()
     slo: Objectives = Objectives()
+    ground_truth: Optional[GroundTruth] = None
 
     @property
     def feature_floors(self) -> dict[str, Floors]:
@@ -179,7 +202,10 @@ def _explain(message: str, file: str) -> str:
     unknown = re.search(r"unknown field `(.*)`", what)
     if unknown is None:
         return f"{file}: {field}: {what[0].lower()}{what[1:]}"
-    owners: dict[str, Any] = {"thresholds": Thresholds, "features": Features, "outputs": OutputOptions}
+    owners: dict[str, Any] = {
+        "thresholds": Thresholds, "features": Features, "outputs": OutputOptions, "slo": Objectives,
+        "ground_truth": GroundTruth,
+    }  # fmt: skip
     owner = owners.get(field.rpartition(".")[2], MonitoringConfig)
     names = [f.name for f in msgspec.structs.fields(owner)]
     close = difflib.get_close_matches(unknown.group(1), names, n=1)

@@ -77,6 +77,9 @@ class CallRecord(msgspec.Struct, gc=False, eq=False):
     # The wall clock when the call ended, and the start headers of its requests, one a line; see queue_time.py.
     ended: float = 0.0
     starts: Optional[str] = None
+    # The ids of its predictions and their segments, one a line; see naming.py.
+    ids: Optional[str] = None
+    segments: str = ""
     # Of continuous batching: how many requests took this step (0 for as many as ended with it), and, of those that had
     # their first step or their last one, the seconds since they came, as packed doubles.
     size: int = 0

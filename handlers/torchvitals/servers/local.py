@@ -17,11 +17,13 @@ from torch import Tensor
 from ..baseline.describing import introduced
 from ..baseline.schema import BaselineData
 from ..config import MonitoringConfig
+from ..errors import ConfigurationError
 from ..publishers.memory import MemoryPublisher
 from ..recording.call import CallRecord
 from ..recording.devices import device_of
 from ..recording.faults import Faults
 from ..recording.guard import recorded
+from ..recording.naming import PredictionNames
 from ..recording.stages import instrument_stages
 from ..telemetry.publisher import Publisher
 from ..telemetry.runtime import Runtime
@@ -75,14 +77,18 @@ class MonitoredModel:
             worker=worker,
             runtime=runtime,
             faults=faults,
+            names=_names_of(self.config),
         )
         if _is_async(model):
             self.inference = self._inference_async  # type: ignore[method-assign]
         recorder = self.monitor.recorder
+        #: Gives predictions the ids that their labels come with: `model.predictions.id("order 17")`, then `predict`.
+        self.predictions = PredictionNames(recorder)
+        describe = _describe if self.config.ground_truth is None else self._describe_named
         instrument_stages(self, recorder, self.monitor.clock)
         # With one argument, as most calls have, it takes less time.
-        self._predict_one = recorded(self._run_one, recorder, _describe)
-        self._predict_any = recorded(self._run_any, recorder, _describe)
+        self._predict_one = recorded(self._run_one, recorder, describe)
+        self._predict_any = recorded(self._run_any, recorder, describe)
         runtime.watch(self)
         self._closed = False
         self.monitor.start()
@@ -125,6 +131,12 @@ class MonitoredModel:
 
     def _run_any(self, *inputs: Any, **named: Any) -> Any:
         return self.inference(*inputs, **named)
+
+    def _describe_named(self, call: CallRecord, args: tuple[Any, ...], kwargs: dict[str, Any]) -> None:
+        _describe(call, args, kwargs)
+        names = self.predictions.take()
+        if names is not None and call.ids is None:
+            call.ids, call.segments = names
 
     def check_anomalies(self) -> list[str]:
         """Return what is out of bounds now, a sentence each; an empty list when all is well."""
@@ -232,6 +244,16 @@ def rows_of(inputs: Any) -> int:
         return len(inputs)
     except Exception:  # a tensor without dimensions, a nested one, an object of the user's
         return 1
+
+
+def _names_of(config: MonitoringConfig) -> tuple[str, str]:
+    """Return the name and the version under which predictions are kept; there is no server to say them."""
+    truth = config.ground_truth
+    if truth is None:
+        return "", ""
+    if truth.model_name is None or truth.model_version is None:
+        raise ConfigurationError("ground_truth: a MonitoredModel needs its `model_name` and `model_version`")
+    return truth.model_name, truth.model_version
 
 
 def _is_async(model: Any) -> bool:

@@ -246,6 +246,18 @@ RUNTIME_INFO = gauge(
     "first runs were under torch.autocast, else the types of its parameters.",
     ("worker", "device", "precision", "torch_version", "compiled"),
 )
+PREDICTIONS_WRITTEN = counter(
+    "model_predictions_written_total", "count", "Predictions that wait, or waited, for the labels service."
+)
+PREDICTIONS_UNWRITTEN = counter(
+    "model_predictions_unwritten_total",
+    "count",
+    "Predictions that no label can find, by reason: requests that `failed`, or have no valid id (`no_id`); outputs of "
+    "another number than ids (`rows`), of a kind that has no labels (`kind`), of a kind that is not known yet "
+    "(`unknown_outputs`), or not finite (`not_finite`); too many waiting (`full`), a disk that cannot be written "
+    "(`disk`).",
+    ("reason",),
+)
 MONITOR_ERRORS = counter(
     "model_monitor_errors_total",
     "count",

@@ -51,6 +51,7 @@ class Monitor:
         faults: what goes wrong is noted there; the server's own hooks may share it.
         counts: whether calls are counted here; False in a process that serves the same calls as another one.
         classes: how many classes the model is known to tell apart, where no baseline describes its outputs.
+        names: the model's name and version, for what is kept of predictions.
     """
 
     def __init__(
@@ -66,6 +67,7 @@ class Monitor:
         faults: Optional[Faults] = None,
         counts: bool = True,
         classes: Optional[int] = None,
+        names: tuple[str, str] = ("", ""),
     ) -> None:
         self.config = config
         self.faults = faults or Faults()
@@ -95,6 +97,7 @@ class Monitor:
             worker=worker,
             runtime=runtime,
             classes=classes,
+            names=names,
         )
         self._pipeline = self._new_pipeline()
         self._loop = self._new_loop()

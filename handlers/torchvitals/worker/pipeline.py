@@ -32,6 +32,7 @@ from ..telemetry.runtime import RuntimeLabels
 from ..telemetry.visibility import Visibility
 from .learner import Learner
 from .pacing import FLUSH_SHARE, Pacer
+from .prediction_log import PredictionLog, prediction_log
 from .reducing import reduce_outputs, reducer_of
 
 # Where a fault of ours may come: on the request path, then in the flush thread.
@@ -64,6 +65,7 @@ class Pipeline:
         worker: str = "0",
         runtime: Optional[Callable[[], RuntimeLabels]] = None,
         classes: Optional[int] = None,
+        names: tuple[str, str] = ("", ""),
     ) -> None:
         self._config = config
         self._recorder = recorder
@@ -93,6 +95,7 @@ class Pipeline:
         self._learner = self._learning = learner if baseline is None else None
         self.memory: Optional[MemorySample] = None
         self._sampler = MemorySampler(device)
+        self._log = prediction_log(config.ground_truth, baseline, worker, names)
         self._runtime = runtime
         self._shown_runtime: Optional[RuntimeLabels] = None
         self._errors: Counter[str] = Counter()
@@ -139,6 +142,7 @@ class Pipeline:
             self.calls.publish,
             self.predictions.publish,
             self._publish_drift,
+            self._publish_log,
             self._publish_learning,
             self.visibility.publish,
             self._publish_memory,
@@ -177,6 +181,8 @@ class Pipeline:
         self._out_of_memory += sum(call.out_of_memory for call in calls)
         pause()
         self._guarded("outputs", self._take_in_outputs, calls)
+        if self._log is not None:
+            self._guarded("outputs", self._log_predictions, calls, self._log)
         pause()
         if self._learner is not None:
             self._guarded("inputs", self._collect, calls, self._learner)
@@ -210,6 +216,11 @@ class Pipeline:
                 self._recorder.reduce_outputs = self._recorder.reduce_outputs or output_reducer(
                     predictions.spec
                 )
+
+    def _log_predictions(self, calls: list[CallRecord], log: PredictionLog) -> None:
+        spec = self.predictions.spec
+        for some, form, rows in _paired(calls, log):
+            self._guarded("outputs", log.add, some, form, rows, spec)
 
     def _compare_outputs(self, add: Callable[[Any], Any], rows: Any) -> None:
         try:
@@ -283,6 +294,8 @@ class Pipeline:
         self.calls.start(publisher)
         self.predictions.start(publisher)
         self.visibility.start(publisher)
+        if self._log is not None:
+            self._log.start(publisher)
         if self.drift is not None:
             self.drift.start(publisher)
         self._publish_learning(publisher)
@@ -314,6 +327,11 @@ class Pipeline:
     def _publish_drift(self, publisher: Publisher) -> None:
         if self.drift is not None:
             self.drift.publish(publisher)
+
+    def _publish_log(self, publisher: Publisher) -> None:
+        if self._log is not None:
+            self._log.write()
+            self._log.publish(publisher)
 
     def _publish_learning(self, publisher: Publisher) -> None:
         if self._learning is not None:
@@ -364,6 +382,31 @@ class Pipeline:
         for phase, amount in list(self._errors.items()):
             self._publisher.increase(m.MONITOR_ERRORS, (phase,), amount)
             del self._errors[phase]
+
+
+def _paired(
+    calls: list[CallRecord], log: PredictionLog
+) -> Iterator[tuple[list[CallRecord], int, NDArray[Any]]]:
+    """Yield calls with the form and the rows of their outputs: many of one row each together, any other by itself."""
+    ones: dict[tuple[int, int], list[CallRecord]] = {}
+    for call in calls:
+        if call.special or call.size or call.failed or not call.requests:
+            log.miss("failed", 0 if call.special else call.requests)
+        elif type(call.outputs) is bytes and call.more is None:
+            ones.setdefault((call.outputs_are, len(call.outputs)), []).append(call)
+        else:
+            found = by_shape(_copies([call], "outputs"))
+            if len(found) == 1:
+                yield [call], call.outputs_are, found[0]
+            else:
+                log.miss("rows", call.requests)
+    for (form, _), some in ones.items():
+        (rows,) = by_shape(call.outputs for call in some)
+        if len(rows) == len(some) and all("\n" not in (call.ids or "") for call in some):
+            yield some, form, rows
+        else:
+            for place, call in enumerate(some):
+                yield [call], form, rows[place : place + 1]
 
 
 def _by_form(calls: list[CallRecord]) -> list[tuple[int, list[CallRecord]]]:

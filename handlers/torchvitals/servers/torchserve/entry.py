@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any, Optional
 
 from ...recording.guard import recorded
+from ...recording.naming import PredictionNames
 from ...recording.shadows import Function, Shadow, switchable
 from ...worker.monitor import Monitor
 from .requests import Requests
@@ -16,6 +17,7 @@ class Entry:
     def __init__(self) -> None:
         self.monitor: Optional[Monitor] = None
         self.loading = False
+        self.predictions = PredictionNames()
         self._shadow: Optional[Shadow] = None
 
     def shadow(self, handle: Function) -> Shadow:
@@ -26,6 +28,7 @@ class Entry:
     def watch(self, monitor: Monitor, requests: Requests, handle: Optional[Function] = None) -> None:
         """Write calls down from now on; `handle` answers them, by default what answered them so far."""
         self.monitor = monitor
+        self.predictions = PredictionNames(monitor.recorder)
         if self._shadow is not None and self._shadow.become is not None:
             self._shadow.become(
                 recorded(handle or self._shadow.__wrapped__, monitor.recorder, requests.describe)

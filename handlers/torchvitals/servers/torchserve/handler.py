@@ -25,13 +25,23 @@ ENTRY = "_torchvitals_entry"
 logger = logging.getLogger(__name__)
 
 
+class _Names:
+    """`self.predictions` of a handler, unless it has something of its own under that name."""
+
+    def __get__(self, handler: Any, _: Any = None) -> Any:
+        return self if handler is None else _entry(handler).predictions
+
+
 class MonitoredHandler(BaseHandler):  # type: ignore[misc]
     """Serve as BaseHandler does, and measure every prediction.
 
     Override `initialize`, `preprocess`, `inference`, `postprocess` or `handle` exactly as with
     BaseHandler. Configuration: `handler: monitoring:` in model-config.yaml. A wrong configuration or
     baseline stops the load with a TorchVitalsError; after that, no error of the monitor reaches a request.
+    `self.predictions.id("order 17")` gives the predictions of a call the ids that their labels come with.
     """
+
+    predictions = _Names()
 
     def __new__(cls, *args: Any, **kwargs: Any) -> Any:
         """Shadow the stages, which threads that `__init__` starts may take, and what TorchServe takes after it."""

@@ -22,6 +22,7 @@ from ...telemetry.runtime import Runtime
 from ...worker.learner import Learner, learner_of
 from ...worker.monitor import Monitor
 from .base_handlers import base_handler
+from .ids import RequestIds
 from .replies import watch_replies
 from .request_log import leave_out_request_lines
 from .requests import Requests
@@ -84,6 +85,7 @@ def load(
         faults=faults,
         counts=rank == 0,
         classes=_classes_of(served),
+        names=(name, version),
     )
     if config.quiet:
         leave_out_request_lines()
@@ -98,7 +100,8 @@ def load(
         watch_stages(served, recorder, clock)
         models.look(watched)
 
-    requests = Requests(recorder, look)
+    ids = None if config.ground_truth is None else RequestIds(config.ground_truth)
+    requests = Requests(recorder, look, ids)
     watch_replies(context, requests, recorder)
     monitor.start()
     return handle, monitor, requests

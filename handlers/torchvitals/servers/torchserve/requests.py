@@ -9,6 +9,7 @@ from typing import Any, Optional
 from ...recording.call import CallRecord
 from ...recording.queue_time import HEADER, LOWER_HEADER
 from ...recording.recorder import Recorder
+from .ids import RequestIds
 from .steps import ERROR_STATUS, Steps
 
 # The first four bytes of a reply, as ts/protocol/otf_message_handler.py packs 200.
@@ -21,11 +22,17 @@ ONE_IN = 128
 class Requests:
     """Completes the records of a worker's calls.
 
-    look: looks for what runs inference, after a call in which nothing of it was seen.
+    look: looks for what runs inference, after a call in which nothing of it was seen. ids: gives predictions their ids.
     """
 
-    def __init__(self, recorder: Recorder, look: Optional[Callable[[], Any]] = None) -> None:
+    def __init__(
+        self,
+        recorder: Recorder,
+        look: Optional[Callable[[], Any]] = None,
+        ids: Optional[RequestIds] = None,
+    ) -> None:
         self._recorder = recorder
+        self._ids = ids
         self._look = look
         self._unseen = 0
         self._steps = Steps()
@@ -49,6 +56,8 @@ class Requests:
             if start:
                 starts = f"{start}" if starts is None else f"{starts}\n{start}"
         call.failed = failed
+        if self._ids is not None:
+            self._ids.fill(call, data, context)
         if starts is not None:
             call.starts, call.ended = starts, time.time()
         if not call.inference_ns:
