@@ -279,21 +279,16 @@ def quantile(q: float, buckets: str, by: str = "") -> str:
 
 
 def ranked(value: str, size: str, legend: str) -> tuple[Target, ...]:
-    """One target for each of the five largest series, largest first.
+    """One target that draws the five largest series.
 
     ``value`` is what is drawn and ``size`` what orders it; both have the same labels, and ``size`` is constant over the
-    time range. A plain topk picks anew at each point and draws more than five lines. One target a rank gives each line
-    a colour of the fixed palette, whatever the series are called.
+    time range: otherwise topk picks anew at each point and draws more than five lines.
 
-    Of equal sizes, topk(2) may leave out the one that topk(1) picked; on sorted input it keeps the first, and the ranks
-    are disjoint.
+    It is one query. A query for each rank gives each line a colour of ours, but of equal series topk(2) may leave out
+    the one that topk(1) picked: histogram_quantile, for one, orders its series anew each time. One is then drawn twice,
+    another never.
     """
-    targets = []
-    ordered = f"sort_desc({size})"
-    for rank in range(1, LINES + 1):
-        chosen = f"topk({rank}, {ordered})" + (f" unless topk({rank - 1}, {ordered})" if rank > 1 else "")
-        targets.append(Target(f"{value} and ({chosen})", legend, REFS[rank - 1]))
-    return tuple(targets)
+    return (Target(f"{value} and topk({LINES}, {size})", legend, many=True),)
 
 
 def estimated_accuracy(scope: Scope) -> tuple[Target, ...]:

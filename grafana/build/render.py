@@ -236,7 +236,9 @@ def _graph(source: spec.Graph) -> timeseries.Panel:
         .fill_opacity(60 if source.bars or source.stacked else 0)
         .show_points(common_models.VisibilityMode.NEVER)
         .stacking(common.StackingConfig().mode(stacking).group("A"))
-        .color_scheme(_fixed(palette.GREY))
+        .color_scheme(
+            _each_its_own() if any(target.many for target in source.targets) else _fixed(palette.GREY)
+        )
         .legend(_legend())
         .tooltip(
             common.VizTooltipOptions()
@@ -253,8 +255,9 @@ def _graph(source: spec.Graph) -> timeseries.Panel:
     colours = iter(palette.SERIES)
     for target in source.targets:
         panel.with_target(_query(target, _FORMAT.TIME_SERIES).range())
-        is_threshold = target.ref == spec.THRESHOLD_REF
-        panel.override_by_query(target.ref, _threshold_line() if is_threshold else _line(next(colours)))
+        if not target.many:
+            is_threshold = target.ref == spec.THRESHOLD_REF
+            panel.override_by_query(target.ref, _threshold_line() if is_threshold else _line(next(colours)))
     return panel
 
 
@@ -445,6 +448,11 @@ def _steps(steps: tuple[spec.Step, ...]) -> builders.ThresholdsConfig:
 
 def _by_threshold() -> builders.FieldColor:
     return builders.FieldColor().mode(models.FieldColorModeId.THRESHOLDS)
+
+
+def _each_its_own() -> builders.FieldColor:
+    """Colour lines in the order of the series: Grafana has no override for the n-th series of a query."""
+    return builders.FieldColor().mode(models.FieldColorModeId.PALETTE_CLASSIC)
 
 
 def _fixed(colour: str) -> builders.FieldColor:

@@ -17,11 +17,15 @@ Scale = Literal["linear", "log", "symlog"]
 
 @dataclass(frozen=True)
 class Target:
-    """One query. ``legend`` is a Grafana legend format; ``ref`` is unique in the panel."""
+    """One query. ``legend`` is a Grafana legend format; ``ref`` is unique in the panel.
+
+    ``many`` draws a line for each series, at most five in a graph, in the colours of Grafana's palette.
+    """
 
     expr: str
     legend: str = ""
     ref: str = "A"
+    many: bool = False
 
 
 @dataclass(frozen=True)
@@ -87,7 +91,7 @@ class Stat(Panel):
 
 @dataclass(frozen=True)
 class Graph(Panel):
-    """Lines over time, one target a line; ``bars`` and ``stacked`` change how they are drawn.
+    """Lines over time, one target a line unless it draws many; ``bars`` and ``stacked`` change how they are drawn.
 
     A ``log`` scale is for what is never 0, such as a latency beside a far larger threshold; it takes no ``minimum``.
     """

@@ -21,6 +21,8 @@ from .span import Span
 from .units import Scale, scale, show
 
 VEGALITE = "6.4"
+# Of the lines of a query that draws many: blue, green, pink, brown and grey, as grafana/build/palette.py has them.
+SERIES = ("#3366EE", "#00A060", "#CC77BB", "#995533", "#666666")
 INK = "currentColor"
 FONT = "system-ui, sans-serif"
 # Of labels beside a timeline; longer ones are cut with an ellipsis.
@@ -81,13 +83,14 @@ def timeseries(panel: Panel, span: Span, events: tuple[Event, ...], width: int, 
     stacked = custom.get("stacking", {}).get("mode") == "normal"
     bars = custom.get("drawStyle") == "bars"
     colours = _colours(panel)
-    drawn = [(target, series) for target in panel.targets for series in target.series]
+    own = itertools.cycle(SERIES)
+    drawn = [(target, series) for target in panel.targets for series in _largest_first(target)]
     largest = max(_top(drawn, is_stack=bars or stacked), custom.get("axisSoftMax", 0.0))
     how = scale(defaults["unit"], largest)
 
     keys, lines, thresholds = [], [], []
     for number, (target, series) in enumerate(drawn):
-        colour = colours.get(target.ref, INK)
+        colour = colours.get(target.ref) or next(own)
         is_threshold = target.ref == THRESHOLD_REF
         keys.append(
             Key(
@@ -392,6 +395,10 @@ def _top(drawn: list[tuple[Target, Series]], *, is_stack: bool) -> float:
         for at, value in series.points:
             sums[at] = sums.get(at, 0.0) + value
     return max(sums.values(), default=0.0)
+
+
+def _largest_first(target: Target) -> list[Series]:
+    return sorted(target.series, key=lambda series: -max(value for _, value in series.points))
 
 
 def _domain(defaults: Mapping[str, Any], how: Scale, largest: float) -> dict[str, Any]:

@@ -12,6 +12,7 @@ Rule = Callable[[Panel], Iterator[str]]
 # What tells the series of one model apart without being read: its features come from inputs or outputs.
 NOT_IN_LEGENDS = {"source", "Hostname", "le"}
 BY = re.compile(r"\bby \(([^)]*)\)")
+TOPK = re.compile(r"\b(?:top|bottom)k *\(")
 LABEL = re.compile(r"\{\{ *(\w+) *\}\}")
 
 
@@ -90,6 +91,24 @@ def a_number_compares_no_clocks(panel: Panel) -> Iterator[str]:
         yield "time() in a number"
 
 
+def a_ranking_is_one_query(panel: Panel) -> Iterator[str]:
+    """Of equal series, each query picks its own: ranks in queries of their own draw one twice and another never."""
+    ranking = [target for target in panel.get("targets", []) if TOPK.search(target["expr"])]
+    if len(ranking) > 1:
+        yield f"{len(ranking)} queries rank"
+    for target in ranking:
+        if len(TOPK.findall(target["expr"])) > 1:
+            yield f"{target['refId']}: one query ranks twice"
+
+
+def a_ranking_is_the_same_at_each_point(panel: Panel) -> Iterator[str]:
+    """Over time, topk picks anew at each point and draws far more than its number of lines."""
+    for target in panel.get("targets", []):
+        for found in TOPK.finditer(target["expr"]):
+            if target.get("range", True) and "@ end()" not in target["expr"][found.end() :]:
+                yield f"{target['refId']}: topk of what changes"
+
+
 RULES: tuple[Rule, ...] = (
     a_timeline_is_coloured_by_its_mappings,
     a_table_has_no_text_for_empty_cells,
@@ -99,4 +118,6 @@ RULES: tuple[Rule, ...] = (
     no_value_is_grey,
     a_legend_tells_series_apart,
     a_number_compares_no_clocks,
+    a_ranking_is_one_query,
+    a_ranking_is_the_same_at_each_point,
 )

@@ -36,6 +36,14 @@ BROKEN: dict[rules.Rule, dict[str, Any]] = {
     rules.a_legend_tells_series_apart: _panel(
         "timeseries", _target("max by (model_version, worker) (x)", "{{worker}}")
     ),
+    rules.a_ranking_is_one_query: _panel(
+        "timeseries",
+        _target("x and (topk(1, sort_desc(x @ end())))", "{{model}}", "A"),
+        _target(
+            "x and (topk(2, sort_desc(x @ end())) unless topk(1, sort_desc(x @ end())))", "{{model}}", "B"
+        ),
+    ),
+    rules.a_ranking_is_the_same_at_each_point: _panel("timeseries", _target("topk(5, x)", "{{model}}")),
     rules.a_number_compares_no_clocks: _panel("stat", _target("count(time() - x > 120)")),
 }
 

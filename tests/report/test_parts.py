@@ -160,6 +160,24 @@ def test_a_line_is_not_drawn_across_a_gap() -> None:
     assert [(row["t"], row["value"]) for row in rows] == [(0, 1), (10_000, 2), (20_000, None), (50_000, 3)]
 
 
+def test_lines_of_one_query_have_colours_of_their_own() -> None:
+    lines = Target(
+        "A", 10, tuple(Series({}, name, ((0.0, value),)) for name, value in (("a", 1.0), ("b", 2.0)))
+    )
+    limit = Target("T", 10, (Series({}, "limit", ((0.0, 3.0),)),))
+    override = {
+        "matcher": {"options": "T"},
+        "properties": [{"id": "color", "value": {"fixedColor": "#D55E00"}}],
+    }
+    panel = _panel((lines, limit), fieldConfig={"defaults": {"unit": "none"}, "overrides": [override]})
+    keys = charts.timeseries(panel, Span(0, 20, 10), (), 400, 200).keys
+    assert [(key.name, key.colour) for key in keys] == [
+        ("b", charts.SERIES[0]),
+        ("a", charts.SERIES[1]),
+        ("limit", "#D55E00"),
+    ]
+
+
 def test_alerts_at_the_same_time_are_one_shade() -> None:
     def event(kind: str, start: float, end: float) -> Event:
         return Event(kind, "", "", "#123456", start, end)
