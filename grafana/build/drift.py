@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from grafana.build import palette, statistics
-from grafana.build.panels import alarm_from, bars, dashboard, measure, table
+from grafana.build.panels import BIN, alarm_from, bars, dashboard, measure, table
 from grafana.build.promql import (
     MODEL_KEY,
     RANGE,
@@ -18,7 +18,7 @@ from grafana.build.promql import (
     rate,
     total,
 )
-from grafana.build.spec import THRESHOLD_REF, Column, Graph, Row, Stat, Table, Target, Timeline
+from grafana.build.spec import THRESHOLD_REF, Graph, Row, Stat, Table, Target, Timeline
 from grafana.build.statistics import DRIFTED, FEATURE, VERDICT_TEXTS, recorded
 from torchvitals.drift.statistics import STATISTICS, Statistic
 from torchvitals.telemetry import catalogue as metrics
@@ -339,14 +339,10 @@ DASHBOARD = dashboard(
                     "Live against baseline",
                     "Share of the chosen feature's values in each bin over the chosen time, beside the "
                     "baseline's.",
-                    (Column("bin", "Bin"), Column("source", "Source", hidden=True)),
+                    BIN,
                     (
                         measure(S.bin_shares(CHOSEN), "Live", "percentunit"),
-                        measure(
-                            f"max by (source, bin) {S.fresh(metrics.BASELINE_BIN_RATIO, CHOSEN)}",
-                            "Baseline",
-                            "percentunit",
-                        ),
+                        measure(S.baseline_bins(CHOSEN), "Baseline", "percentunit"),
                     ),
                     height=10,
                 ),

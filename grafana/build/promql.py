@@ -98,7 +98,12 @@ class Scope:
     def bin_shares(self, *matchers: str) -> str:
         """Return the share of each bin in a feature's values of the dashboard's time range."""
         growth = f"increase({self.select(metrics.OBSERVATIONS, *matchers)}[{RANGE}])"
-        return share(f"sum by (source, bin) ({growth})", f"sum by (source) ({growth})", "source")
+        shares = share(f"sum by (source, bin) ({growth})", f"sum by (source) ({growth})", "source")
+        return without_number(shares)
+
+    def baseline_bins(self, *matchers: str) -> str:
+        """Return the share of each bin in the baseline."""
+        return without_number(f"max by (source, bin) {self.fresh(metrics.BASELINE_BIN_RATIO, *matchers)}")
 
     def alerts(self, offset: str = "") -> str:
         """Select firing alerts. Alerts about a whole server carry no model and are in the overview alone."""
@@ -241,6 +246,11 @@ def alert_selector(name: str, *matchers: str) -> str:
     """Select alerts about the chosen servers, and those about all servers of a model, which name none."""
     chosen = ", ".join(('job=~"$job"', 'instance=~"$instance|"', *matchers, NOT_WATCHDOG))
     return f"{name}{{{chosen}}}"
+
+
+def without_number(series: str) -> str:
+    """Name each bin in the label ``values``, without the number that sorts it: "..12.5" of "00 ..12.5"."""
+    return f'label_replace({series}, "values", "$1", "bin", "(?:[0-9]+ )?(.*)")'
 
 
 def fixed_threshold(value: float) -> Target:

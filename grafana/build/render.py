@@ -349,12 +349,7 @@ def _bars(source: spec.Bars) -> barchart.Panel:
         .legend(_legend())
         .tooltip(common.VizTooltipOptions().mode(common_models.TooltipDisplayMode.MULTI))
     )
-    _add_columns(panel, source.targets, source.columns)
-    panel.with_transformation(
-        models.DataTransformerConfig(
-            id_val="sortBy", options={"fields": {}, "sort": [{"field": source.category, "desc": False}]}
-        )
-    )
+    _add_columns(panel, source.targets, source.columns, order=source.order)
     colours = iter(palette.SERIES)
     for column in source.columns:
         if not column.hidden and column.title != source.category:
@@ -362,12 +357,19 @@ def _bars(source: spec.Bars) -> barchart.Panel:
     return panel
 
 
-def _add_columns(panel: Any, targets: tuple[spec.Target, ...], columns: tuple[spec.Column, ...]) -> None:
-    """Join the targets on their common labels, then name and order the columns."""
+def _add_columns(
+    panel: Any, targets: tuple[spec.Target, ...], columns: tuple[spec.Column, ...], *, order: str = ""
+) -> None:
+    """Join the targets on their common labels, sort by the field ``order``, then name and order the columns."""
     for target in targets:
         panel.with_target(_query(target, _FORMAT.TABLE).instant())
     if len(targets) > 1:
         panel.with_transformation(models.DataTransformerConfig(id_val="merge", options={}))
+    if order:
+        sort = [{"field": order, "desc": False}]
+        panel.with_transformation(
+            models.DataTransformerConfig(id_val="sortBy", options={"fields": {}, "sort": sort})
+        )
     panel.with_transformation(
         models.DataTransformerConfig(
             id_val="organize",

@@ -128,9 +128,13 @@ class Table(Panel):
 
 @dataclass(frozen=True)
 class Bars(Panel):
-    """Instant queries side by side, one group of bars for each value of the column ``category``."""
+    """Instant queries side by side, one group of bars for each value of the column ``category``.
+
+    ``order`` is the field that the groups are sorted by, which need not be shown.
+    """
 
     category: str = ""
+    order: str = ""
     columns: tuple[Column, ...] = ()
 
 

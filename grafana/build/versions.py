@@ -7,6 +7,7 @@ from functools import partial
 
 from grafana.build import statistics
 from grafana.build.panels import (
+    BIN,
     Measure,
     alarm_below,
     alarm_from,
@@ -362,11 +363,8 @@ DASHBOARD = dashboard(
                     "Values of $feature",
                     "Share of the chosen feature's values in each bin over the chosen time, and the share in the "
                     "stable version's baseline. Bins of two versions are the same only where they share a baseline.",
-                    (Column("bin", "Bin"), Column("source", "Source", hidden=True)),
-                    _with_baseline(
-                        lambda scope: scope.bin_shares(CHOSEN),
-                        f"max by (source, bin) {STABLE.fresh(metrics.BASELINE_BIN_RATIO, CHOSEN)}",
-                    ),
+                    BIN,
+                    _with_baseline(lambda scope: scope.bin_shares(CHOSEN), STABLE.baseline_bins(CHOSEN)),
                     width=24,
                     height=9,
                 ),

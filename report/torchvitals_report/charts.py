@@ -228,6 +228,8 @@ def bars(panel: Panel, table: list[dict[str, Any]], width: int, height: int) -> 
             "x": {
                 "field": "category",
                 "type": "nominal",
+                # As they come.
+                "sort": None,
                 "axis": {
                     "labelAngle": -35 if len(table) > 4 else 0,
                     "labelLimit": LABEL_PIXELS,

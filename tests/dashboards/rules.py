@@ -109,6 +109,20 @@ def a_ranking_is_the_same_at_each_point(panel: Panel) -> Iterator[str]:
                 yield f"{target['refId']}: topk of what changes"
 
 
+def a_bin_is_shown_without_its_number(panel: Panel) -> Iterator[str]:
+    """The number at the beginning of "00 ..12.5" is there to sort by, and says nothing to a reader."""
+    for target in panel.get("targets", []):
+        if "bin" in LABEL.findall(target.get("legendFormat", "")):
+            yield f"{target['refId']}: the legend shows the label bin"
+    steps = panel.get("transformations", [])
+    for step in steps:
+        if step["id"] == "organize" and "bin" in step["options"]["renameByName"]:
+            yield "a column shows the label bin"
+    sorts = [sort["field"] for step in steps if step["id"] == "sortBy" for sort in step["options"]["sort"]]
+    if panel["type"] == "barchart" and "bin" in str(steps) and sorts != ["bin"]:
+        yield "bins are not sorted by their number"
+
+
 RULES: tuple[Rule, ...] = (
     a_timeline_is_coloured_by_its_mappings,
     a_table_has_no_text_for_empty_cells,
@@ -120,4 +134,5 @@ RULES: tuple[Rule, ...] = (
     a_number_compares_no_clocks,
     a_ranking_is_one_query,
     a_ranking_is_the_same_at_each_point,
+    a_bin_is_shown_without_its_number,
 )

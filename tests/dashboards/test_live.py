@@ -230,6 +230,13 @@ def test_values(overview: DashboardResult, model: DashboardResult, drift: Dashbo
         assert {tuple(sorted(labels.items())) for labels in live.labels} == {
             tuple(sorted(labels.items())) for labels in baseline.labels
         }
+    bins = drift.panel("Live against baseline").targets[0].labels
+    assert {labels["bin"]: labels["values"] for labels in bins} == {
+        "00 ..12.5": "..12.5",
+        "01 12.5..20": "12.5..20",
+        "02 20..": "20..",
+        "missing": "missing",
+    }
 
 
 def test_limits_of_the_chosen_feature_are_drawn(drift: DashboardResult) -> None:

@@ -43,6 +43,12 @@ BROKEN: dict[rules.Rule, dict[str, Any]] = {
             "x and (topk(2, sort_desc(x @ end())) unless topk(1, sort_desc(x @ end())))", "{{model}}", "B"
         ),
     ),
+    rules.a_bin_is_shown_without_its_number: {
+        **_panel("barchart", _target("sum by (bin) (x)")),
+        "transformations": [
+            {"id": "organize", "options": {"excludeByName": {"Time": True}, "renameByName": {"bin": "Bin"}}}
+        ],
+    },
     rules.a_ranking_is_the_same_at_each_point: _panel("timeseries", _target("topk(5, x)", "{{model}}")),
     rules.a_number_compares_no_clocks: _panel("stat", _target("count(time() - x > 120)")),
 }

@@ -262,15 +262,19 @@ def test_columns_are_fields_of_the_queries(dashboard: dict[str, Any]) -> None:
 def _result_labels(expr: str) -> set[str]:
     """Labels of the result: those of the first aggregation on the way down the left side."""
     node = promql.parse(expr)
+    added = set()
     while not isinstance(node, parser.AggregateExpr):
         if isinstance(node, parser.BinaryExpr):
             node = node.rhs if isinstance(node.lhs, parser.NumberLiteral) else node.lhs
+        elif isinstance(node, parser.Call) and node.func.name == "label_replace":
+            added.add(node.args[1].val)
+            node = node.args[0]
         elif isinstance(node, parser.Call):
             node = node.args[-1]
         else:
             node = node.expr
     modifier: Any = node.modifier
-    return set(modifier.labels) - {"le"}
+    return (set(modifier.labels) | added) - {"le"}
 
 
 # --- What our own rules ask ---

@@ -102,6 +102,23 @@ def test_queries_are_joined_on_the_labels_they_share() -> None:
     ]
 
 
+def test_bars_are_sorted_by_what_is_not_shown() -> None:
+    organize = {
+        "excludeByName": {"Time": True, "bin": True},
+        "indexByName": {"values": 0, "bin": 1, "Value": 2},
+        "renameByName": {"values": "Values", "Value": "Live"},
+    }
+    bins = (("01 9..20", "9..20"), ("missing", "missing"), ("00 ..9", "..9"), ("02 20..", "20.."))
+    panel = _panel(
+        (_target("A", *(({"bin": number, "values": shown}, 1) for number, shown in bins)),),
+        transformations=[
+            {"id": "sortBy", "options": {"fields": {}, "sort": [{"field": "bin", "desc": False}]}},
+            {"id": "organize", "options": organize},
+        ],
+    )
+    assert [row["Values"] for row in tables.rows_of(panel)] == ["..9", "9..20", "20..", "missing"]
+
+
 def test_what_a_category_does_not_have_is_an_empty_cell() -> None:
     organize = {
         "excludeByName": {"Time": True},
