@@ -109,22 +109,41 @@ def _of_limits(series: str) -> str:
     return f"max by ({FEATURE}) ({' or '.join(parts)})"
 
 
-def features() -> Table:
-    """Return the table of features, with a column for each statistic that is declared."""
+def features() -> tuple[Table, Table]:
+    """Return the tables of features, with a column for each statistic that no graph has to itself."""
+    return (
+        _features(
+            "Features",
+            "Every watched feature against its baseline; of several workers the worst. Drifted "
+            "means significant, large and, where the training data taught it, beyond what they do "
+            "themselves. PSI and KL compare distributions; Wasserstein distance "
+            "and mean shift are in baseline standard deviations; the p value is the chance of such "
+            "a window if nothing had changed. A category has no distance or shift. A limit is what the "
+            "training data's own windows taught.",
+            statistics.distances(),
+            sort_by="PSI",
+            height=11,
+        ),
+        _features(
+            "Missing values, shares and spread",
+            "The same features. Share change is the largest change of a share of the rows; "
+            "narrowing is how many times narrower the values are; exceedance is the share of values farther "
+            "out than 999 in 1,000 of the training data. A category has no narrowing or exceedance.",
+            statistics.shapes(),
+            sort_by="Share change",
+            height=9,
+        ),
+    )
+
+
+def _features(title: str, description: str, shown: list[Statistic], *, sort_by: str, height: int) -> Table:
     return table(
-        "Features",
-        "Every watched feature against its baseline; of several workers the worst. Drifted "
-        "means significant, large and, where the training data taught it, beyond what they do "
-        "themselves. PSI and KL compare distributions; Wasserstein distance "
-        "and mean shift are in baseline standard deviations; the p value is the chance of such "
-        "a window if nothing had changed. Share change is the largest change of a share of the rows; "
-        "narrowing is how many times narrower the values are; exceedance is the share of values farther "
-        "out than 999 in 1,000 of the training data. A category has no distance, shift, narrowing or "
-        "exceedance. A limit is what the training data's own windows taught.",
+        title,
+        description,
         statistics.keys(TO_FEATURE),
-        (statistics.verdict("Verdict", S, VERDICT_TEXTS), *statistics.table_measures(S, _limits)),
-        sort_by=("Verdict", "PSI"),
-        height=11,
+        (statistics.verdict("Verdict", S, VERDICT_TEXTS), *statistics.table_measures(shown, S, _limits)),
+        sort_by=("Verdict", sort_by),
+        height=height,
     )
 
 
@@ -214,7 +233,7 @@ DASHBOARD = dashboard(
                     ),
                     show_name=True,
                 ),
-                features(),
+                *features(),
                 Timeline(
                     "Verdict over time",
                     f"When each feature counted as drifted, for the {TIMELINE_ROWS} that drifted longest.",

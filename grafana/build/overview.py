@@ -115,7 +115,7 @@ DASHBOARD = dashboard(
                     unit="reqps",
                 ),
                 Stat(
-                    "Worst p95 against its limit",
+                    "Worst p95 against limit",
                     "The largest p95 latency as a share of that model's own latency_p95_seconds. "
                     "From 100 % ModelLatencyP95High is due.",
                     (Target(f"max(max by ({MODEL}) ({P95}) / max by ({MODEL}) {LATENCY_LIMIT})"),),
@@ -125,7 +125,7 @@ DASHBOARD = dashboard(
                     steps=ALL_CLEAR,
                 ),
                 Stat(
-                    "Worst share of drifted features",
+                    "Most drifted features",
                     "The largest share of drifted features that any model has.",
                     (Target(f"max({DRIFTED})"),),
                     unit="percentunit",
@@ -185,7 +185,7 @@ DASHBOARD = dashboard(
                         ),
                     ),
                     columns=(
-                        Column("alertname", "Alert"),
+                        Column("alertname", "Alert", width=260),
                         Column(
                             "severity",
                             "Severity",

@@ -29,7 +29,7 @@ with warnings.catch_warnings():
     from grafana_foundation_sdk.models import prometheus as prometheus_models
     from grafana_foundation_sdk.models import text as text_models
 
-from grafana.build import palette, spec
+from grafana.build import layout, palette, spec
 
 # The version of Grafana 11.0. Later ones migrate it as they load it, and earlier ones are not supported.
 SCHEMA_VERSION = 39
@@ -319,15 +319,17 @@ def _table(source: spec.Table) -> table.Panel:
         .color_scheme(_by_threshold())
         .thresholds(_steps((spec.Step(None, palette.NEUTRAL),)))
         .align(common_models.FieldTextAlignment.AUTO)
+        .min_width(layout.LEAST_PIXELS)
     )
     if source.sort_by:
         panel.sort_by(
             [common.TableSortByFieldState().display_name(name).desc(True) for name in source.sort_by]
         )
     _add_columns(panel, source.targets, source.columns)
+    widths = layout.column_widths(source)
     for column in source.columns:
         if not column.hidden:
-            panel.override_by_name(column.title, _column(column))
+            panel.override_by_name(column.title, _column(column, widths.get(column.title)))
     return panel
 
 
@@ -383,12 +385,12 @@ def _add_columns(
     )
 
 
-def _column(column: spec.Column) -> list[models.DynamicConfigValue]:
+def _column(column: spec.Column, width: int | None) -> list[models.DynamicConfigValue]:
     properties = [_property("unit", column.unit)]
     if column.decimals is not None:
         properties.append(_property("decimals", column.decimals))
-    if column.width is not None:
-        properties.append(_property("custom.width", column.width))
+    if width is not None:
+        properties.append(_property("custom.width", width))
     if column.texts:
         properties.append(_property("mappings", _mappings(column.texts)))
     if column.steps:

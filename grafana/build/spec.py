@@ -40,7 +40,8 @@ class Step:
 class Column:
     """A table column: the field that the query made, and how it is shown.
 
-    ``texts`` maps a value to the text and colour of its cell; ``link`` is the address behind the cell.
+    ``texts`` maps a value to the text and colour of its cell; ``link`` is the address behind the cell. Without a
+    ``width``, layout.py finds one where it is needed.
     """
 
     field: str

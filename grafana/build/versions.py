@@ -185,7 +185,7 @@ DASHBOARD = dashboard(
                     no_value="no traffic",
                 ),
                 Stat(
-                    "p95 latency against stable",
+                    "p95 against stable",
                     "The canary's p95 as a share of the stable version's. At 150 % the canary is slower than the "
                     "default of the latency_regression_ratio limit allows.",
                     (Target(f"{_p95(CANARY)} / ({_p95(STABLE)} > 0)"),),
@@ -204,7 +204,7 @@ DASHBOARD = dashboard(
                     steps=alarm_from(0.01),
                 ),
                 Stat(
-                    "Predictions that differ in class",
+                    "Class mix that differs",
                     "The share of predictions that would have to change class for both versions to have the same "
                     "class mix over the chosen time. Chance alone gives some, the more the fewer predictions "
                     "and the more classes there are.",
@@ -220,7 +220,7 @@ DASHBOARD = dashboard(
                     steps=alarm_from(0.1),
                 ),
                 Stat(
-                    "Confidence against stable",
+                    "Confidence difference",
                     "The canary's mean confidence, less the stable version's.",
                     (Target(f"{_confidence(CANARY)} - {_confidence(STABLE)}"),),
                     unit="percentunit",
@@ -231,13 +231,14 @@ DASHBOARD = dashboard(
                 firing_alerts(STABLE, "Alerts that Prometheus is firing for this model now, of any version."),
                 table(
                     "Both versions",
-                    "One row for each version. Memory is the resident memory of the largest worker.",
+                    "One row for each version. Confidence is the mean, workers are those alive. Memory is the "
+                    "resident memory of the largest worker.",
                     (Column("model_version", "Version"),),
                     (
                         _rows(lambda scope: rate(_requests(scope), VERSION), "Calls", "reqps"),
                         _rows(lambda scope: _errors(scope, VERSION), "Errors", "percentunit", 2),
                         *(_rows(partial(_quantile, percent), f"p{percent}", "s") for percent in (50, 95, 99)),
-                        _rows(lambda scope: _confidence(scope, VERSION), "Mean confidence", "percentunit", 1),
+                        _rows(lambda scope: _confidence(scope, VERSION), "Confidence", "percentunit", 1),
                         _rows(
                             lambda scope: _accuracy(scope, VERSION), "Estimated accuracy", "percentunit", 1
                         ),
@@ -250,7 +251,7 @@ DASHBOARD = dashboard(
                         ),
                         _rows(
                             lambda scope: f"sum by ({VERSION}) ({scope.select(WORKERS)})",
-                            "Living workers",
+                            "Workers",
                             "none",
                             0,
                         ),
@@ -342,7 +343,7 @@ DASHBOARD = dashboard(
                     (
                         *(statistics.verdict(role, scope, VERDICT_TEXTS) for role, scope in SCOPES),
                         *(
-                            statistics.value(STATISTICS[name], scope, f", {role.lower()}")
+                            statistics.value(STATISTICS[name], scope, role.lower())
                             for name in ("psi", "kl_divergence", "wasserstein_distance")
                             for role, scope in SCOPES
                         ),

@@ -123,6 +123,74 @@ def a_bin_is_shown_without_its_number(panel: Panel) -> Iterator[str]:
         yield "bins are not sorted by their number"
 
 
+# A window of 1600 pixels beside Grafana's docked menu of 300, with the page's margins and its scroll bar.
+PAGE_PIXELS = 1260
+# Between two panels, and the 24 columns of the grid.
+GAP_PIXELS, GRID_COLUMNS = 8, 24
+# A title's padding, and the sign of its description.
+TITLE_CHROME_PIXELS = 16 + 24
+TABLE_PADDING_PIXELS, CELL_PADDING_PIXELS, ARROW_PIXELS = 16, 12, 20
+# Inter at 14 pixels, on average.
+CHARACTER_PIXELS = 7.0
+# What Grafana gives a column at least, without a minWidth of the panel.
+LEAST_COLUMN_PIXELS = 150
+# Names of features and versions in titles.
+VARIABLE_CHARACTERS = 16
+VARIABLE = re.compile(r"\$\w+")
+
+
+def _pixels(text: str) -> float:
+    return CHARACTER_PIXELS * len(VARIABLE.sub("x" * VARIABLE_CHARACTERS, text))
+
+
+def _panel_pixels(panel: Panel) -> float:
+    return float((PAGE_PIXELS + GAP_PIXELS) / GRID_COLUMNS * panel["gridPos"]["w"] - GAP_PIXELS)
+
+
+def _columns(panel: Panel) -> dict[str, float]:
+    """Return the width of each column of a table, by title, as Grafana computes it."""
+    [organize] = [step["options"] for step in panel["transformations"] if step["id"] == "organize"]
+    titles = organize["renameByName"].values()
+    fixed = {
+        override["matcher"]["options"]: float(entry["value"])
+        for override in panel["fieldConfig"]["overrides"]
+        for entry in override["properties"]
+        if entry["id"] == "custom.width"
+    }
+    rest = _panel_pixels(panel) - TABLE_PADDING_PIXELS - sum(fixed.values())
+    sharing = [title for title in titles if title not in fixed]
+    least = _custom(panel).get("minWidth", LEAST_COLUMN_PIXELS)
+    return fixed | {title: max(least, rest / len(sharing)) for title in sharing}
+
+
+def a_title_fits_its_panel(panel: Panel) -> Iterator[str]:
+    """Grafana cuts a title that is longer than its panel."""
+    room = _panel_pixels(panel) - TITLE_CHROME_PIXELS
+    if _pixels(panel["title"]) > room:
+        yield f"{_pixels(panel['title']):.0f} pixels of title in {room:.0f}"
+
+
+def a_header_fits_its_column(panel: Panel) -> Iterator[str]:
+    """Grafana cuts a header that is longer than its column."""
+    if panel["type"] != "table":
+        return
+    sorts = {sort["displayName"] for sort in panel["options"].get("sortBy", [])}
+    for title, width in _columns(panel).items():
+        needed = _pixels(title) + CELL_PADDING_PIXELS + (ARROW_PIXELS if title in sorts else 0)
+        if needed > width:
+            yield f"{title}: {needed:.0f} pixels of header in {width:.0f}"
+
+
+def all_columns_fit_the_table(panel: Panel) -> Iterator[str]:
+    """What is wider than the panel is beyond its right edge, and only found by scrolling."""
+    if panel["type"] != "table":
+        return
+    room = _panel_pixels(panel) - TABLE_PADDING_PIXELS
+    width = sum(_columns(panel).values())
+    if width > room + 1:
+        yield f"{width:.0f} pixels of columns in {room:.0f}"
+
+
 RULES: tuple[Rule, ...] = (
     a_timeline_is_coloured_by_its_mappings,
     a_table_has_no_text_for_empty_cells,
@@ -135,4 +203,7 @@ RULES: tuple[Rule, ...] = (
     a_ranking_is_one_query,
     a_ranking_is_the_same_at_each_point,
     a_bin_is_shown_without_its_number,
+    a_title_fits_its_panel,
+    a_header_fits_its_column,
+    all_columns_fit_the_table,
 )

@@ -269,7 +269,9 @@ def test_table_columns_join_on_the_same_labels(
     drift: DashboardResult, overview: DashboardResult, model: DashboardResult
 ) -> None:
     features = [
-        {frozenset(labels.items()) for labels in target.labels} for target in drift.panel("Features").targets
+        {frozenset(labels.items()) for labels in target.labels}
+        for title in ("Features", "Missing values, shares and spread")
+        for target in drift.panel(title).targets
     ]
     every = {frozenset({"source": source, "feature": name}.items()) for source, name in exporter.FEATURES}
     # Empty cells of categories: they have no distance, shift or spread.
@@ -301,10 +303,10 @@ def test_canary_stands_beside_stable(versions: DashboardResult) -> None:
         [exporter.ERROR_SHARE]
     )
     assert list(versions.panel("Share of traffic").targets[0].values) == pytest.approx([0.5])
-    [slower] = versions.panel("p95 latency against stable").targets[0].values
+    [slower] = versions.panel("p95 against stable").targets[0].values
     assert slower > 1
     # 4, 2 and 1 of 7 against a third each.
-    [differing] = versions.panel("Predictions that differ in class").targets[0].values
+    [differing] = versions.panel("Class mix that differs").targets[0].values
     assert differing == pytest.approx(4 / 7 - 1 / 3)
     rows = [
         {labels["model_version"] for labels in target.labels}
