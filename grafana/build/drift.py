@@ -258,6 +258,7 @@ DASHBOARD = dashboard(
                         fixed_threshold(1),
                     ),
                     minimum=0,
+                    no_value="no limits: the baseline was built without the order of time",
                 ),
                 Graph(
                     "What makes rows unusual",
@@ -272,6 +273,7 @@ DASHBOARD = dashboard(
                     unit="percentunit",
                     minimum=0,
                     maximum=1,
+                    no_value="no table, or its rows have not drifted",
                 ),
             ),
         ),
@@ -303,6 +305,7 @@ DASHBOARD = dashboard(
                         "{{segment}}: {{feature}}",
                     ),
                     minimum=0,
+                    no_value="no segment has drifted, or the baseline has none",
                     width=24,
                 ),
             ),

@@ -5,6 +5,7 @@ from __future__ import annotations
 from grafana.build import palette
 from grafana.build.panels import bars, dashboard, firing_alerts, living_workers, measure, table
 from grafana.build.promql import (
+    FRESH,
     RANGE,
     RATE,
     WINDOW,
@@ -36,6 +37,16 @@ PREDICTIONS = S.select(metrics.PREDICTIONS)
 BASELINE_CLASSES = S.fresh_model("model_class:model_baseline_class:ratio")
 RSS = 'kind="rss"'
 PEAK_RSS = 'kind="peak_rss"'
+# TorchServe counts these itself, under the model's name and a version of its own.
+RECEIVED, QUEUED_TIME, ANSWER_TIME = (
+    selector(name, 'model_name="$model_name"')
+    for name in (
+        "ts_inference_requests_total",
+        "ts_queue_latency_microseconds",
+        "ts_inference_latency_microseconds",
+    )
+)
+LIVING = f"sum({S.select(FRESH)})"
 # TorchServe names a worker W-PORT-MODEL_VERSION and sets the gauge each time the worker loads its model.
 LOAD_TIME = selector("WorkerLoadTime", 'WorkerName=~"W-[0-9]+-${model_name}_.*"')
 
@@ -106,7 +117,7 @@ DASHBOARD = dashboard(
                     (Target(S.mean(CONFIDENCE)),),
                     unit="percentunit",
                     decimals=1,
-                    no_value="no traffic",
+                    no_value="no probabilities",
                 ),
                 living_workers(S),
             ),
@@ -224,12 +235,59 @@ DASHBOARD = dashboard(
                     minimum=0,
                     width=24,
                     height=7,
+                    no_value="no continuous batching",
                 ),
             ),
         ),
         Row(
-            "What calls wait for",
+            "Before the handler",
             (
+                Graph(
+                    "Requests without an answer of the model",
+                    "Share of the requests that no handler has seen, and that TorchServe answered with an error of its "
+                    "own or not at all (last 5 minutes, all servers and versions). TorchServe counts its 5xx by host "
+                    "alone, so what handlers explain is taken away. The dashed line is the limit on errors.",
+                    (
+                        *lines(
+                            ("no answer", f"max({S.fleet('model:fleet_unanswered:ratio_increase5m')})"),
+                        ),
+                        S.threshold("error_ratio"),
+                    ),
+                    unit="percentunit",
+                    minimum=0,
+                    no_value="TorchServe exports no ts_inference_requests_total or Requests5XX",
+                ),
+                Graph(
+                    "Requests waiting and running",
+                    "How many requests there are on average, of those that TorchServe answered by REST: in its queue, "
+                    "and after it, in a worker or on the way back. It is the time that they spent there in each "
+                    "second. A request that waits counts once it is answered. All versions.",
+                    lines(
+                        ("waiting", f"{rate(QUEUED_TIME)} / 1e6"),
+                        ("running", f"({rate(ANSWER_TIME)} - {rate(QUEUED_TIME)}) / 1e6"),
+                    ),
+                    minimum=0,
+                    no_value="TorchServe exports no ts_queue_latency_microseconds",
+                ),
+                Graph(
+                    "Wait in TorchServe's queue",
+                    "Mean time that a request waits for a worker, over all versions, and what 95 of 100 requests wait "
+                    "at most for their answer: the handler's p95 after the mean of the wait (last 5 minutes, all "
+                    "servers). The dashed line is the limit on p95.",
+                    (
+                        *lines(
+                            ("mean wait", f"{ratio(rate(QUEUED_TIME), rate(RECEIVED))} / 1e6"),
+                            (
+                                "p95 of the answer",
+                                f"max({S.fleet('model:fleet_wait_seconds:p95_rate5m', S.model_matchers[1])})",
+                            ),
+                        ),
+                        S.threshold("latency_p95_seconds"),
+                    ),
+                    unit="s",
+                    scale="log",
+                    no_value="no traffic",
+                ),
                 Graph(
                     "Wait before the handler",
                     "Mean and percentiles of the time between the proxy's X-Request-Start header and the handler: "
@@ -240,8 +298,13 @@ DASHBOARD = dashboard(
                     ),
                     unit="s",
                     minimum=0,
-                    width=8,
+                    no_value="no proxy sends the header X-Request-Start",
                 ),
+            ),
+        ),
+        Row(
+            "Warm-ups and compilations",
+            (
                 Graph(
                     "Warm-ups and compilations",
                     "First calls of a worker, and torch.compile compilations. Both are slow, are left out "
@@ -253,7 +316,6 @@ DASHBOARD = dashboard(
                     ),
                     minimum=0,
                     bars=True,
-                    width=8,
                 ),
                 Graph(
                     "Time lost to warm-ups and compilations",
@@ -264,7 +326,6 @@ DASHBOARD = dashboard(
                     ),
                     unit="percentunit",
                     minimum=0,
-                    width=8,
                 ),
             ),
         ),
@@ -296,6 +357,7 @@ DASHBOARD = dashboard(
                     estimated_accuracy(S),
                     unit="percentunit",
                     maximum=1,
+                    no_value="withheld, or the baseline has no labels",
                 ),
                 Graph(
                     "Class mix",
@@ -368,6 +430,7 @@ DASHBOARD = dashboard(
                     _percentiles(S.stage_buckets("inference", "device")),
                     unit="s",
                     minimum=0,
+                    no_value="no accelerator",
                 ),
                 Graph(
                     "Device memory",
@@ -385,6 +448,7 @@ DASHBOARD = dashboard(
                     ),
                     unit="bytes",
                     minimum=0,
+                    no_value="no accelerator",
                 ),
                 _by_device(
                     "Out of memory", "Calls that ran out of memory, by device.", metrics.OUT_OF_MEMORY
@@ -439,6 +503,18 @@ DASHBOARD = dashboard(
                     height=6,
                 ),
                 Graph(
+                    "Workers over time",
+                    "Workers whose monitor reported in the last two minutes, and the most that there were at once in "
+                    "the chosen time. TorchServe exports nothing about how many it is asked to run.",
+                    lines(
+                        ("living", LIVING),
+                        ("most at once", f"max_over_time(({LIVING})[{RANGE}:$__interval] @ end())"),
+                    ),
+                    minimum=0,
+                    height=6,
+                    no_value="no worker has reported",
+                ),
+                Graph(
                     "Worker restarts",
                     "Changes of the time that a worker took to load the model; a worker that starts again "
                     "sets it anew.",
@@ -449,8 +525,8 @@ DASHBOARD = dashboard(
                     ),
                     minimum=0,
                     bars=True,
-                    width=24,
                     height=6,
+                    no_value="TorchServe exports no WorkerLoadTime of this model",
                 ),
             ),
         ),

@@ -76,6 +76,7 @@ def _host_graph(title: str, description: str, metric: str, *, width: int = 12, g
         minimum=0,
         maximum=100,
         width=width,
+        no_value="no GPU" if gpu else "",
     )
 
 

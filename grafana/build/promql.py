@@ -66,6 +66,11 @@ class Scope:
         key = WORKER_KEY if "worker" in metric.labels else MODEL_KEY
         return f"({self.select(metric, *matchers)} and on ({key}) {self.select(FRESH)} == 1)"
 
+    def fleet(self, name: str, *matchers: str) -> str:
+        """Select what is recorded of a model over all servers: it names none, and shows whichever is chosen."""
+        chosen = ", ".join(('job=~"$job"', 'instance=~"$instance|"', self._name_matcher, *matchers))
+        return f"{name}{{{chosen}}}"
+
     def stated(self, metric: metrics.Metric, *matchers: str) -> str:
         """Select a gauge of an estimated accuracy, of living workers, where the estimate is not withheld."""
         withheld = self.fresh(metrics.ESTIMATED_ACCURACY_WITHHELD)

@@ -317,6 +317,7 @@ DASHBOARD = dashboard(
                     minimum=0,
                     maximum=1,
                     width=8,
+                    no_value="withheld, or the baselines have no labels",
                 ),
                 bars(
                     "Class mix",

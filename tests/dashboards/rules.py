@@ -123,6 +123,14 @@ def a_bin_is_shown_without_its_number(panel: Panel) -> Iterator[str]:
         yield "bins are not sorted by their number"
 
 
+def what_may_be_empty_says_why(panel: Panel) -> Iterator[str]:
+    """ "No data" looks like a fault. What is rightly empty says so in its place, and not only in its description."""
+    if panel["type"] in {"table", "stat"} or "empty" not in panel["description"].lower():
+        return
+    if not _defaults(panel).get("noValue"):
+        yield "no noValue"
+
+
 # A window of 1600 pixels beside Grafana's docked menu of 300, with the page's margins and its scroll bar.
 PAGE_PIXELS = 1260
 # Between two panels, and the 24 columns of the grid.
@@ -203,6 +211,7 @@ RULES: tuple[Rule, ...] = (
     a_ranking_is_one_query,
     a_ranking_is_the_same_at_each_point,
     a_bin_is_shown_without_its_number,
+    what_may_be_empty_says_why,
     a_title_fits_its_panel,
     a_header_fits_its_column,
     all_columns_fit_the_table,

@@ -239,6 +239,20 @@ def test_values(overview: DashboardResult, model: DashboardResult, drift: Dashbo
     }
 
 
+def test_what_happens_before_the_handler(model: DashboardResult) -> None:
+    waiting, running = model.panel("Requests waiting and running").targets
+    assert list(waiting.values) == pytest.approx([150e-6 * exporter.CALLS], rel=0.05)
+    assert list(running.values) == pytest.approx([(9000e-6 - 150e-6) * exporter.CALLS], rel=0.05)
+    mean, answer, *_ = model.panel("Wait in TorchServe's queue").targets
+    assert list(mean.values) == pytest.approx([150e-6])
+    assert answer.values[0] > max(model.panel("Latency of a call").target("A").values)
+    [unanswered] = model.panel("Requests without an answer of the model").target("A").values
+    assert 0 <= unanswered < 1
+    living, most = model.panel("Workers over time").targets
+    assert living.values[-1] == 2 * len(exporter.WORKERS)
+    assert most.values[-1] >= living.values[-1]
+
+
 def test_limits_of_the_chosen_feature_are_drawn(drift: DashboardResult) -> None:
     kl = drift.panel("KL divergence against its limit")
     wasserstein = drift.panel("Wasserstein distance against its limit")

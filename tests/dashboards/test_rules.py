@@ -62,6 +62,10 @@ BROKEN: dict[rules.Rule, dict[str, Any]] = {
             {"id": "organize", "options": {"excludeByName": {"Time": True}, "renameByName": {"bin": "Bin"}}}
         ],
     },
+    rules.what_may_be_empty_says_why: {
+        **_panel("timeseries"),
+        "description": "Empty without a proxy that sets the header.",
+    },
     rules.a_title_fits_its_panel: {
         **_panel("stat"),
         "title": "Worst share of drifted features",

@@ -29,6 +29,7 @@ FOREIGN = {
     "ALERTS": {"alertstate", "alertname", "severity", "model_name", "model_version", "kind", "class"},
     "ALERTS_FOR_STATE": {"alertname", "severity", "model_name", "model_version", "kind", "class"},
     "ts_inference_requests_total": {"model_name", "model_version"},
+    "ts_inference_latency_microseconds": {"model_name", "model_version"},
     "ts_queue_latency_microseconds": {"model_name", "model_version"},
     "Requests2XX": {"Level", "Hostname"},
     "Requests4XX": {"Level", "Hostname"},
