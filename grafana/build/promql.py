@@ -310,18 +310,26 @@ def estimated_accuracy(scope: Scope) -> tuple[Target, ...]:
     """Draw the lowest estimated accuracy, its interval, the baseline's, and as threshold the drop that is allowed."""
     baseline = scope.fresh(metrics.BASELINE_ACCURACY)
     drop = scope.fresh_model(THRESHOLDS, 'signal="estimated_accuracy_drop"')
-    lower, upper = (
-        scope.stated(metrics.ESTIMATED_ACCURACY_BOUND, WINDOW, f'bound="{bound}"')
-        for bound in ("lower", "upper")
-    )
     return (
         *lines(
             ("estimated", f"min({scope.stated(metrics.ESTIMATED_ACCURACY, WINDOW)})"),
-            ("at least", f"min({lower})"),
-            ("at most", f"min({upper})"),
             ("baseline", f"max({baseline})"),
         ),
+        *accuracy_band(scope, "A", ("C", "D")),
         Target(f"max({baseline}) - max({drop})", "Threshold", THRESHOLD_REF),
+    )
+
+
+def accuracy_band(scope: Scope, line: str, refs: tuple[str, str], *, name: str = "") -> tuple[Target, Target]:
+    """Draw the 95 % interval of an estimated accuracy as a band around ``line``, which is the ref of its target."""
+    bounds = (f'bound="{bound}"' for bound in ("lower", "upper"))
+    lower, upper = (
+        f"min({scope.stated(metrics.ESTIMATED_ACCURACY_BOUND, WINDOW, bound)})" for bound in bounds
+    )
+    low, high = (f"{name}{words}" for words in ("at least", "at most"))
+    return (
+        Target(lower, low, refs[0], edge_of=line),
+        Target(upper, high, refs[1], edge_of=line, filled_to=low),
     )
 
 

@@ -253,11 +253,21 @@ def _graph(source: spec.Graph) -> timeseries.Panel:
     if source.unit == "percentunit" and source.maximum is None:
         panel.axis_soft_max(SMALLEST_SHARE_AXIS)
     colours = iter(palette.SERIES)
+    taken: dict[str, str] = {}
     for target in source.targets:
         panel.with_target(_query(target, _FORMAT.TIME_SERIES).range())
-        if not target.many:
-            is_threshold = target.ref == spec.THRESHOLD_REF
-            panel.override_by_query(target.ref, _threshold_line() if is_threshold else _line(next(colours)))
+        if target.many:
+            continue
+        if target.names:
+            for name in target.names:
+                panel.override_by_name(name, _line(next(colours)))
+        elif target.ref == spec.THRESHOLD_REF:
+            panel.override_by_query(target.ref, _threshold_line())
+        elif target.edge_of:
+            panel.override_by_query(target.ref, _edge(target, taken[target.edge_of]))
+        else:
+            taken[target.ref] = next(colours)
+            panel.override_by_query(target.ref, _line(taken[target.ref]))
     return panel
 
 
@@ -465,6 +475,18 @@ def _fixed(colour: str) -> builders.FieldColor:
 
 def _line(colour: str) -> list[models.DynamicConfigValue]:
     return [_property("color", {"mode": "fixed", "fixedColor": colour})]
+
+
+def _edge(target: spec.Target, colour: str) -> list[models.DynamicConfigValue]:
+    """Draw an end of a band: no line, and nothing in the legend; the tooltip has its value."""
+    properties = [
+        *_line(colour),
+        _property("custom.lineWidth", 0),
+        _property("custom.hideFrom", {"legend": True, "tooltip": False, "viz": False}),
+    ]
+    if target.filled_to:
+        properties += [_property("custom.fillBelowTo", target.filled_to), _property("custom.fillOpacity", 20)]
+    return properties
 
 
 def _threshold_line() -> list[models.DynamicConfigValue]:

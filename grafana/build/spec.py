@@ -19,13 +19,20 @@ Scale = Literal["linear", "log", "symlog"]
 class Target:
     """One query. ``legend`` is a Grafana legend format; ``ref`` is unique in the panel.
 
-    ``many`` draws a line for each series, at most five in a graph, in the colours of Grafana's palette.
+    ``many`` draws a line for each series, at most five in a graph, in the colours of Grafana's palette. ``names`` are
+    those of the lines that a query draws where they are known: each has a colour of its own.
+
+    An ``edge_of`` another target is no line but an end of the band around it; the upper one says in ``filled_to`` how
+    the lower one is called, and the band between them is filled.
     """
 
     expr: str
     legend: str = ""
     ref: str = "A"
     many: bool = False
+    names: tuple[str, ...] = ()
+    edge_of: str = ""
+    filled_to: str = ""
 
 
 @dataclass(frozen=True)

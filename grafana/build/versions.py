@@ -17,7 +17,7 @@ from grafana.build.panels import (
     measure,
     table,
 )
-from grafana.build.promql import THRESHOLDS, WINDOW, Scope, lines, quantile, rate, selector
+from grafana.build.promql import THRESHOLDS, WINDOW, Scope, accuracy_band, lines, quantile, rate, selector
 from grafana.build.spec import THRESHOLD_REF, Column, Graph, Heatmap, Row, Scale, Stat, Target, Variable
 from grafana.build.statistics import DRIFTED, FEATURE, VERDICT_TEXTS, recorded
 from torchvitals.drift.statistics import STATISTICS
@@ -309,10 +309,16 @@ DASHBOARD = dashboard(
                 ),
                 Graph(
                     "Estimated accuracy",
-                    "Accuracy to expect of the window's predictions, from calibrated confidence. Below the dashed "
+                    "Accuracy to expect of the window's predictions, from calibrated confidence, each in the band of "
+                    "its 95 % interval. Below the dashed "
                     "line it is lower than the stable version's limit allows. Empty where it is withheld, and for "
                     "a model whose baseline had no labels.",
-                    (*_both(_accuracy), Target(ACCURACY_LIMIT, "Threshold", THRESHOLD_REF)),
+                    (
+                        *_both(_accuracy),
+                        *accuracy_band(STABLE, "A", ("C", "D"), name="stable, "),
+                        *accuracy_band(CANARY, "B", ("E", "F"), name="canary, "),
+                        Target(ACCURACY_LIMIT, "Threshold", THRESHOLD_REF),
+                    ),
                     unit="percentunit",
                     minimum=0,
                     maximum=1,

@@ -88,9 +88,13 @@ def timeseries(panel: Panel, span: Span, events: tuple[Event, ...], width: int, 
     largest = max(_top(drawn, is_stack=bars or stacked), custom.get("axisSoftMax", 0.0))
     how = scale(defaults["unit"], largest)
 
+    ends = _ends(panel)
+    bands = _bands(panel, ends, how)
     keys, lines, thresholds = [], [], []
     for number, (target, series) in enumerate(drawn):
-        colour = colours.get(target.ref) or next(own)
+        if target.ref in ends:
+            continue
+        colour = colours.get(target.ref) or colours.get(series.name) or next(own)
         is_threshold = target.ref == THRESHOLD_REF
         keys.append(
             Key(
@@ -117,9 +121,9 @@ def timeseries(panel: Panel, span: Span, events: tuple[Event, ...], width: int, 
         layers = [_stack(lines, y)]
     else:
         layers = [_line(rows, colour) for rows, colour in lines]
-    for layer in (*layers, *thresholds):
+    for layer in (*bands, *layers, *thresholds):
         layer["encoding"].setdefault("y", y)
-    spec = {"layer": [*_marks(events), *layers, *thresholds], "encoding": {"x": _time(span, width)}}
+    spec = {"layer": [*_marks(events), *bands, *layers, *thresholds], "encoding": {"x": _time(span, width)}}
     return Drawing(_svg(spec, width, height), tuple(keys))
 
 
@@ -399,6 +403,57 @@ def _top(drawn: list[tuple[Target, Series]], *, is_stack: bool) -> float:
     return max(sums.values(), default=0.0)
 
 
+def _ends(panel: Panel) -> dict[str, tuple[str, str]]:
+    """Return the refs of targets that are ends of bands: their colour, and the name that the band is filled to."""
+    return {
+        override["matcher"]["options"]: (
+            _property(override, "color", {}).get("fixedColor", INK),
+            _property(override, "custom.fillBelowTo", ""),
+        )
+        for override in panel.source["fieldConfig"]["overrides"]
+        if _property(override, "custom.lineWidth", None) == 0
+    }
+
+
+def _bands(panel: Panel, ends: Mapping[str, tuple[str, str]], how: Scale) -> list[dict[str, Any]]:
+    """Fill between the ends of each band, where both are known."""
+    known = {series.name: series for target in panel.targets for series in target.series}
+    layers = []
+    for target in panel.targets:
+        colour, lower = ends.get(target.ref, ("", ""))
+        if lower not in known:
+            continue
+        below = dict(known[lower].points)
+        for number, run in enumerate(_unbroken(target, below)):
+            rows = [
+                {
+                    "t": 1000 * at,
+                    "value": value / how.divisor,
+                    "low": below[at] / how.divisor,
+                    "name": f"{number}",
+                }
+                for at, value in run
+            ]
+            mark = {"type": "area", "color": colour, "opacity": 0.2, "clip": True, "line": False}
+            layers.append({"data": {"values": rows}, "mark": mark, "encoding": {"y2": {"field": "low"}}})
+    return layers
+
+
+def _unbroken(target: Target, below: Mapping[float, float]) -> list[list[tuple[float, float]]]:
+    """Return the points of a target that have one below, cut at each gap."""
+    runs: list[list[tuple[float, float]]] = []
+    for series in target.series:
+        before = None
+        for at, value in series.points:
+            if at not in below:
+                continue
+            if before is None or at - before > 1.5 * target.step:
+                runs.append([])
+            runs[-1].append((at, value))
+            before = at
+    return runs
+
+
 def _largest_first(target: Target) -> list[Series]:
     return sorted(target.series, key=lambda series: -max(value for _, value in series.points))
 
@@ -421,7 +476,7 @@ def _domain(defaults: Mapping[str, Any], how: Scale, largest: float) -> dict[str
 
 
 def _colours(panel: Panel) -> dict[str, str]:
-    """Return the colour of each target."""
+    """Return the colour of each target by its ref, and of lines by their name."""
     return {
         override["matcher"]["options"]: _property(override, "color", {}).get("fixedColor", INK)
         for override in panel.source["fieldConfig"]["overrides"]

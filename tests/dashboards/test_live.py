@@ -22,7 +22,7 @@ from tests.dashboards.queries import (
 )
 from torchvitals.telemetry import catalogue as metrics
 from torchvitals_report import Span
-from torchvitals_report.templating import macros
+from torchvitals_report.templating import legend, macros
 
 SLOWEST_SECONDS = 1.0
 SPAN = {"range_seconds": SCRAPED_SECONDS, "scrape_interval_seconds": SCRAPE_SECONDS}
@@ -109,9 +109,26 @@ def test_no_query_is_slow(results: dict[str, DashboardResult], prometheus_url: s
 @pytest.mark.parametrize("name", names())
 def test_a_graph_has_at_most_five_lines(results: dict[str, DashboardResult], name: str) -> None:
     for panel in results[name].panels:
-        if panel.type == "timeseries":
-            assert panel.series <= 5, panel.title
-            assert all(target.series <= 1 or "topk(" in target.expr for target in panel.targets), panel.title
+        if panel.type != "timeseries":
+            continue
+        [source] = [one for one in panels_of(load(name)) if one["id"] == panel.panel_id]
+        legends = {target["refId"]: target["legendFormat"] for target in source["targets"]}
+        overrides = source["fieldConfig"]["overrides"]
+        coloured = {one["matcher"]["options"] for one in overrides if one["matcher"]["id"] == "byName"}
+        edges = {
+            one["matcher"]["options"]
+            for one in overrides
+            if {"id": "custom.lineWidth", "value": 0} in one["properties"]
+        }
+        drawn = []
+        for target in panel.targets:
+            shown = [legend(legends[target.ref_id], labels) for labels in target.labels]
+            if target.ref_id != "T" and target.ref_id not in edges:
+                drawn += shown
+            if target.series > 1 and "topk(" not in target.expr:
+                assert set(shown) <= coloured, panel.title
+        assert len(drawn) <= 5, panel.title
+        assert len(set(drawn)) == len(drawn), panel.title
 
 
 @pytest.mark.parametrize("name", names())

@@ -299,21 +299,52 @@ def test_every_line_has_its_colour(dashboard: dict[str, Any]) -> None:
         if panel["type"] != "timeseries":
             continue
         many = [target["refId"] for target in panel["targets"] if "topk(" in target["expr"]]
-        refs = [target["refId"] for target in panel["targets"] if target["refId"] not in many]
-        lines = len([ref for ref in refs if ref != spec.THRESHOLD_REF]) + 5 * len(many)
+        drawn: dict[str, str] = {}
+        for override in panel["fieldConfig"]["overrides"]:
+            properties = {entry["id"]: entry["value"] for entry in override["properties"]}
+            if properties.get("custom.lineWidth") != 0:
+                drawn[override["matcher"]["options"]] = properties["color"]["fixedColor"]
+        lines = len(drawn.keys() - {spec.THRESHOLD_REF}) + 5 * len(many)
         assert 1 <= lines <= 5, panel["title"]
+        assert len(set(drawn.values())) == len(drawn), panel["title"]
         # An override cannot name the n-th line of a query.
         mode = "palette-classic" if many else "fixed"
         assert panel["fieldConfig"]["defaults"]["color"]["mode"] == mode, panel["title"]
-        colours = {}
+        by_name = set()
+        coloured = set(many)
         for override in panel["fieldConfig"]["overrides"]:
-            assert override["matcher"]["id"] == "byFrameRefID"
+            name = override["matcher"]["options"]
             properties = {entry["id"]: entry["value"] for entry in override["properties"]}
-            colours[override["matcher"]["options"]] = properties["color"]["fixedColor"]
-            if override["matcher"]["options"] == spec.THRESHOLD_REF:
+            if name == spec.THRESHOLD_REF:
                 assert properties["custom.lineStyle"]["fill"] == "dash"
-        assert sorted(colours) == sorted(refs), panel["title"]
-        assert len(set(colours.values())) == len(refs), panel["title"]
+            if override["matcher"]["id"] == "byName":
+                by_name.add(name)
+            else:
+                coloured.add(name)
+        # What has no colour by its ref draws lines whose names have one.
+        rest = {target["refId"]: target["legendFormat"] for target in panel["targets"]}.items()
+        named = [legend for ref, legend in rest if ref not in coloured]
+        assert bool(named) == bool(by_name), panel["title"]
+        assert all("{{" in legend for legend in named), panel["title"]
+
+
+def test_a_band_lies_around_a_line(dashboard: dict[str, Any]) -> None:
+    """The upper end is filled to the lower one by its name, both in the colour of a line, and neither is a line."""
+    for panel in panels_of(dashboard):
+        legends = {target["legendFormat"]: target["refId"] for target in panel.get("targets", [])}
+        properties = {
+            override["matcher"]["options"]: {entry["id"]: entry["value"] for entry in override["properties"]}
+            for override in panel.get("fieldConfig", {}).get("overrides", [])
+        }
+        filled = [entry for entry in properties.values() if "custom.fillBelowTo" in entry]
+        assert bool(filled) == (panel["title"] == "Estimated accuracy"), panel["title"]
+        for upper in filled:
+            lower = properties[legends[upper["custom.fillBelowTo"]]]
+            assert lower["custom.lineWidth"] == upper["custom.lineWidth"] == 0
+            assert lower["color"] == upper["color"]
+            assert lower["color"] in [
+                entry["color"] for entry in properties.values() if "custom.lineWidth" not in entry
+            ]
 
 
 def test_colours_are_of_the_palette(dashboard: dict[str, Any]) -> None:

@@ -195,6 +195,38 @@ def test_lines_of_one_query_have_colours_of_their_own() -> None:
     ]
 
 
+def test_a_band_is_filled_and_is_no_line() -> None:
+    def line(ref: str, name: str, value: float) -> Target:
+        # Withheld for a while.
+        return Target(ref, 10, (Series({}, name, tuple((at, value) for at in (0.0, 10.0, 60.0, 70.0))),))
+
+    def end(ref: str, **more: str) -> dict[str, Any]:
+        color = {"id": "color", "value": {"fixedColor": "#3366EE"}}
+        width = {"id": "custom.lineWidth", "value": 0}
+        filled = [{"id": f"custom.{name}", "value": value} for name, value in more.items()]
+        return {"matcher": {"options": ref}, "properties": [color, width, *filled]}
+
+    overrides = [
+        {"matcher": {"options": "A"}, "properties": [{"id": "color", "value": {"fixedColor": "#3366EE"}}]},
+        end("C"),
+        end("D", fillBelowTo="at least"),
+    ]
+    panel = _panel(
+        (line("A", "estimated", 0.9), line("C", "at least", 0.85), line("D", "at most", 0.95)),
+        fieldConfig={"defaults": {"unit": "percentunit"}, "overrides": overrides},
+    )
+    drawing = charts.timeseries(panel, Span(0, 80, 10), (), 400, 200)
+    assert [key.name for key in drawing.keys] == ["estimated"]
+    assert drawing.svg.count('fill="#3366EE"') == 2
+    ends = charts._ends(panel)
+    assert ends == {"C": ("#3366EE", ""), "D": ("#3366EE", "at least")}
+    rows = [layer["data"]["values"] for layer in charts._bands(panel, ends, charts.scale("none", 1))]
+    assert [[(row["t"], row["low"], row["value"]) for row in run] for run in rows] == [
+        [(0, 0.85, 0.95), (10_000, 0.85, 0.95)],
+        [(60_000, 0.85, 0.95), (70_000, 0.85, 0.95)],
+    ]
+
+
 def test_alerts_at_the_same_time_are_one_shade() -> None:
     def event(kind: str, start: float, end: float) -> Event:
         return Event(kind, "", "", "#123456", start, end)
