@@ -18,7 +18,7 @@ from grafana.build.promql import (
     rate,
     total,
 )
-from grafana.build.spec import THRESHOLD_REF, Graph, Row, Stat, Table, Target, Timeline
+from grafana.build.spec import THRESHOLD_REF, Graph, Heatmap, Row, Stat, Table, Target, Timeline
 from grafana.build.statistics import DRIFTED, FEATURE, VERDICT_TEXTS, recorded
 from torchvitals.drift.statistics import STATISTICS, Statistic
 from torchvitals.telemetry import catalogue as metrics
@@ -378,6 +378,27 @@ DASHBOARD = dashboard(
                     ),
                     minimum=0,
                     height=10,
+                ),
+                Heatmap(
+                    "Distribution over time",
+                    "Share of the chosen feature's values in each bin, the lowest values at the bottom. The baseline's "
+                    "stand beside it in the same colours: bins that are brighter here have become more. Empty without "
+                    "traffic.",
+                    (Target(S.bin_shares_over_time(CHOSEN), "{{values}}"),),
+                    unit="percentunit",
+                    shares=True,
+                    width=18,
+                    height=9,
+                    no_value="no traffic",
+                ),
+                Heatmap(
+                    "Distribution in the baseline",
+                    "Share of the chosen feature's values in each bin of the baseline, in the same colours.",
+                    (Target(S.baseline_bins(CHOSEN), "{{values}}"),),
+                    unit="percentunit",
+                    shares=True,
+                    width=6,
+                    height=9,
                 ),
                 Graph(
                     "KL divergence against its limit",

@@ -106,6 +106,11 @@ class Scope:
         shares = share(f"sum by (source, bin) ({growth})", f"sum by (source) ({growth})", "source")
         return without_number(shares)
 
+    def bin_shares_over_time(self, *matchers: str) -> str:
+        """Return the share of each bin in a feature's values, at each point of a graph."""
+        observed = self.select(metrics.OBSERVATIONS, *matchers)
+        return without_number(share(rate(observed, "source, bin"), rate(observed, "source"), "source"))
+
     def baseline_bins(self, *matchers: str) -> str:
         """Return the share of each bin in the baseline."""
         return without_number(f"max by (source, bin) {self.fresh(metrics.BASELINE_BIN_RATIO, *matchers)}")

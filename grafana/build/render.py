@@ -272,23 +272,28 @@ def _graph(source: spec.Graph) -> timeseries.Panel:
 
 
 def _heatmap(source: spec.Heatmap) -> heatmap.Panel:
+    colours = (
+        heatmap.HeatmapColorOptions()
+        .mode(heatmap_models.HeatmapColorMode.SCHEME)
+        .scheme(palette.HEATMAP_SCHEME)
+        .scale(heatmap_models.HeatmapColorScale.EXPONENTIAL)
+        .exponent(0.5)
+        .steps(64)
+    )
+    if source.shares:
+        # The same in panels side by side, which can be compared then.
+        colours = colours.min(0).max(1)
     panel = (
         heatmap.Panel()
         .calculate(False)
-        .color(
-            heatmap.HeatmapColorOptions()
-            .mode(heatmap_models.HeatmapColorMode.SCHEME)
-            .scheme(palette.HEATMAP_SCHEME)
-            .scale(heatmap_models.HeatmapColorScale.EXPONENTIAL)
-            .exponent(0.5)
-            .steps(64)
-        )
+        .color(colours)
         .y_axis(
             heatmap.YAxisConfig()
             .axis_placement(common_models.AxisPlacement.LEFT)
-            .unit(source.unit)
+            .unit("string" if source.shares else source.unit)
             .reverse(False)
         )
+        .cell_values(heatmap.CellValues().unit(source.unit if source.shares else "short"))
         .rows_frame(heatmap.RowsHeatmapOptions().layout(common_models.HeatmapCellLayout.AUTO))
         # An empty bucket is left blank, so that a single slow call stands out.
         .filter_values(heatmap.FilterValueRange().le(1e-9))
@@ -297,7 +302,9 @@ def _heatmap(source: spec.Heatmap) -> heatmap.Panel:
         .tooltip(heatmap.HeatmapTooltip().mode(common_models.TooltipDisplayMode.SINGLE).y_histogram(False))
     )
     for target in source.targets:
-        panel.with_target(_query(target, _FORMAT.HEATMAP).range())
+        # As a heatmap, Grafana takes each bucket less the one below it.
+        result = _FORMAT.TIME_SERIES if source.shares else _FORMAT.HEATMAP
+        panel.with_target(_query(target, result).range())
     return panel
 
 

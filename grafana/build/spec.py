@@ -111,7 +111,9 @@ class Graph(Panel):
 
 @dataclass(frozen=True)
 class Heatmap(Panel):
-    """The buckets of a histogram over time."""
+    """The buckets of a histogram over time, or ``shares``: a row for each series, coloured from 0 to 100 %."""
+
+    shares: bool = False
 
 
 @dataclass(frozen=True)

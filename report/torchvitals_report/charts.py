@@ -128,7 +128,9 @@ def timeseries(panel: Panel, span: Span, events: tuple[Event, ...], width: int, 
 
 
 def heatmap(panel: Panel, span: Span, width: int, height: int) -> Drawing:
-    """Draw the buckets of a histogram over time, each less the one below it."""
+    """Draw the buckets of a histogram over time, each less the one below it; or shares, a row for each series."""
+    if not all("le" in series.labels for target in panel.targets for series in target.series):
+        return _shares(panel, span, width, height)
     unit = panel.source["options"]["yAxis"]["unit"]
     target = panel.targets[0]
     cells = _cells(target)
@@ -140,13 +142,43 @@ def heatmap(panel: Panel, span: Span, width: int, height: int) -> Drawing:
     shown = bounds[max(first - 1, 0) : last + 2]
     names = {bound: f"≤ {show(bound, unit)}" if math.isfinite(bound) else "above" for bound in shown}
     largest = max(count for _, _, count in cells)
-    spec = {
-        "data": {
-            "values": [
-                {"t": 1000 * (at - target.step), "u": 1000 * at, "bucket": names[bound], "count": count}
-                for at, bound, count in cells
-            ]
-        },
+    spec = _grid(
+        panel,
+        span,
+        width,
+        [
+            {"t": 1000 * (at - target.step), "u": 1000 * at, "bucket": names[bound], "count": count}
+            for at, bound, count in cells
+        ],
+        rows=[names[bound] for bound in reversed(shown)],
+        largest=largest,
+    )
+    key = Key(
+        f"the brightest cell: {show(largest, 'short', 0)} in {show(span.rate_seconds(target.step), 's')}", ""
+    )
+    return Drawing(_svg(spec, width, height), (key,))
+
+
+def _shares(panel: Panel, span: Span, width: int, height: int) -> Drawing:
+    """Draw a row for each series, the first one at the bottom, coloured from 0 to 100 %."""
+    [target] = panel.targets
+    cells = [
+        {"t": 1000 * (at - target.step), "u": 1000 * at, "bucket": series.name, "count": value}
+        for series in target.series
+        for at, value in series.points
+        if value > 0
+    ]
+    rows = [series.name for series in reversed(target.series)]
+    key = Key("bright is 100 %, dark is 0 %", "")
+    return Drawing(_svg(_grid(panel, span, width, cells, rows=rows, largest=1.0), width, height), (key,))
+
+
+def _grid(
+    panel: Panel, span: Span, width: int, cells: list[dict[str, Any]], *, rows: list[str], largest: float
+) -> dict[str, Any]:
+    """Colour the cells of a table of ``rows`` over time, from 0 to ``largest``."""
+    return {
+        "data": {"values": cells},
         "mark": {"type": "rect", "clip": True},
         "encoding": {
             "x": _time(span, width),
@@ -154,9 +186,9 @@ def heatmap(panel: Panel, span: Span, width: int, height: int) -> Drawing:
             "y": {
                 "field": "bucket",
                 "type": "ordinal",
-                "sort": [names[bound] for bound in reversed(shown)],
-                "scale": {"domain": [names[bound] for bound in reversed(shown)]},
-                "axis": {"grid": True, "labelOverlap": True},
+                "sort": rows,
+                "scale": {"domain": rows},
+                "axis": {"grid": True, "labelOverlap": True, "labelLimit": LABEL_PIXELS},
             },
             "color": {
                 "field": "count",
@@ -169,10 +201,6 @@ def heatmap(panel: Panel, span: Span, width: int, height: int) -> Drawing:
             },
         },
     }
-    key = Key(
-        f"the brightest cell: {show(largest, 'short', 0)} in {show(span.rate_seconds(target.step), 's')}", ""
-    )
-    return Drawing(_svg(spec, width, height), (key,))
 
 
 def timeline(panel: Panel, span: Span, width: int) -> Drawing:

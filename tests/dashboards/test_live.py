@@ -277,6 +277,19 @@ def test_limits_of_the_chosen_feature_are_drawn(drift: DashboardResult) -> None:
     assert wasserstein.target("T").values == (exporter.LIMITS["wasserstein_distance"],)
 
 
+def test_distribution_over_time_is_in_order_beside_the_baseline(drift: DashboardResult) -> None:
+    [live] = drift.panel("Distribution over time").targets
+    [baseline] = drift.panel("Distribution in the baseline").targets
+    bins = ["..12.5", "12.5..20", "20..", "missing"]
+    for target in (live, baseline):
+        # Grafana draws the series as they come, the first at the bottom.
+        assert [labels["values"] for labels in target.labels] == bins
+        assert sum(target.values) == pytest.approx(1)
+    [bars, _] = drift.panel("Live against baseline").targets
+    whole = dict(zip([labels["values"] for labels in bars.labels], bars.values))
+    assert dict(zip(bins, live.values)) == pytest.approx(whole)
+
+
 def test_fleet_stands_beside_the_workers(drift: DashboardResult) -> None:
     [feature] = [str(variable.value) for variable in drift.variables if variable.name == "feature"]
     [source] = [source for source, name in exporter.FEATURES if name == feature]

@@ -166,6 +166,23 @@ def test_buckets_are_told_apart() -> None:
     ]
 
 
+def test_shares_are_rows_in_their_order() -> None:
+    series = tuple(
+        Series({"bin": bin_, "values": name}, name, ((10.0, share), (20.0, share)))
+        for bin_, name, share in (
+            ("00 ..9", "..9", 0.25),
+            ("01 9..", "9..", 0.75),
+            ("missing", "missing", 0.0),
+        )
+    )
+    options = {"yAxis": {"unit": "string"}, "color": {"scheme": "Cividis"}}
+    panel = _panel((Target("A", 10, series),), options=options)
+    drawing = charts.heatmap(panel, Span(0, 20, 10), 400, 200)
+    places = [drawing.svg.index(f">{name}</text>") for name in ("missing", "9..", "..9")]
+    assert places == sorted(places)
+    assert drawing.svg.count('aria-roledescription="rect mark"') == 4
+
+
 def test_equal_states_are_joined_and_gaps_are_not() -> None:
     series = Series({}, "a", ((0.0, 0.0), (10.0, 0.0), (20.0, 1.0), (60.0, 1.0)))
     assert charts._intervals(series, 10) == [(0.0, 20.0, 0.0), (20.0, 30.0, 1.0), (60.0, 70.0, 1.0)]
