@@ -46,7 +46,17 @@ DISTANCES = ("kl_divergence", "wasserstein_distance")
 WINDOW_ROWS = S.fresh(metrics.WINDOW_SAMPLES, WINDOW)
 INVALID = S.select(metrics.INPUT_INVALID)
 
-KEPT = ("datasource", "job", "instance", "model_name", "model_version", "window")
+KEPT = (
+    "datasource",
+    "cluster",
+    "namespace",
+    "env",
+    "job",
+    "instance",
+    "model_name",
+    "model_version",
+    "window",
+)
 TO_FEATURE = "/d/torchvitals-drift?" + "&".join(
     (
         "${__url_time_range}",

@@ -6,6 +6,7 @@ never removes a series (frontend: metrics/format/prometheous).
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import dataclass
 
 from grafana.build import palette
@@ -23,7 +24,12 @@ FRESH = "worker:model_monitor:fresh"
 THRESHOLDS = "model_signal:model_threshold:max"
 MODEL = "model_name, model_version"
 # Labels that keep clusters and environments apart, as in the rules; one that nobody sets changes nothing.
-PLACE = "cluster, namespace, env"
+PLACES = (
+    ("cluster", "Cluster", "Cluster, where Prometheus adds the label cluster; All otherwise."),
+    ("namespace", "Namespace", "Namespace, where Prometheus adds the label namespace; All otherwise."),
+    ("env", "Environment", "Environment, where Prometheus adds the label env; All otherwise."),
+)
+PLACE = ", ".join(name for name, _, _ in PLACES)
 MODEL_KEY = f"{PLACE}, job, instance, model_name, model_version"
 WORKER_KEY = f"{MODEL_KEY}, worker"
 
@@ -68,8 +74,7 @@ class Scope:
 
     def fleet(self, name: str, *matchers: str) -> str:
         """Select what is recorded of a model over all servers: it names none, and shows whichever is chosen."""
-        chosen = ", ".join(('job=~"$job"', 'instance=~"$instance|"', self._name_matcher, *matchers))
-        return f"{name}{{{chosen}}}"
+        return _selector(name, JOB, 'instance=~"$instance|"', *_PLACE, self._name_matcher, *matchers)
 
     def stated(self, metric: metrics.Metric, *matchers: str) -> str:
         """Select a gauge of an estimated accuracy, of living workers, where the estimate is not withheld."""
@@ -198,12 +203,19 @@ class Scope:
         sign = metrics.WINDOW_EVALUATED.name
         name, version = self.model_matchers
         common = (
-            Variable("job", "Job", "Scrape job of TorchServe.", f"label_values({sign}, job)", multi=True),
+            *_places(sign),
+            Variable(
+                "job",
+                "Job",
+                "Scrape job of TorchServe.",
+                f"label_values({_selector(sign, *_PLACE)}, job)",
+                multi=True,
+            ),
             Variable(
                 "instance",
                 "Instance",
                 "Metrics address of a TorchServe server.",
-                f'label_values({sign}{{job=~"$job"}}, instance)',
+                f"label_values({_selector(sign, *_PLACE, JOB)}, instance)",
                 multi=True,
             ),
             Variable(
@@ -246,16 +258,35 @@ class Scope:
         )
 
 
+JOB = 'job=~"$job"'
+_PLACE = tuple(f'{place}=~"${place}"' for place, _, _ in PLACES)
+
+
+def _places(sign: str) -> Iterator[Variable]:
+    """Give the variables of what keeps clusters and environments apart, each narrowed by the ones before it.
+
+    The label may be absent from all series: then nothing is offered but All, which takes what has no such label.
+    """
+    for index, (place, label, description) in enumerate(PLACES):
+        chosen = _selector(sign, *_PLACE[:index]) if index else sign
+        yield Variable(
+            place, label, description, f"label_values({chosen}, {place})", multi=True, all_value=".*"
+        )
+
+
+def _selector(name: str, *matchers: str) -> str:
+    return f"{name}{{{', '.join(matchers)}}}"
+
+
 def selector(name: str, *matchers: str) -> str:
     """Select the series ``name`` of the chosen servers."""
-    chosen = ", ".join(('job=~"$job"', 'instance=~"$instance"', *matchers))
-    return f"{name}{{{chosen}}}"
+    return _selector(name, JOB, 'instance=~"$instance"', *_PLACE, *matchers)
 
 
 def alert_selector(name: str, *matchers: str) -> str:
     """Select alerts about the chosen servers, and those about all servers of a model, which name none."""
-    chosen = ", ".join(('job=~"$job"', 'instance=~"$instance|"', *matchers, NOT_WATCHDOG))
-    return f"{name}{{{chosen}}}"
+    places = (f'{place}=~"${place}|"' for place, _, _ in PLACES)
+    return _selector(name, JOB, 'instance=~"$instance|"', *places, *matchers, NOT_WATCHDOG)
 
 
 def without_number(series: str) -> str:

@@ -172,7 +172,9 @@ def _variable(source: spec.Variable) -> builders.QueryVariable:
     if source.hidden:
         variable.hide(models.VariableHide.HIDE_VARIABLE)
     if source.multi:
-        variable.all_value(".+").current(models.VariableOption(text=["All"], value=["$__all"], selected=True))
+        variable.all_value(source.all_value).current(
+            models.VariableOption(text=["All"], value=["$__all"], selected=True)
+        )
     return variable
 
 

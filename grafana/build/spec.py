@@ -159,7 +159,7 @@ class Row:
 
 @dataclass(frozen=True)
 class Variable:
-    """A query variable. ``multi`` also offers All, as the pattern ``.+``.
+    """A query variable. ``multi`` also offers All, as the pattern ``all_value``: ``.*`` where the label may be absent.
 
     The first option is taken where none is chosen; ``order`` decides which that is. A ``hidden`` one narrows nothing on
     its dashboard: it keeps the choice for the dashboards that the links lead to.
@@ -170,6 +170,7 @@ class Variable:
     description: str
     query: str
     multi: bool
+    all_value: str = ".+"
     order: Order = "text"
     hidden: bool = False
 

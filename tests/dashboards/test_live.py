@@ -412,6 +412,34 @@ def test_chosen_values_narrow_the_queries(prometheus_url: str) -> None:
     assert len(both.panel("Models").targets[0].labels) == len(exporter.MODELS)
 
 
+def test_clusters_are_told_apart_where_they_have_labels(prometheus_url: str) -> None:
+    def rows(**chosen: list[str]) -> int:
+        result = evaluate(
+            load("torchvitals-overview"), prometheus_url, **SPAN, titles=["Models"], variables=chosen
+        )
+        found = {variable.name: variable for variable in result.variables}
+        assert found["cluster"].options == ("blue",)
+        # No series has it.
+        assert found["env"].options == ()
+        assert found["env"].value == ".*"
+        return len(result.panel("Models").target("A").labels)
+
+    assert rows() == rows(cluster=["blue"]) == rows(namespace=["ml"]) == len(exporter.MODELS)
+    assert rows(cluster=["green"]) == 0
+
+
+@pytest.mark.parametrize("range_seconds", [5, SCRAPED_SECONDS])
+def test_a_server_that_was_never_seen_is_down(prometheus_url: str, range_seconds: float) -> None:
+    result = evaluate(
+        load("torchvitals-overview"),
+        prometheus_url,
+        range_seconds=range_seconds,
+        scrape_interval_seconds=SCRAPE_SECONDS,
+        titles=["Servers down"],
+    )
+    assert result.panel("Servers down").target("A").values == (1,)
+
+
 def test_refused_query_is_an_error(prometheus_url: str) -> None:
     dashboard = load("torchvitals-overview")
     panels_of(dashboard)[1]["targets"][0]["expr"] = "sum by ("

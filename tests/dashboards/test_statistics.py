@@ -16,8 +16,9 @@ from torchvitals.drift.statistics import STATISTICS, Compared, Statistic
 
 FRESH = (
     "and on (cluster, namespace, env, job, instance, model_name, model_version, worker) "
-    'worker:model_monitor:fresh{job=~"$job", '
-    'instance=~"$instance", model_name="$model_name", model_version="$model_version"} == 1'
+    'worker:model_monitor:fresh{job=~"$job", instance=~"$instance", '
+    'cluster=~"$cluster", namespace=~"$namespace", env=~"$env", '
+    'model_name="$model_name", model_version="$model_version"} == 1'
 )
 
 

@@ -59,6 +59,8 @@ UIDS = [
     "torchvitals-health",
 ]
 HIDDEN = 2
+# What keeps clusters and environments apart, where Prometheus adds it.
+PLACE = ("cluster", "namespace", "env")
 TRANSFORMATIONS = {
     "merge": set(),
     "organize": {"excludeByName", "includeByName", "indexByName", "renameByName"},
@@ -168,11 +170,28 @@ def test_row_data_links_name_columns_that_exist(dashboard: dict[str, Any]) -> No
 def test_required_variables(dashboard: dict[str, Any]) -> None:
     found = {variable["name"]: variable.get("hide") == HIDDEN for variable in dashboard["templating"]["list"]}
     own = ["canary_version"] if dashboard["uid"] == "torchvitals-versions" else []
-    common = ["datasource", "job", "instance", "model_name", "model_version", "window"]
+    common = ["datasource", *PLACE, "job", "instance", "model_name", "model_version", "window"]
     assert list(found) == [*common, *own, "feature"]
     # Where no panel asks for the feature, it is kept unseen, so that the links do not lose it.
     shows_feature = dashboard["uid"] in {"torchvitals-drift", "torchvitals-versions"}
     assert {name for name, hidden in found.items() if hidden} == (set() if shows_feature else {"feature"})
+
+
+def test_labels_of_clusters_are_optional(dashboard: dict[str, Any]) -> None:
+    """All takes the series that lack the label too, and every query asks for the chosen ones."""
+    for variable in dashboard["templating"]["list"]:
+        if variable["name"] in PLACE:
+            assert variable["allValue"] == ".*"
+            assert variable["current"]["value"] == ["$__all"]
+    for where, selector, _ in all_selectors(dashboard):
+        asked = promql.matchers(selector)
+        if "job" not in asked:
+            assert (selector.name or "").startswith(("prometheus_", "alertmanager_")), where
+            continue
+        # An alert that something is absent names no place.
+        none = "|" if (selector.name or "").startswith("ALERTS") else ""
+        for place in PLACE:
+            assert asked.get(place) == ("=~", f"${place}{none}"), f"{where}: {selector}"
 
 
 def test_many_valued_variables_are_matched_as_patterns(dashboard: dict[str, Any]) -> None:
@@ -358,7 +377,7 @@ def test_series_and_labels_exist(dashboard: dict[str, Any]) -> None:
     declared = {metric.name: {*metrics.COMMON_LABELS, *metric.labels} for metric in metrics.flat()}
     recorded = recording_rules()
     for where, selector, _ in all_selectors(dashboard):
-        labels = set(promql.matchers(selector)) - {"job", "instance"}
+        labels = set(promql.matchers(selector)) - {"job", "instance", *PLACE}
         if selector.name in recorded:
             continue
         if selector.name is None:
