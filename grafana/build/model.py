@@ -10,6 +10,7 @@ from grafana.build.promql import (
     RATE,
     WINDOW,
     Scope,
+    by_label,
     estimated_accuracy,
     lines,
     quantile,
@@ -25,12 +26,22 @@ from torchvitals.telemetry import catalogue as metrics
 
 S = Scope(many_models=False, many_versions=True)
 
+
+def _any_of(label: str, values: tuple[str, ...]) -> str:
+    return f'{label}=~"{"|".join(values)}"'
+
+
 WORKER = "instance, model_version, worker"
 RUNTIME = f"{WORKER}, device, precision, torch_version, compiled"
 WORKER_NAME = "{{instance}} {{model_version}} {{worker}}"
 
 REQUESTS = S.select(metrics.REQUESTS)
 ERRORS = S.select(metrics.REQUESTS, 'outcome="error"')
+HOST_CLOCK = 'clock="host"'
+INNER_STAGES = tuple(stage for stage in metrics.STAGES if stage != "handle")
+ANOMALY_KINDS = ("high_latency", "low_confidence", "high_memory", "imbalanced_output")
+DEVICE_MEMORY_KINDS = ("allocated", "reserved", "peak_allocated", "inactive_split")
+OBJECTIVES = ("availability", "latency")
 BATCHES = metrics.BATCH_SIZE
 CONFIDENCE = metrics.CONFIDENCE
 PREDICTIONS = S.select(metrics.PREDICTIONS)
@@ -46,22 +57,10 @@ RECEIVED, QUEUED_TIME, ANSWER_TIME = (
         "ts_inference_latency_microseconds",
     )
 )
+DEVICE_MEMORY = S.select("model_device:model_memory_bytes:max", _any_of("kind", DEVICE_MEMORY_KINDS))
 LIVING = f"sum({S.select(FRESH)})"
 # TorchServe names a worker W-PORT-MODEL_VERSION and sets the gauge each time the worker loads its model.
 LOAD_TIME = selector("WorkerLoadTime", 'WorkerName=~"W-[0-9]+-${model_name}_.*"')
-
-
-def _allowed(objective: str) -> str:
-    objectives = S.fresh(metrics.OBJECTIVE, f'objective="{objective}"')
-    return f"1 - max({objectives})"
-
-
-def _mean_seconds(stage: str) -> str:
-    return S.mean(metrics.STAGE_DURATION, "", f'stage="{stage}"', 'clock="host"')
-
-
-def _device_memory(kind: str) -> str:
-    return S.select("model_device:model_memory_bytes:max", f'kind="{kind}"')
 
 
 def _percentiles(buckets: str) -> tuple[Target, ...]:
@@ -128,7 +127,7 @@ DASHBOARD = dashboard(
                 Graph(
                     "Calls by outcome",
                     "Calls of the handler in a second that ended well, and that raised an error.",
-                    lines(("ok", rate(S.select(metrics.REQUESTS, 'outcome="ok"'))), ("error", rate(ERRORS))),
+                    (by_label(rate(REQUESTS, "outcome"), "{{outcome}}", ("ok", "error")),),
                     unit="reqps",
                     minimum=0,
                 ),
@@ -156,11 +155,12 @@ DASHBOARD = dashboard(
                 Graph(
                     "Anomalies",
                     "Calls or windows in a second that crossed a limit, by kind.",
-                    lines(
-                        *(
-                            (kind.replace("_", " "), rate(S.select(metrics.ANOMALIES, f'kind="{kind}"')))
-                            for kind in ("high_latency", "low_confidence", "high_memory", "imbalanced_output")
-                        )
+                    (
+                        by_label(
+                            rate(S.select(metrics.ANOMALIES, _any_of("kind", ANOMALY_KINDS)), "kind"),
+                            "{{kind}}",
+                            ANOMALY_KINDS,
+                        ),
                     ),
                     unit="cps",
                     minimum=0,
@@ -169,11 +169,18 @@ DASHBOARD = dashboard(
                     "Objectives",
                     "Share of the requests that failed in the handler, and that took longer than was promised, with "
                     "what the model's objectives (slo) allow. Of a model without one of them, its lines are not drawn.",
-                    lines(
-                        ("failed", ratio(rate(ERRORS), rate(REQUESTS))),
-                        ("allowed to fail", _allowed("availability")),
-                        ("too slow", ratio(rate(S.select(metrics.SLOW_REQUESTS)), rate(REQUESTS))),
-                        ("allowed to be slow", _allowed("latency")),
+                    (
+                        *lines(
+                            ("failed", ratio(rate(ERRORS), rate(REQUESTS))),
+                            ("too slow", ratio(rate(S.select(metrics.SLOW_REQUESTS)), rate(REQUESTS))),
+                        ),
+                        by_label(
+                            "1 - max by (objective) "
+                            + S.fresh(metrics.OBJECTIVE, _any_of("objective", OBJECTIVES)),
+                            "allowed: {{objective}}",
+                            tuple(f"allowed: {objective}" for objective in OBJECTIVES),
+                            "C",
+                        ),
                     ),
                     unit="percentunit",
                     minimum=0,
@@ -202,14 +209,28 @@ DASHBOARD = dashboard(
                 Graph(
                     "p95 by stage",
                     "95 of 100 calls took at most this long in each stage, by the host's clock.",
-                    lines(*((stage, quantile(0.95, S.stage_buckets(stage))) for stage in metrics.STAGES)),
+                    (
+                        by_label(
+                            quantile(0.95, S.select(metrics.STAGE_DURATION.bucket, HOST_CLOCK), "stage"),
+                            "{{stage}}",
+                            metrics.STAGES,
+                        ),
+                    ),
                     unit="s",
                     minimum=0,
                 ),
                 Graph(
                     "Where the time goes",
                     "Mean time of a call in each stage, stacked.",
-                    lines(*((stage, _mean_seconds(stage)) for stage in metrics.STAGES if stage != "handle")),
+                    (
+                        by_label(
+                            S.mean(
+                                metrics.STAGE_DURATION, "stage", _any_of("stage", INNER_STAGES), HOST_CLOCK
+                            ),
+                            "{{stage}}",
+                            INNER_STAGES,
+                        ),
+                    ),
                     unit="s",
                     minimum=0,
                     stacked=True,
@@ -438,11 +459,10 @@ DASHBOARD = dashboard(
                     "pieces that no tensor fits: fragmentation. Empty on a CPU. The dashed line is the "
                     "memory_bytes limit on the peak.",
                     (
-                        *lines(
-                            *(
-                                (kind.replace("_", " "), f"max({_device_memory(kind)})")
-                                for kind in ("allocated", "reserved", "peak_allocated", "inactive_split")
-                            )
+                        by_label(
+                            f"max by (kind) ({DEVICE_MEMORY})",
+                            "{{kind}}",
+                            DEVICE_MEMORY_KINDS,
                         ),
                         S.threshold("memory_bytes"),
                     ),

@@ -369,6 +369,11 @@ def accuracy_band(scope: Scope, line: str, refs: tuple[str, str], *, name: str =
     )
 
 
+def by_label(expr: str, legend: str, names: tuple[str, ...], ref: str = "A") -> Target:
+    """One query, a line for each value of a label; ``names`` are what ``legend`` makes of the values, which are known."""
+    return Target(expr, legend, ref, names=names)
+
+
 def lines(*named: tuple[str, str]) -> tuple[Target, ...]:
     """One target for each (name, expression), at most five."""
     return tuple(Target(expr, name, REFS[index]) for index, (name, expr) in enumerate(named))

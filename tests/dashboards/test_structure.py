@@ -61,6 +61,13 @@ UIDS = [
 HIDDEN = 2
 # What keeps clusters and environments apart, where Prometheus adds it.
 PLACE = ("cluster", "namespace", "env")
+MOST_QUERIES = {
+    "torchvitals-overview": 33,
+    "torchvitals-model": 72,
+    "torchvitals-drift": 61,
+    "torchvitals-versions": 66,
+    "torchvitals-health": 35,
+}
 TRANSFORMATIONS = {
     "merge": set(),
     "organize": {"excludeByName", "includeByName", "indexByName", "renameByName"},
@@ -364,6 +371,15 @@ def test_a_band_lies_around_a_line(dashboard: dict[str, Any]) -> None:
             assert lower["color"] in [
                 entry["color"] for entry in properties.values() if "custom.lineWidth" not in entry
             ]
+
+
+def test_a_dashboard_asks_no_more_than(dashboard: dict[str, Any]) -> None:
+    """Each target is a query, at every refresh of every reader: one query with labels serves most graphs."""
+    queries = sum(len(panel.get("targets", [])) for panel in panels_of(dashboard))
+    assert queries <= MOST_QUERIES[dashboard["uid"]]
+    for panel in panels_of(dashboard):
+        if panel["type"] in {"stat", "heatmap", "state-timeline"}:
+            assert len(panel["targets"]) == 1, panel["title"]
 
 
 def test_colours_are_of_the_palette(dashboard: dict[str, Any]) -> None:
