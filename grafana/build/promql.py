@@ -370,7 +370,7 @@ def accuracy_band(scope: Scope, line: str, refs: tuple[str, str], *, name: str =
 
 
 def by_label(expr: str, legend: str, names: tuple[str, ...], ref: str = "A") -> Target:
-    """One query, a line for each value of a label; ``names`` are what ``legend`` makes of the values, which are known."""
+    """One query, a line for each known value of a label; ``names`` are what ``legend`` makes of them."""
     return Target(expr, legend, ref, names=names)
 
 
