@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from grafana.build import palette, statistics
-from grafana.build.panels import alarm_from, bars, dashboard, measure, table
+from grafana.build.panels import BIN, alarm_from, bars, dashboard, measure, table
 from grafana.build.promql import (
     MODEL_KEY,
     RANGE,
@@ -18,7 +18,7 @@ from grafana.build.promql import (
     rate,
     total,
 )
-from grafana.build.spec import THRESHOLD_REF, Column, Graph, Row, Stat, Table, Target, Timeline
+from grafana.build.spec import THRESHOLD_REF, Graph, Heatmap, Row, Stat, Table, Target, Timeline
 from grafana.build.statistics import DRIFTED, FEATURE, VERDICT_TEXTS, recorded
 from torchvitals.drift.statistics import STATISTICS, Statistic
 from torchvitals.telemetry import catalogue as metrics
@@ -46,7 +46,17 @@ DISTANCES = ("kl_divergence", "wasserstein_distance")
 WINDOW_ROWS = S.fresh(metrics.WINDOW_SAMPLES, WINDOW)
 INVALID = S.select(metrics.INPUT_INVALID)
 
-KEPT = ("datasource", "job", "instance", "model_name", "model_version", "window")
+KEPT = (
+    "datasource",
+    "cluster",
+    "namespace",
+    "env",
+    "job",
+    "instance",
+    "model_name",
+    "model_version",
+    "window",
+)
 TO_FEATURE = "/d/torchvitals-drift?" + "&".join(
     (
         "${__url_time_range}",
@@ -109,22 +119,41 @@ def _of_limits(series: str) -> str:
     return f"max by ({FEATURE}) ({' or '.join(parts)})"
 
 
-def features() -> Table:
-    """Return the table of features, with a column for each statistic that is declared."""
+def features() -> tuple[Table, Table]:
+    """Return the tables of features, with a column for each statistic that no graph has to itself."""
+    return (
+        _features(
+            "Features",
+            "Every watched feature against its baseline; of several workers the worst. Drifted "
+            "means significant, large and, where the training data taught it, beyond what they do "
+            "themselves. PSI and KL compare distributions; Wasserstein distance "
+            "and mean shift are in baseline standard deviations; the p value is the chance of such "
+            "a window if nothing had changed. A category has no distance or shift. A limit is what the "
+            "training data's own windows taught.",
+            statistics.distances(),
+            sort_by="PSI",
+            height=11,
+        ),
+        _features(
+            "Missing values, shares and spread",
+            "The same features. Share change is the largest change of a share of the rows; "
+            "narrowing is how many times narrower the values are; exceedance is the share of values farther "
+            "out than 999 in 1,000 of the training data. A category has no narrowing or exceedance.",
+            statistics.shapes(),
+            sort_by="Share change",
+            height=9,
+        ),
+    )
+
+
+def _features(title: str, description: str, shown: list[Statistic], *, sort_by: str, height: int) -> Table:
     return table(
-        "Features",
-        "Every watched feature against its baseline; of several workers the worst. Drifted "
-        "means significant, large and, where the training data taught it, beyond what they do "
-        "themselves. PSI and KL compare distributions; Wasserstein distance "
-        "and mean shift are in baseline standard deviations; the p value is the chance of such "
-        "a window if nothing had changed. Share change is the largest change of a share of the rows; "
-        "narrowing is how many times narrower the values are; exceedance is the share of values farther "
-        "out than 999 in 1,000 of the training data. A category has no distance, shift, narrowing or "
-        "exceedance. A limit is what the training data's own windows taught.",
+        title,
+        description,
         statistics.keys(TO_FEATURE),
-        (statistics.verdict("Verdict", S, VERDICT_TEXTS), *statistics.table_measures(S, _limits)),
-        sort_by=("Verdict", "PSI"),
-        height=11,
+        (statistics.verdict("Verdict", S, VERDICT_TEXTS), *statistics.table_measures(shown, S, _limits)),
+        sort_by=("Verdict", sort_by),
+        height=height,
     )
 
 
@@ -214,7 +243,7 @@ DASHBOARD = dashboard(
                     ),
                     show_name=True,
                 ),
-                features(),
+                *features(),
                 Timeline(
                     "Verdict over time",
                     f"When each feature counted as drifted, for the {TIMELINE_ROWS} that drifted longest.",
@@ -239,6 +268,7 @@ DASHBOARD = dashboard(
                         fixed_threshold(1),
                     ),
                     minimum=0,
+                    no_value="no limits: the baseline was built without the order of time",
                 ),
                 Graph(
                     "What makes rows unusual",
@@ -253,6 +283,7 @@ DASHBOARD = dashboard(
                     unit="percentunit",
                     minimum=0,
                     maximum=1,
+                    no_value="no table, or its rows have not drifted",
                 ),
             ),
         ),
@@ -284,6 +315,7 @@ DASHBOARD = dashboard(
                         "{{segment}}: {{feature}}",
                     ),
                     minimum=0,
+                    no_value="no segment has drifted, or the baseline has none",
                     width=24,
                 ),
             ),
@@ -339,14 +371,10 @@ DASHBOARD = dashboard(
                     "Live against baseline",
                     "Share of the chosen feature's values in each bin over the chosen time, beside the "
                     "baseline's.",
-                    (Column("bin", "Bin"), Column("source", "Source", hidden=True)),
+                    BIN,
                     (
                         measure(S.bin_shares(CHOSEN), "Live", "percentunit"),
-                        measure(
-                            f"max by (source, bin) {S.fresh(metrics.BASELINE_BIN_RATIO, CHOSEN)}",
-                            "Baseline",
-                            "percentunit",
-                        ),
+                        measure(S.baseline_bins(CHOSEN), "Baseline", "percentunit"),
                     ),
                     height=10,
                 ),
@@ -360,6 +388,27 @@ DASHBOARD = dashboard(
                     ),
                     minimum=0,
                     height=10,
+                ),
+                Heatmap(
+                    "Distribution over time",
+                    "Share of the chosen feature's values in each bin, the lowest values at the bottom. The baseline's "
+                    "stand beside it in the same colours: bins that are brighter here have become more. Empty without "
+                    "traffic.",
+                    (Target(S.bin_shares_over_time(CHOSEN), "{{values}}"),),
+                    unit="percentunit",
+                    shares=True,
+                    width=18,
+                    height=9,
+                    no_value="no traffic",
+                ),
+                Heatmap(
+                    "Distribution in the baseline",
+                    "Share of the chosen feature's values in each bin of the baseline, in the same colours.",
+                    (Target(S.baseline_bins(CHOSEN), "{{values}}"),),
+                    unit="percentunit",
+                    shares=True,
+                    width=6,
+                    height=9,
                 ),
                 Graph(
                     "KL divergence against its limit",

@@ -397,6 +397,7 @@ DASHBOARD = dashboard(
                     ),
                     unit="s",
                     minimum=0,
+                    no_value="nothing was delivered, or Alertmanager is not scraped",
                     width=8,
                 ),
                 table(

@@ -5,10 +5,12 @@ from __future__ import annotations
 from grafana.build import palette
 from grafana.build.panels import bars, dashboard, firing_alerts, living_workers, measure, table
 from grafana.build.promql import (
+    FRESH,
     RANGE,
     RATE,
     WINDOW,
     Scope,
+    by_label,
     estimated_accuracy,
     lines,
     quantile,
@@ -24,33 +26,41 @@ from torchvitals.telemetry import catalogue as metrics
 
 S = Scope(many_models=False, many_versions=True)
 
+
+def _any_of(label: str, values: tuple[str, ...]) -> str:
+    return f'{label}=~"{"|".join(values)}"'
+
+
 WORKER = "instance, model_version, worker"
 RUNTIME = f"{WORKER}, device, precision, torch_version, compiled"
 WORKER_NAME = "{{instance}} {{model_version}} {{worker}}"
 
 REQUESTS = S.select(metrics.REQUESTS)
 ERRORS = S.select(metrics.REQUESTS, 'outcome="error"')
+HOST_CLOCK = 'clock="host"'
+INNER_STAGES = tuple(stage for stage in metrics.STAGES if stage != "handle")
+ANOMALY_KINDS = ("high_latency", "low_confidence", "high_memory", "imbalanced_output")
+DEVICE_MEMORY_KINDS = ("allocated", "reserved", "peak_allocated", "inactive_split")
+OBJECTIVES = ("availability", "latency")
 BATCHES = metrics.BATCH_SIZE
 CONFIDENCE = metrics.CONFIDENCE
 PREDICTIONS = S.select(metrics.PREDICTIONS)
 BASELINE_CLASSES = S.fresh_model("model_class:model_baseline_class:ratio")
 RSS = 'kind="rss"'
 PEAK_RSS = 'kind="peak_rss"'
+# TorchServe counts these itself, under the model's name and a version of its own.
+RECEIVED, QUEUED_TIME, ANSWER_TIME = (
+    selector(name, 'model_name="$model_name"')
+    for name in (
+        "ts_inference_requests_total",
+        "ts_queue_latency_microseconds",
+        "ts_inference_latency_microseconds",
+    )
+)
+DEVICE_MEMORY = S.select("model_device:model_memory_bytes:max", _any_of("kind", DEVICE_MEMORY_KINDS))
+LIVING = f"sum({S.select(FRESH)})"
 # TorchServe names a worker W-PORT-MODEL_VERSION and sets the gauge each time the worker loads its model.
 LOAD_TIME = selector("WorkerLoadTime", 'WorkerName=~"W-[0-9]+-${model_name}_.*"')
-
-
-def _allowed(objective: str) -> str:
-    objectives = S.fresh(metrics.OBJECTIVE, f'objective="{objective}"')
-    return f"1 - max({objectives})"
-
-
-def _mean_seconds(stage: str) -> str:
-    return S.mean(metrics.STAGE_DURATION, "", f'stage="{stage}"', 'clock="host"')
-
-
-def _device_memory(kind: str) -> str:
-    return S.select("model_device:model_memory_bytes:max", f'kind="{kind}"')
 
 
 def _percentiles(buckets: str) -> tuple[Target, ...]:
@@ -106,7 +116,7 @@ DASHBOARD = dashboard(
                     (Target(S.mean(CONFIDENCE)),),
                     unit="percentunit",
                     decimals=1,
-                    no_value="no traffic",
+                    no_value="no probabilities",
                 ),
                 living_workers(S),
             ),
@@ -117,7 +127,7 @@ DASHBOARD = dashboard(
                 Graph(
                     "Calls by outcome",
                     "Calls of the handler in a second that ended well, and that raised an error.",
-                    lines(("ok", rate(S.select(metrics.REQUESTS, 'outcome="ok"'))), ("error", rate(ERRORS))),
+                    (by_label(rate(REQUESTS, "outcome"), "{{outcome}}", ("ok", "error")),),
                     unit="reqps",
                     minimum=0,
                 ),
@@ -145,11 +155,12 @@ DASHBOARD = dashboard(
                 Graph(
                     "Anomalies",
                     "Calls or windows in a second that crossed a limit, by kind.",
-                    lines(
-                        *(
-                            (kind.replace("_", " "), rate(S.select(metrics.ANOMALIES, f'kind="{kind}"')))
-                            for kind in ("high_latency", "low_confidence", "high_memory", "imbalanced_output")
-                        )
+                    (
+                        by_label(
+                            rate(S.select(metrics.ANOMALIES, _any_of("kind", ANOMALY_KINDS)), "kind"),
+                            "{{kind}}",
+                            ANOMALY_KINDS,
+                        ),
                     ),
                     unit="cps",
                     minimum=0,
@@ -158,11 +169,18 @@ DASHBOARD = dashboard(
                     "Objectives",
                     "Share of the requests that failed in the handler, and that took longer than was promised, with "
                     "what the model's objectives (slo) allow. Of a model without one of them, its lines are not drawn.",
-                    lines(
-                        ("failed", ratio(rate(ERRORS), rate(REQUESTS))),
-                        ("allowed to fail", _allowed("availability")),
-                        ("too slow", ratio(rate(S.select(metrics.SLOW_REQUESTS)), rate(REQUESTS))),
-                        ("allowed to be slow", _allowed("latency")),
+                    (
+                        *lines(
+                            ("failed", ratio(rate(ERRORS), rate(REQUESTS))),
+                            ("too slow", ratio(rate(S.select(metrics.SLOW_REQUESTS)), rate(REQUESTS))),
+                        ),
+                        by_label(
+                            "1 - max by (objective) "
+                            + S.fresh(metrics.OBJECTIVE, _any_of("objective", OBJECTIVES)),
+                            "allowed: {{objective}}",
+                            tuple(f"allowed: {objective}" for objective in OBJECTIVES),
+                            "C",
+                        ),
                     ),
                     unit="percentunit",
                     minimum=0,
@@ -191,14 +209,28 @@ DASHBOARD = dashboard(
                 Graph(
                     "p95 by stage",
                     "95 of 100 calls took at most this long in each stage, by the host's clock.",
-                    lines(*((stage, quantile(0.95, S.stage_buckets(stage))) for stage in metrics.STAGES)),
+                    (
+                        by_label(
+                            quantile(0.95, S.select(metrics.STAGE_DURATION.bucket, HOST_CLOCK), "stage"),
+                            "{{stage}}",
+                            metrics.STAGES,
+                        ),
+                    ),
                     unit="s",
                     minimum=0,
                 ),
                 Graph(
                     "Where the time goes",
                     "Mean time of a call in each stage, stacked.",
-                    lines(*((stage, _mean_seconds(stage)) for stage in metrics.STAGES if stage != "handle")),
+                    (
+                        by_label(
+                            S.mean(
+                                metrics.STAGE_DURATION, "stage", _any_of("stage", INNER_STAGES), HOST_CLOCK
+                            ),
+                            "{{stage}}",
+                            INNER_STAGES,
+                        ),
+                    ),
                     unit="s",
                     minimum=0,
                     stacked=True,
@@ -224,12 +256,59 @@ DASHBOARD = dashboard(
                     minimum=0,
                     width=24,
                     height=7,
+                    no_value="no continuous batching",
                 ),
             ),
         ),
         Row(
-            "What calls wait for",
+            "Before the handler",
             (
+                Graph(
+                    "Requests without an answer of the model",
+                    "Share of the requests that no handler has seen, and that TorchServe answered with an error of its "
+                    "own or not at all (last 5 minutes, all servers and versions). TorchServe counts its 5xx by host "
+                    "alone, so what handlers explain is taken away. The dashed line is the limit on errors.",
+                    (
+                        *lines(
+                            ("no answer", f"max({S.fleet('model:fleet_unanswered:ratio_increase5m')})"),
+                        ),
+                        S.threshold("error_ratio"),
+                    ),
+                    unit="percentunit",
+                    minimum=0,
+                    no_value="TorchServe exports no ts_inference_requests_total or Requests5XX",
+                ),
+                Graph(
+                    "Requests waiting and running",
+                    "How many requests there are on average, of those that TorchServe answered by REST: in its queue, "
+                    "and after it, in a worker or on the way back. It is the time that they spent there in each "
+                    "second. A request that waits counts once it is answered. All versions.",
+                    lines(
+                        ("waiting", f"{rate(QUEUED_TIME)} / 1e6"),
+                        ("running", f"({rate(ANSWER_TIME)} - {rate(QUEUED_TIME)}) / 1e6"),
+                    ),
+                    minimum=0,
+                    no_value="TorchServe exports no ts_queue_latency_microseconds",
+                ),
+                Graph(
+                    "Wait in TorchServe's queue",
+                    "Mean time that a request waits for a worker, over all versions, and what 95 of 100 requests wait "
+                    "at most for their answer: the handler's p95 after the mean of the wait (last 5 minutes, all "
+                    "servers). The dashed line is the limit on p95.",
+                    (
+                        *lines(
+                            ("mean wait", f"{ratio(rate(QUEUED_TIME), rate(RECEIVED))} / 1e6"),
+                            (
+                                "p95 of the answer",
+                                f"max({S.fleet('model:fleet_wait_seconds:p95_rate5m', S.model_matchers[1])})",
+                            ),
+                        ),
+                        S.threshold("latency_p95_seconds"),
+                    ),
+                    unit="s",
+                    scale="log",
+                    no_value="no traffic",
+                ),
                 Graph(
                     "Wait before the handler",
                     "Mean and percentiles of the time between the proxy's X-Request-Start header and the handler: "
@@ -240,8 +319,13 @@ DASHBOARD = dashboard(
                     ),
                     unit="s",
                     minimum=0,
-                    width=8,
+                    no_value="no proxy sends the header X-Request-Start",
                 ),
+            ),
+        ),
+        Row(
+            "Warm-ups and compilations",
+            (
                 Graph(
                     "Warm-ups and compilations",
                     "First calls of a worker, and torch.compile compilations. Both are slow, are left out "
@@ -253,7 +337,6 @@ DASHBOARD = dashboard(
                     ),
                     minimum=0,
                     bars=True,
-                    width=8,
                 ),
                 Graph(
                     "Time lost to warm-ups and compilations",
@@ -264,7 +347,6 @@ DASHBOARD = dashboard(
                     ),
                     unit="percentunit",
                     minimum=0,
-                    width=8,
                 ),
             ),
         ),
@@ -296,6 +378,7 @@ DASHBOARD = dashboard(
                     estimated_accuracy(S),
                     unit="percentunit",
                     maximum=1,
+                    no_value="withheld, or the baseline has no labels",
                 ),
                 Graph(
                     "Class mix",
@@ -368,6 +451,7 @@ DASHBOARD = dashboard(
                     _percentiles(S.stage_buckets("inference", "device")),
                     unit="s",
                     minimum=0,
+                    no_value="no accelerator",
                 ),
                 Graph(
                     "Device memory",
@@ -375,16 +459,16 @@ DASHBOARD = dashboard(
                     "pieces that no tensor fits: fragmentation. Empty on a CPU. The dashed line is the "
                     "memory_bytes limit on the peak.",
                     (
-                        *lines(
-                            *(
-                                (kind.replace("_", " "), f"max({_device_memory(kind)})")
-                                for kind in ("allocated", "reserved", "peak_allocated", "inactive_split")
-                            )
+                        by_label(
+                            f"max by (kind) ({DEVICE_MEMORY})",
+                            "{{kind}}",
+                            DEVICE_MEMORY_KINDS,
                         ),
                         S.threshold("memory_bytes"),
                     ),
                     unit="bytes",
                     minimum=0,
+                    no_value="no accelerator",
                 ),
                 _by_device(
                     "Out of memory", "Calls that ran out of memory, by device.", metrics.OUT_OF_MEMORY
@@ -439,6 +523,18 @@ DASHBOARD = dashboard(
                     height=6,
                 ),
                 Graph(
+                    "Workers over time",
+                    "Workers whose monitor reported in the last two minutes, and the most that there were at once in "
+                    "the chosen time. TorchServe exports nothing about how many it is asked to run.",
+                    lines(
+                        ("living", LIVING),
+                        ("most at once", f"max_over_time(({LIVING})[{RANGE}:$__interval] @ end())"),
+                    ),
+                    minimum=0,
+                    height=6,
+                    no_value="no worker has reported",
+                ),
+                Graph(
                     "Worker restarts",
                     "Changes of the time that a worker took to load the model; a worker that starts again "
                     "sets it anew.",
@@ -449,8 +545,8 @@ DASHBOARD = dashboard(
                     ),
                     minimum=0,
                     bars=True,
-                    width=24,
                     height=6,
+                    no_value="TorchServe exports no WorkerLoadTime of this model",
                 ),
             ),
         ),

@@ -6,7 +6,7 @@ from grafana.build import palette
 from grafana.build.panels import alarm_below, alarm_from, dashboard, firing_alerts, living_workers
 from grafana.build.promql import (
     MODEL,
-    PLACE,
+    NEWS,
     RANGE,
     RATE,
     THRESHOLDS,
@@ -47,13 +47,19 @@ def _mean_confidence(counted: str) -> str:
     return ratio(summed, counted.format(S.select(metrics.CONFIDENCE.count)))
 
 
+# What is down has no series of its own, whatever the time range: its job tells that it is a TorchServe.
+OUR_JOBS = (
+    f"last_over_time({selector('model:model_monitor:fresh_workers')}[{NEWS}]) "
+    'or label_replace(vector(0), "job", "torchserve", "", "")'
+)
+
 GROWTH = f"sum by ({MODEL}) (increase({{}}[{RANGE}] @ end()))"
 PER_SECOND = f"sum by ({MODEL}) (rate({{}}[{RATE}]))"
 
 ALL_CLEAR = alarm_from(1)
 ANY = alarm_from(1e-9)
 
-KEPT = ("datasource", "job", "instance", "feature")
+KEPT = ("datasource", "cluster", "namespace", "env", "job", "instance", "feature")
 ONE_MODEL = "&".join(
     (
         "${__url_time_range}",
@@ -76,6 +82,7 @@ def _host_graph(title: str, description: str, metric: str, *, width: int = 12, g
         minimum=0,
         maximum=100,
         width=width,
+        no_value="no GPU" if gpu else "",
     )
 
 
@@ -97,14 +104,9 @@ DASHBOARD = dashboard(
                 firing_alerts(S, "Alerts that Prometheus is firing now."),
                 Stat(
                     "Servers down",
-                    "TorchServe servers that were seen in the chosen time and that Prometheus cannot scrape "
-                    "now.",
-                    (
-                        Target(
-                            f"sum(1 - {selector('up')} and on ({PLACE}, job, instance) "
-                            f"max_over_time({selector(metrics.WINDOW_EVALUATED.name)}[{RANGE}]))"
-                        ),
-                    ),
+                    "TorchServe servers that Prometheus cannot scrape now, whether or not they were seen in the chosen "
+                    "time. A server is one of the job torchserve, or of a job that had a model of ours within a day.",
+                    (Target(f"sum({selector('up')} == bool 0 and on (job) ({OUR_JOBS}))"),),
                     steps=ALL_CLEAR,
                 ),
                 living_workers(S),
@@ -115,7 +117,7 @@ DASHBOARD = dashboard(
                     unit="reqps",
                 ),
                 Stat(
-                    "Worst p95 against its limit",
+                    "Worst p95 against limit",
                     "The largest p95 latency as a share of that model's own latency_p95_seconds. "
                     "From 100 % ModelLatencyP95High is due.",
                     (Target(f"max(max by ({MODEL}) ({P95}) / max by ({MODEL}) {LATENCY_LIMIT})"),),
@@ -125,7 +127,7 @@ DASHBOARD = dashboard(
                     steps=ALL_CLEAR,
                 ),
                 Stat(
-                    "Worst share of drifted features",
+                    "Most drifted features",
                     "The largest share of drifted features that any model has.",
                     (Target(f"max({DRIFTED})"),),
                     unit="percentunit",
@@ -185,7 +187,7 @@ DASHBOARD = dashboard(
                         ),
                     ),
                     columns=(
-                        Column("alertname", "Alert"),
+                        Column("alertname", "Alert", width=260),
                         Column(
                             "severity",
                             "Severity",

@@ -98,8 +98,12 @@ def table(
 def bars(
     title: str, description: str, keys: tuple[Column, ...], measures: tuple[Measure, ...], **panel: Any
 ) -> Bars:
-    """Return bars side by side, a group for each value of the first of ``keys`` and a bar for each query."""
+    """Return bars side by side, a group for each value of the first of ``keys`` and a bar for each query.
+
+    A hidden key that comes second sorts the groups.
+    """
     targets, values = _joined(measures)
+    order = keys[1] if len(keys) > 1 and keys[1].hidden else keys[0]
     return Bars(
         title,
         description,
@@ -107,9 +111,18 @@ def bars(
         unit="percentunit",
         minimum=0,
         category=keys[0].title,
+        order=order.field,
         columns=(*keys, *values),
         **panel,
     )
+
+
+# A bin by what it holds, in the order of its number.
+BIN = (
+    Column("values", "Values"),
+    Column("bin", "Bin", hidden=True),
+    Column("source", "Source", hidden=True),
+)
 
 
 def _joined(measures: tuple[Measure, ...]) -> tuple[tuple[Target, ...], tuple[Column, ...]]:

@@ -6,6 +6,7 @@ never removes a series (frontend: metrics/format/prometheous).
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import dataclass
 
 from grafana.build import palette
@@ -23,7 +24,12 @@ FRESH = "worker:model_monitor:fresh"
 THRESHOLDS = "model_signal:model_threshold:max"
 MODEL = "model_name, model_version"
 # Labels that keep clusters and environments apart, as in the rules; one that nobody sets changes nothing.
-PLACE = "cluster, namespace, env"
+PLACES = (
+    ("cluster", "Cluster", "Cluster, where Prometheus adds the label cluster; All otherwise."),
+    ("namespace", "Namespace", "Namespace, where Prometheus adds the label namespace; All otherwise."),
+    ("env", "Environment", "Environment, where Prometheus adds the label env; All otherwise."),
+)
+PLACE = ", ".join(name for name, _, _ in PLACES)
 MODEL_KEY = f"{PLACE}, job, instance, model_name, model_version"
 WORKER_KEY = f"{MODEL_KEY}, worker"
 
@@ -66,6 +72,10 @@ class Scope:
         key = WORKER_KEY if "worker" in metric.labels else MODEL_KEY
         return f"({self.select(metric, *matchers)} and on ({key}) {self.select(FRESH)} == 1)"
 
+    def fleet(self, name: str, *matchers: str) -> str:
+        """Select what is recorded of a model over all servers: it names none, and shows whichever is chosen."""
+        return _selector(name, JOB, 'instance=~"$instance|"', *_PLACE, self._name_matcher, *matchers)
+
     def stated(self, metric: metrics.Metric, *matchers: str) -> str:
         """Select a gauge of an estimated accuracy, of living workers, where the estimate is not withheld."""
         withheld = self.fresh(metrics.ESTIMATED_ACCURACY_WITHHELD)
@@ -98,7 +108,17 @@ class Scope:
     def bin_shares(self, *matchers: str) -> str:
         """Return the share of each bin in a feature's values of the dashboard's time range."""
         growth = f"increase({self.select(metrics.OBSERVATIONS, *matchers)}[{RANGE}])"
-        return share(f"sum by (source, bin) ({growth})", f"sum by (source) ({growth})", "source")
+        shares = share(f"sum by (source, bin) ({growth})", f"sum by (source) ({growth})", "source")
+        return without_number(shares)
+
+    def bin_shares_over_time(self, *matchers: str) -> str:
+        """Return the share of each bin in a feature's values, at each point of a graph."""
+        observed = self.select(metrics.OBSERVATIONS, *matchers)
+        return without_number(share(rate(observed, "source, bin"), rate(observed, "source"), "source"))
+
+    def baseline_bins(self, *matchers: str) -> str:
+        """Return the share of each bin in the baseline."""
+        return without_number(f"max by (source, bin) {self.fresh(metrics.BASELINE_BIN_RATIO, *matchers)}")
 
     def alerts(self, offset: str = "") -> str:
         """Select firing alerts. Alerts about a whole server carry no model and are in the overview alone."""
@@ -183,12 +203,19 @@ class Scope:
         sign = metrics.WINDOW_EVALUATED.name
         name, version = self.model_matchers
         common = (
-            Variable("job", "Job", "Scrape job of TorchServe.", f"label_values({sign}, job)", multi=True),
+            *_places(sign),
+            Variable(
+                "job",
+                "Job",
+                "Scrape job of TorchServe.",
+                f"label_values({_selector(sign, *_PLACE)}, job)",
+                multi=True,
+            ),
             Variable(
                 "instance",
                 "Instance",
                 "Metrics address of a TorchServe server.",
-                f'label_values({sign}{{job=~"$job"}}, instance)',
+                f"label_values({_selector(sign, *_PLACE, JOB)}, instance)",
                 multi=True,
             ),
             Variable(
@@ -231,16 +258,40 @@ class Scope:
         )
 
 
+JOB = 'job=~"$job"'
+_PLACE = tuple(f'{place}=~"${place}"' for place, _, _ in PLACES)
+
+
+def _places(sign: str) -> Iterator[Variable]:
+    """Give the variables of what keeps clusters and environments apart, each narrowed by the ones before it.
+
+    The label may be absent from all series: then nothing is offered but All, which takes what has no such label.
+    """
+    for index, (place, label, description) in enumerate(PLACES):
+        chosen = _selector(sign, *_PLACE[:index]) if index else sign
+        yield Variable(
+            place, label, description, f"label_values({chosen}, {place})", multi=True, all_value=".*"
+        )
+
+
+def _selector(name: str, *matchers: str) -> str:
+    return f"{name}{{{', '.join(matchers)}}}"
+
+
 def selector(name: str, *matchers: str) -> str:
     """Select the series ``name`` of the chosen servers."""
-    chosen = ", ".join(('job=~"$job"', 'instance=~"$instance"', *matchers))
-    return f"{name}{{{chosen}}}"
+    return _selector(name, JOB, 'instance=~"$instance"', *_PLACE, *matchers)
 
 
 def alert_selector(name: str, *matchers: str) -> str:
     """Select alerts about the chosen servers, and those about all servers of a model, which name none."""
-    chosen = ", ".join(('job=~"$job"', 'instance=~"$instance|"', *matchers, NOT_WATCHDOG))
-    return f"{name}{{{chosen}}}"
+    places = (f'{place}=~"${place}|"' for place, _, _ in PLACES)
+    return _selector(name, JOB, 'instance=~"$instance|"', *places, *matchers, NOT_WATCHDOG)
+
+
+def without_number(series: str) -> str:
+    """Name each bin in the label ``values``, without the number that sorts it: "..12.5" of "00 ..12.5"."""
+    return f'label_replace({series}, "values", "$1", "bin", "(?:[0-9]+ )?(.*)")'
 
 
 def fixed_threshold(value: float) -> Target:
@@ -279,40 +330,48 @@ def quantile(q: float, buckets: str, by: str = "") -> str:
 
 
 def ranked(value: str, size: str, legend: str) -> tuple[Target, ...]:
-    """One target for each of the five largest series, largest first.
+    """One target that draws the five largest series.
 
     ``value`` is what is drawn and ``size`` what orders it; both have the same labels, and ``size`` is constant over the
-    time range. A plain topk picks anew at each point and draws more than five lines. One target a rank gives each line
-    a colour of the fixed palette, whatever the series are called.
+    time range: otherwise topk picks anew at each point and draws more than five lines.
 
-    Of equal sizes, topk(2) may leave out the one that topk(1) picked; on sorted input it keeps the first, and the ranks
-    are disjoint.
+    It is one query. A query for each rank gives each line a colour of ours, but of equal series topk(2) may leave out
+    the one that topk(1) picked: histogram_quantile, for one, orders its series anew each time. One is then drawn twice,
+    another never.
     """
-    targets = []
-    ordered = f"sort_desc({size})"
-    for rank in range(1, LINES + 1):
-        chosen = f"topk({rank}, {ordered})" + (f" unless topk({rank - 1}, {ordered})" if rank > 1 else "")
-        targets.append(Target(f"{value} and ({chosen})", legend, REFS[rank - 1]))
-    return tuple(targets)
+    return (Target(f"{value} and topk({LINES}, {size})", legend, many=True),)
 
 
 def estimated_accuracy(scope: Scope) -> tuple[Target, ...]:
     """Draw the lowest estimated accuracy, its interval, the baseline's, and as threshold the drop that is allowed."""
     baseline = scope.fresh(metrics.BASELINE_ACCURACY)
     drop = scope.fresh_model(THRESHOLDS, 'signal="estimated_accuracy_drop"')
-    lower, upper = (
-        scope.stated(metrics.ESTIMATED_ACCURACY_BOUND, WINDOW, f'bound="{bound}"')
-        for bound in ("lower", "upper")
-    )
     return (
         *lines(
             ("estimated", f"min({scope.stated(metrics.ESTIMATED_ACCURACY, WINDOW)})"),
-            ("at least", f"min({lower})"),
-            ("at most", f"min({upper})"),
             ("baseline", f"max({baseline})"),
         ),
+        *accuracy_band(scope, "A", ("C", "D")),
         Target(f"max({baseline}) - max({drop})", "Threshold", THRESHOLD_REF),
     )
+
+
+def accuracy_band(scope: Scope, line: str, refs: tuple[str, str], *, name: str = "") -> tuple[Target, Target]:
+    """Draw the 95 % interval of an estimated accuracy as a band around ``line``, which is the ref of its target."""
+    bounds = (f'bound="{bound}"' for bound in ("lower", "upper"))
+    lower, upper = (
+        f"min({scope.stated(metrics.ESTIMATED_ACCURACY_BOUND, WINDOW, bound)})" for bound in bounds
+    )
+    low, high = (f"{name}{words}" for words in ("at least", "at most"))
+    return (
+        Target(lower, low, refs[0], edge_of=line),
+        Target(upper, high, refs[1], edge_of=line, filled_to=low),
+    )
+
+
+def by_label(expr: str, legend: str, names: tuple[str, ...], ref: str = "A") -> Target:
+    """One query, a line for each known value of a label; ``names`` are what ``legend`` makes of them."""
+    return Target(expr, legend, ref, names=names)
 
 
 def lines(*named: tuple[str, str]) -> tuple[Target, ...]:

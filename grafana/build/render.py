@@ -29,7 +29,7 @@ with warnings.catch_warnings():
     from grafana_foundation_sdk.models import prometheus as prometheus_models
     from grafana_foundation_sdk.models import text as text_models
 
-from grafana.build import palette, spec
+from grafana.build import layout, palette, spec
 
 # The version of Grafana 11.0. Later ones migrate it as they load it, and earlier ones are not supported.
 SCHEMA_VERSION = 39
@@ -172,7 +172,9 @@ def _variable(source: spec.Variable) -> builders.QueryVariable:
     if source.hidden:
         variable.hide(models.VariableHide.HIDE_VARIABLE)
     if source.multi:
-        variable.all_value(".+").current(models.VariableOption(text=["All"], value=["$__all"], selected=True))
+        variable.all_value(source.all_value).current(
+            models.VariableOption(text=["All"], value=["$__all"], selected=True)
+        )
     return variable
 
 
@@ -236,7 +238,9 @@ def _graph(source: spec.Graph) -> timeseries.Panel:
         .fill_opacity(60 if source.bars or source.stacked else 0)
         .show_points(common_models.VisibilityMode.NEVER)
         .stacking(common.StackingConfig().mode(stacking).group("A"))
-        .color_scheme(_fixed(palette.GREY))
+        .color_scheme(
+            _each_its_own() if any(target.many for target in source.targets) else _fixed(palette.GREY)
+        )
         .legend(_legend())
         .tooltip(
             common.VizTooltipOptions()
@@ -251,31 +255,47 @@ def _graph(source: spec.Graph) -> timeseries.Panel:
     if source.unit == "percentunit" and source.maximum is None:
         panel.axis_soft_max(SMALLEST_SHARE_AXIS)
     colours = iter(palette.SERIES)
+    taken: dict[str, str] = {}
     for target in source.targets:
         panel.with_target(_query(target, _FORMAT.TIME_SERIES).range())
-        is_threshold = target.ref == spec.THRESHOLD_REF
-        panel.override_by_query(target.ref, _threshold_line() if is_threshold else _line(next(colours)))
+        if target.many:
+            continue
+        if target.names:
+            for name in target.names:
+                panel.override_by_name(name, _line(next(colours)))
+        elif target.ref == spec.THRESHOLD_REF:
+            panel.override_by_query(target.ref, _threshold_line())
+        elif target.edge_of:
+            panel.override_by_query(target.ref, _edge(target, taken[target.edge_of]))
+        else:
+            taken[target.ref] = next(colours)
+            panel.override_by_query(target.ref, _line(taken[target.ref]))
     return panel
 
 
 def _heatmap(source: spec.Heatmap) -> heatmap.Panel:
+    colours = (
+        heatmap.HeatmapColorOptions()
+        .mode(heatmap_models.HeatmapColorMode.SCHEME)
+        .scheme(palette.HEATMAP_SCHEME)
+        .scale(heatmap_models.HeatmapColorScale.EXPONENTIAL)
+        .exponent(0.5)
+        .steps(64)
+    )
+    if source.shares:
+        # The same in panels side by side, which can be compared then.
+        colours = colours.min(0).max(1)
     panel = (
         heatmap.Panel()
         .calculate(False)
-        .color(
-            heatmap.HeatmapColorOptions()
-            .mode(heatmap_models.HeatmapColorMode.SCHEME)
-            .scheme(palette.HEATMAP_SCHEME)
-            .scale(heatmap_models.HeatmapColorScale.EXPONENTIAL)
-            .exponent(0.5)
-            .steps(64)
-        )
+        .color(colours)
         .y_axis(
             heatmap.YAxisConfig()
             .axis_placement(common_models.AxisPlacement.LEFT)
-            .unit(source.unit)
+            .unit("string" if source.shares else source.unit)
             .reverse(False)
         )
+        .cell_values(heatmap.CellValues().unit(source.unit if source.shares else "short"))
         .rows_frame(heatmap.RowsHeatmapOptions().layout(common_models.HeatmapCellLayout.AUTO))
         # An empty bucket is left blank, so that a single slow call stands out.
         .filter_values(heatmap.FilterValueRange().le(1e-9))
@@ -284,7 +304,9 @@ def _heatmap(source: spec.Heatmap) -> heatmap.Panel:
         .tooltip(heatmap.HeatmapTooltip().mode(common_models.TooltipDisplayMode.SINGLE).y_histogram(False))
     )
     for target in source.targets:
-        panel.with_target(_query(target, _FORMAT.HEATMAP).range())
+        # As a heatmap, Grafana takes each bucket less the one below it.
+        result = _FORMAT.TIME_SERIES if source.shares else _FORMAT.HEATMAP
+        panel.with_target(_query(target, result).range())
     return panel
 
 
@@ -316,15 +338,17 @@ def _table(source: spec.Table) -> table.Panel:
         .color_scheme(_by_threshold())
         .thresholds(_steps((spec.Step(None, palette.NEUTRAL),)))
         .align(common_models.FieldTextAlignment.AUTO)
+        .min_width(layout.LEAST_PIXELS)
     )
     if source.sort_by:
         panel.sort_by(
             [common.TableSortByFieldState().display_name(name).desc(True) for name in source.sort_by]
         )
     _add_columns(panel, source.targets, source.columns)
+    widths = layout.column_widths(source)
     for column in source.columns:
         if not column.hidden:
-            panel.override_by_name(column.title, _column(column))
+            panel.override_by_name(column.title, _column(column, widths.get(column.title)))
     return panel
 
 
@@ -346,12 +370,7 @@ def _bars(source: spec.Bars) -> barchart.Panel:
         .legend(_legend())
         .tooltip(common.VizTooltipOptions().mode(common_models.TooltipDisplayMode.MULTI))
     )
-    _add_columns(panel, source.targets, source.columns)
-    panel.with_transformation(
-        models.DataTransformerConfig(
-            id_val="sortBy", options={"fields": {}, "sort": [{"field": source.category, "desc": False}]}
-        )
-    )
+    _add_columns(panel, source.targets, source.columns, order=source.order)
     colours = iter(palette.SERIES)
     for column in source.columns:
         if not column.hidden and column.title != source.category:
@@ -359,12 +378,19 @@ def _bars(source: spec.Bars) -> barchart.Panel:
     return panel
 
 
-def _add_columns(panel: Any, targets: tuple[spec.Target, ...], columns: tuple[spec.Column, ...]) -> None:
-    """Join the targets on their common labels, then name and order the columns."""
+def _add_columns(
+    panel: Any, targets: tuple[spec.Target, ...], columns: tuple[spec.Column, ...], *, order: str = ""
+) -> None:
+    """Join the targets on their common labels, sort by the field ``order``, then name and order the columns."""
     for target in targets:
         panel.with_target(_query(target, _FORMAT.TABLE).instant())
     if len(targets) > 1:
         panel.with_transformation(models.DataTransformerConfig(id_val="merge", options={}))
+    if order:
+        sort = [{"field": order, "desc": False}]
+        panel.with_transformation(
+            models.DataTransformerConfig(id_val="sortBy", options={"fields": {}, "sort": sort})
+        )
     panel.with_transformation(
         models.DataTransformerConfig(
             id_val="organize",
@@ -378,12 +404,12 @@ def _add_columns(panel: Any, targets: tuple[spec.Target, ...], columns: tuple[sp
     )
 
 
-def _column(column: spec.Column) -> list[models.DynamicConfigValue]:
+def _column(column: spec.Column, width: int | None) -> list[models.DynamicConfigValue]:
     properties = [_property("unit", column.unit)]
     if column.decimals is not None:
         properties.append(_property("decimals", column.decimals))
-    if column.width is not None:
-        properties.append(_property("custom.width", column.width))
+    if width is not None:
+        properties.append(_property("custom.width", width))
     if column.texts:
         properties.append(_property("mappings", _mappings(column.texts)))
     if column.steps:
@@ -447,12 +473,29 @@ def _by_threshold() -> builders.FieldColor:
     return builders.FieldColor().mode(models.FieldColorModeId.THRESHOLDS)
 
 
+def _each_its_own() -> builders.FieldColor:
+    """Colour lines in the order of the series: Grafana has no override for the n-th series of a query."""
+    return builders.FieldColor().mode(models.FieldColorModeId.PALETTE_CLASSIC)
+
+
 def _fixed(colour: str) -> builders.FieldColor:
     return builders.FieldColor().mode(models.FieldColorModeId.FIXED).fixed_color(colour)
 
 
 def _line(colour: str) -> list[models.DynamicConfigValue]:
     return [_property("color", {"mode": "fixed", "fixedColor": colour})]
+
+
+def _edge(target: spec.Target, colour: str) -> list[models.DynamicConfigValue]:
+    """Draw an end of a band: no line, and nothing in the legend; the tooltip has its value."""
+    properties = [
+        *_line(colour),
+        _property("custom.lineWidth", 0),
+        _property("custom.hideFrom", {"legend": True, "tooltip": False, "viz": False}),
+    ]
+    if target.filled_to:
+        properties += [_property("custom.fillBelowTo", target.filled_to), _property("custom.fillOpacity", 20)]
+    return properties
 
 
 def _threshold_line() -> list[models.DynamicConfigValue]:

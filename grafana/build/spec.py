@@ -17,11 +17,22 @@ Scale = Literal["linear", "log", "symlog"]
 
 @dataclass(frozen=True)
 class Target:
-    """One query. ``legend`` is a Grafana legend format; ``ref`` is unique in the panel."""
+    """One query. ``legend`` is a Grafana legend format; ``ref`` is unique in the panel.
+
+    ``many`` draws a line for each series, at most five in a graph, in the colours of Grafana's palette. ``names`` are
+    those of the lines that a query draws where they are known: each has a colour of its own.
+
+    An ``edge_of`` another target is no line but an end of the band around it; the upper one says in ``filled_to`` how
+    the lower one is called, and the band between them is filled.
+    """
 
     expr: str
     legend: str = ""
     ref: str = "A"
+    many: bool = False
+    names: tuple[str, ...] = ()
+    edge_of: str = ""
+    filled_to: str = ""
 
 
 @dataclass(frozen=True)
@@ -36,7 +47,8 @@ class Step:
 class Column:
     """A table column: the field that the query made, and how it is shown.
 
-    ``texts`` maps a value to the text and colour of its cell; ``link`` is the address behind the cell.
+    ``texts`` maps a value to the text and colour of its cell; ``link`` is the address behind the cell. Without a
+    ``width``, layout.py finds one where it is needed.
     """
 
     field: str
@@ -87,7 +99,7 @@ class Stat(Panel):
 
 @dataclass(frozen=True)
 class Graph(Panel):
-    """Lines over time, one target a line; ``bars`` and ``stacked`` change how they are drawn.
+    """Lines over time, one target a line unless it draws many; ``bars`` and ``stacked`` change how they are drawn.
 
     A ``log`` scale is for what is never 0, such as a latency beside a far larger threshold; it takes no ``minimum``.
     """
@@ -99,7 +111,9 @@ class Graph(Panel):
 
 @dataclass(frozen=True)
 class Heatmap(Panel):
-    """The buckets of a histogram over time."""
+    """The buckets of a histogram over time, or ``shares``: a row for each series, coloured from 0 to 100 %."""
+
+    shares: bool = False
 
 
 @dataclass(frozen=True)
@@ -124,9 +138,13 @@ class Table(Panel):
 
 @dataclass(frozen=True)
 class Bars(Panel):
-    """Instant queries side by side, one group of bars for each value of the column ``category``."""
+    """Instant queries side by side, one group of bars for each value of the column ``category``.
+
+    ``order`` is the field that the groups are sorted by, which need not be shown.
+    """
 
     category: str = ""
+    order: str = ""
     columns: tuple[Column, ...] = ()
 
 
@@ -141,7 +159,7 @@ class Row:
 
 @dataclass(frozen=True)
 class Variable:
-    """A query variable. ``multi`` also offers All, as the pattern ``.+``.
+    """A query variable. ``multi`` also offers All, as the pattern ``all_value``: ``.*`` where the label may be absent.
 
     The first option is taken where none is chosen; ``order`` decides which that is. A ``hidden`` one narrows nothing on
     its dashboard: it keeps the choice for the dashboards that the links lead to.
@@ -152,6 +170,7 @@ class Variable:
     description: str
     query: str
     multi: bool
+    all_value: str = ".+"
     order: Order = "text"
     hidden: bool = False
 

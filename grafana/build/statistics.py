@@ -17,18 +17,10 @@ DRIFTED = "model_feature:model_feature_drifted:max"
 # How a verdict is written.
 VERDICT_TEXTS = (("0", "no drift", palette.OK), ("1", "drifted", palette.ALARM))
 
-# In tables these come first, in this order; then follow all others that no graph has to itself.
-FIRST = (
-    "psi",
-    "kl_divergence",
-    "wasserstein_distance",
-    "mean_shift_sigmas",
-    "p_value",
-    "missing_ratio",
-    "share_change",
-    "narrowing",
-    "exceedance_ratio",
-)
+# How far a feature went: the table of features, in this order.
+DISTANCES = ("psi", "kl_divergence", "wasserstein_distance", "mean_shift_sigmas", "p_value")
+# A second table, as no screen has room for all. These come first, then all others that no graph has to itself.
+SHAPES = ("missing_ratio", "share_change", "narrowing", "exceedance_ratio")
 IN_GRAPHS = ("gaussian_kl_divergence", "js_distance")
 
 # Grafana's unit and decimals.
@@ -49,13 +41,18 @@ def recorded(name: str) -> str:
 
 def is_recorded(statistic: Statistic) -> bool:
     """Tell whether prometheus/rules.yml records the statistic."""
-    return statistic.name in FIRST or statistic.name in IN_GRAPHS
+    return statistic.name in (*DISTANCES, *SHAPES, *IN_GRAPHS)
 
 
-def in_tables() -> list[Statistic]:
-    """Return the statistics that have a column in tables of features, in order."""
+def distances() -> list[Statistic]:
+    """Return the statistics that have a column in the table of features, in order."""
+    return [STATISTICS[name] for name in DISTANCES]
+
+
+def shapes() -> list[Statistic]:
+    """Return the statistics that have a column in the second table, in order."""
     others = (statistic.name for statistic in STATISTICS if not is_recorded(statistic))
-    return [STATISTICS[name] for name in (*FIRST, *others)]
+    return [STATISTICS[name] for name in (*SHAPES, *others)]
 
 
 def worst(statistic: Statistic, scope: Scope) -> str:
@@ -67,10 +64,11 @@ def worst(statistic: Statistic, scope: Scope) -> str:
     return f"{operation} by ({FEATURE}) ({f'abs({series})' if statistic.worst == 'absmax' else series})"
 
 
-def value(statistic: Statistic, scope: Scope, suffix: str = "") -> Measure:
-    """Return the statistic's column; ``suffix`` tells it from that of another scope."""
+def value(statistic: Statistic, scope: Scope, role: str = "") -> Measure:
+    """Return the statistic's column; ``role`` tells it from that of another scope, and shortens its title."""
     unit, decimals = PROBABILITY if statistic.worst == "min" else SHOWN.get(statistic.unit, ("none", 3))
-    return measure(worst(statistic, scope), f"{statistic.title}{suffix}", unit, decimals)
+    title = f"{statistic.title.split()[0]}, {role}" if role else statistic.title
+    return measure(worst(statistic, scope), title, unit, decimals)
 
 
 def limit(statistic: Statistic, expr: str) -> Measure:
@@ -87,13 +85,15 @@ def verdict(title: str, scope: Scope, texts: tuple[tuple[str, str, str], ...]) -
 
 def keys(link: str = "") -> tuple[Column, Column]:
     """Return the columns that name a feature."""
-    return Column("feature", "Feature", link=link), Column("source", "Source", width=90)
+    return Column("feature", "Feature", link=link), Column("source", "Source", width=75)
 
 
-def table_measures(scope: Scope, limits: Callable[[Statistic], str]) -> tuple[Measure, ...]:
+def table_measures(
+    shown: list[Statistic], scope: Scope, limits: Callable[[Statistic], str]
+) -> tuple[Measure, ...]:
     """Return a column for each statistic and, after one that has a learned limit, a column of ``limits``."""
     found: list[Measure] = []
-    for statistic in in_tables():
+    for statistic in shown:
         found.append(value(statistic, scope))
         if statistic.margin is not None:
             found.append(limit(statistic, limits(statistic)))

@@ -7,6 +7,7 @@ from functools import partial
 
 from grafana.build import statistics
 from grafana.build.panels import (
+    BIN,
     Measure,
     alarm_below,
     alarm_from,
@@ -16,7 +17,7 @@ from grafana.build.panels import (
     measure,
     table,
 )
-from grafana.build.promql import THRESHOLDS, WINDOW, Scope, lines, quantile, rate, selector
+from grafana.build.promql import THRESHOLDS, WINDOW, Scope, accuracy_band, lines, quantile, rate, selector
 from grafana.build.spec import THRESHOLD_REF, Column, Graph, Heatmap, Row, Scale, Stat, Target, Variable
 from grafana.build.statistics import DRIFTED, FEATURE, VERDICT_TEXTS, recorded
 from torchvitals.drift.statistics import STATISTICS
@@ -184,7 +185,7 @@ DASHBOARD = dashboard(
                     no_value="no traffic",
                 ),
                 Stat(
-                    "p95 latency against stable",
+                    "p95 against stable",
                     "The canary's p95 as a share of the stable version's. At 150 % the canary is slower than the "
                     "default of the latency_regression_ratio limit allows.",
                     (Target(f"{_p95(CANARY)} / ({_p95(STABLE)} > 0)"),),
@@ -203,7 +204,7 @@ DASHBOARD = dashboard(
                     steps=alarm_from(0.01),
                 ),
                 Stat(
-                    "Predictions that differ in class",
+                    "Class mix that differs",
                     "The share of predictions that would have to change class for both versions to have the same "
                     "class mix over the chosen time. Chance alone gives some, the more the fewer predictions "
                     "and the more classes there are.",
@@ -219,7 +220,7 @@ DASHBOARD = dashboard(
                     steps=alarm_from(0.1),
                 ),
                 Stat(
-                    "Confidence against stable",
+                    "Confidence difference",
                     "The canary's mean confidence, less the stable version's.",
                     (Target(f"{_confidence(CANARY)} - {_confidence(STABLE)}"),),
                     unit="percentunit",
@@ -230,13 +231,14 @@ DASHBOARD = dashboard(
                 firing_alerts(STABLE, "Alerts that Prometheus is firing for this model now, of any version."),
                 table(
                     "Both versions",
-                    "One row for each version. Memory is the resident memory of the largest worker.",
+                    "One row for each version. Confidence is the mean, workers are those alive. Memory is the "
+                    "resident memory of the largest worker.",
                     (Column("model_version", "Version"),),
                     (
                         _rows(lambda scope: rate(_requests(scope), VERSION), "Calls", "reqps"),
                         _rows(lambda scope: _errors(scope, VERSION), "Errors", "percentunit", 2),
                         *(_rows(partial(_quantile, percent), f"p{percent}", "s") for percent in (50, 95, 99)),
-                        _rows(lambda scope: _confidence(scope, VERSION), "Mean confidence", "percentunit", 1),
+                        _rows(lambda scope: _confidence(scope, VERSION), "Confidence", "percentunit", 1),
                         _rows(
                             lambda scope: _accuracy(scope, VERSION), "Estimated accuracy", "percentunit", 1
                         ),
@@ -249,7 +251,7 @@ DASHBOARD = dashboard(
                         ),
                         _rows(
                             lambda scope: f"sum by ({VERSION}) ({scope.select(WORKERS)})",
-                            "Living workers",
+                            "Workers",
                             "none",
                             0,
                         ),
@@ -307,14 +309,21 @@ DASHBOARD = dashboard(
                 ),
                 Graph(
                     "Estimated accuracy",
-                    "Accuracy to expect of the window's predictions, from calibrated confidence. Below the dashed "
+                    "Accuracy to expect of the window's predictions, from calibrated confidence, each in the band of "
+                    "its 95 % interval. Below the dashed "
                     "line it is lower than the stable version's limit allows. Empty where it is withheld, and for "
                     "a model whose baseline had no labels.",
-                    (*_both(_accuracy), Target(ACCURACY_LIMIT, "Threshold", THRESHOLD_REF)),
+                    (
+                        *_both(_accuracy),
+                        *accuracy_band(STABLE, "A", ("C", "D"), name="stable, "),
+                        *accuracy_band(CANARY, "B", ("E", "F"), name="canary, "),
+                        Target(ACCURACY_LIMIT, "Threshold", THRESHOLD_REF),
+                    ),
                     unit="percentunit",
                     minimum=0,
                     maximum=1,
                     width=8,
+                    no_value="withheld, or the baselines have no labels",
                 ),
                 bars(
                     "Class mix",
@@ -341,7 +350,7 @@ DASHBOARD = dashboard(
                     (
                         *(statistics.verdict(role, scope, VERDICT_TEXTS) for role, scope in SCOPES),
                         *(
-                            statistics.value(STATISTICS[name], scope, f", {role.lower()}")
+                            statistics.value(STATISTICS[name], scope, role.lower())
                             for name in ("psi", "kl_divergence", "wasserstein_distance")
                             for role, scope in SCOPES
                         ),
@@ -362,11 +371,8 @@ DASHBOARD = dashboard(
                     "Values of $feature",
                     "Share of the chosen feature's values in each bin over the chosen time, and the share in the "
                     "stable version's baseline. Bins of two versions are the same only where they share a baseline.",
-                    (Column("bin", "Bin"), Column("source", "Source", hidden=True)),
-                    _with_baseline(
-                        lambda scope: scope.bin_shares(CHOSEN),
-                        f"max by (source, bin) {STABLE.fresh(metrics.BASELINE_BIN_RATIO, CHOSEN)}",
-                    ),
+                    BIN,
+                    _with_baseline(lambda scope: scope.bin_shares(CHOSEN), STABLE.baseline_bins(CHOSEN)),
                     width=24,
                     height=9,
                 ),

@@ -21,6 +21,8 @@ from .span import Span
 from .units import Scale, scale, show
 
 VEGALITE = "6.4"
+# Of the lines of a query that draws many: blue, green, pink, brown and grey, as grafana/build/palette.py has them.
+SERIES = ("#3366EE", "#00A060", "#CC77BB", "#995533", "#666666")
 INK = "currentColor"
 FONT = "system-ui, sans-serif"
 # Of labels beside a timeline; longer ones are cut with an ellipsis.
@@ -81,13 +83,18 @@ def timeseries(panel: Panel, span: Span, events: tuple[Event, ...], width: int, 
     stacked = custom.get("stacking", {}).get("mode") == "normal"
     bars = custom.get("drawStyle") == "bars"
     colours = _colours(panel)
-    drawn = [(target, series) for target in panel.targets for series in target.series]
+    own = itertools.cycle(SERIES)
+    drawn = [(target, series) for target in panel.targets for series in _largest_first(target)]
     largest = max(_top(drawn, is_stack=bars or stacked), custom.get("axisSoftMax", 0.0))
     how = scale(defaults["unit"], largest)
 
+    ends = _ends(panel)
+    bands = _bands(panel, ends, how)
     keys, lines, thresholds = [], [], []
     for number, (target, series) in enumerate(drawn):
-        colour = colours.get(target.ref, INK)
+        if target.ref in ends:
+            continue
+        colour = colours.get(target.ref) or colours.get(series.name) or next(own)
         is_threshold = target.ref == THRESHOLD_REF
         keys.append(
             Key(
@@ -114,14 +121,16 @@ def timeseries(panel: Panel, span: Span, events: tuple[Event, ...], width: int, 
         layers = [_stack(lines, y)]
     else:
         layers = [_line(rows, colour) for rows, colour in lines]
-    for layer in (*layers, *thresholds):
+    for layer in (*bands, *layers, *thresholds):
         layer["encoding"].setdefault("y", y)
-    spec = {"layer": [*_marks(events), *layers, *thresholds], "encoding": {"x": _time(span, width)}}
+    spec = {"layer": [*_marks(events), *bands, *layers, *thresholds], "encoding": {"x": _time(span, width)}}
     return Drawing(_svg(spec, width, height), tuple(keys))
 
 
 def heatmap(panel: Panel, span: Span, width: int, height: int) -> Drawing:
-    """Draw the buckets of a histogram over time, each less the one below it."""
+    """Draw the buckets of a histogram over time, each less the one below it; or shares, a row for each series."""
+    if not all("le" in series.labels for target in panel.targets for series in target.series):
+        return _shares(panel, span, width, height)
     unit = panel.source["options"]["yAxis"]["unit"]
     target = panel.targets[0]
     cells = _cells(target)
@@ -133,13 +142,43 @@ def heatmap(panel: Panel, span: Span, width: int, height: int) -> Drawing:
     shown = bounds[max(first - 1, 0) : last + 2]
     names = {bound: f"≤ {show(bound, unit)}" if math.isfinite(bound) else "above" for bound in shown}
     largest = max(count for _, _, count in cells)
-    spec = {
-        "data": {
-            "values": [
-                {"t": 1000 * (at - target.step), "u": 1000 * at, "bucket": names[bound], "count": count}
-                for at, bound, count in cells
-            ]
-        },
+    spec = _grid(
+        panel,
+        span,
+        width,
+        [
+            {"t": 1000 * (at - target.step), "u": 1000 * at, "bucket": names[bound], "count": count}
+            for at, bound, count in cells
+        ],
+        rows=[names[bound] for bound in reversed(shown)],
+        largest=largest,
+    )
+    key = Key(
+        f"the brightest cell: {show(largest, 'short', 0)} in {show(span.rate_seconds(target.step), 's')}", ""
+    )
+    return Drawing(_svg(spec, width, height), (key,))
+
+
+def _shares(panel: Panel, span: Span, width: int, height: int) -> Drawing:
+    """Draw a row for each series, the first one at the bottom, coloured from 0 to 100 %."""
+    [target] = panel.targets
+    cells = [
+        {"t": 1000 * (at - target.step), "u": 1000 * at, "bucket": series.name, "count": value}
+        for series in target.series
+        for at, value in series.points
+        if value > 0
+    ]
+    rows = [series.name for series in reversed(target.series)]
+    key = Key("bright is 100 %, dark is 0 %", "")
+    return Drawing(_svg(_grid(panel, span, width, cells, rows=rows, largest=1.0), width, height), (key,))
+
+
+def _grid(
+    panel: Panel, span: Span, width: int, cells: list[dict[str, Any]], *, rows: list[str], largest: float
+) -> dict[str, Any]:
+    """Colour the cells of a table of ``rows`` over time, from 0 to ``largest``."""
+    return {
+        "data": {"values": cells},
         "mark": {"type": "rect", "clip": True},
         "encoding": {
             "x": _time(span, width),
@@ -147,9 +186,9 @@ def heatmap(panel: Panel, span: Span, width: int, height: int) -> Drawing:
             "y": {
                 "field": "bucket",
                 "type": "ordinal",
-                "sort": [names[bound] for bound in reversed(shown)],
-                "scale": {"domain": [names[bound] for bound in reversed(shown)]},
-                "axis": {"grid": True, "labelOverlap": True},
+                "sort": rows,
+                "scale": {"domain": rows},
+                "axis": {"grid": True, "labelOverlap": True, "labelLimit": LABEL_PIXELS},
             },
             "color": {
                 "field": "count",
@@ -162,10 +201,6 @@ def heatmap(panel: Panel, span: Span, width: int, height: int) -> Drawing:
             },
         },
     }
-    key = Key(
-        f"the brightest cell: {show(largest, 'short', 0)} in {show(span.rate_seconds(target.step), 's')}", ""
-    )
-    return Drawing(_svg(spec, width, height), (key,))
 
 
 def timeline(panel: Panel, span: Span, width: int) -> Drawing:
@@ -225,6 +260,8 @@ def bars(panel: Panel, table: list[dict[str, Any]], width: int, height: int) -> 
             "x": {
                 "field": "category",
                 "type": "nominal",
+                # As they come.
+                "sort": None,
                 "axis": {
                     "labelAngle": -35 if len(table) > 4 else 0,
                     "labelLimit": LABEL_PIXELS,
@@ -394,6 +431,61 @@ def _top(drawn: list[tuple[Target, Series]], *, is_stack: bool) -> float:
     return max(sums.values(), default=0.0)
 
 
+def _ends(panel: Panel) -> dict[str, tuple[str, str]]:
+    """Return the refs of targets that are ends of bands: their colour, and the name that the band is filled to."""
+    return {
+        override["matcher"]["options"]: (
+            _property(override, "color", {}).get("fixedColor", INK),
+            _property(override, "custom.fillBelowTo", ""),
+        )
+        for override in panel.source["fieldConfig"]["overrides"]
+        if _property(override, "custom.lineWidth", None) == 0
+    }
+
+
+def _bands(panel: Panel, ends: Mapping[str, tuple[str, str]], how: Scale) -> list[dict[str, Any]]:
+    """Fill between the ends of each band, where both are known."""
+    known = {series.name: series for target in panel.targets for series in target.series}
+    layers = []
+    for target in panel.targets:
+        colour, lower = ends.get(target.ref, ("", ""))
+        if lower not in known:
+            continue
+        below = dict(known[lower].points)
+        for number, run in enumerate(_unbroken(target, below)):
+            rows = [
+                {
+                    "t": 1000 * at,
+                    "value": value / how.divisor,
+                    "low": below[at] / how.divisor,
+                    "name": f"{number}",
+                }
+                for at, value in run
+            ]
+            mark = {"type": "area", "color": colour, "opacity": 0.2, "clip": True, "line": False}
+            layers.append({"data": {"values": rows}, "mark": mark, "encoding": {"y2": {"field": "low"}}})
+    return layers
+
+
+def _unbroken(target: Target, below: Mapping[float, float]) -> list[list[tuple[float, float]]]:
+    """Return the points of a target that have one below, cut at each gap."""
+    runs: list[list[tuple[float, float]]] = []
+    for series in target.series:
+        before = None
+        for at, value in series.points:
+            if at not in below:
+                continue
+            if before is None or at - before > 1.5 * target.step:
+                runs.append([])
+            runs[-1].append((at, value))
+            before = at
+    return runs
+
+
+def _largest_first(target: Target) -> list[Series]:
+    return sorted(target.series, key=lambda series: -max(value for _, value in series.points))
+
+
 def _domain(defaults: Mapping[str, Any], how: Scale, largest: float) -> dict[str, Any]:
     distribution = defaults.get("custom", {}).get("scaleDistribution", {})
     if distribution.get("type") == "log":
@@ -412,7 +504,7 @@ def _domain(defaults: Mapping[str, Any], how: Scale, largest: float) -> dict[str
 
 
 def _colours(panel: Panel) -> dict[str, str]:
-    """Return the colour of each target."""
+    """Return the colour of each target by its ref, and of lines by their name."""
     return {
         override["matcher"]["options"]: _property(override, "color", {}).get("fixedColor", INK)
         for override in panel.source["fieldConfig"]["overrides"]

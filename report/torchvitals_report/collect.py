@@ -278,7 +278,7 @@ class _Collector:
         shown = {
             variable: value
             for variable, value in values.items()
-            if isinstance(value, str) and variable not in hidden and value not in {"", ".+"}
+            if isinstance(value, str) and variable not in hidden and value not in {"", ".+", ".*"}
         }
         return Section(name, dashboard["title"].split(" / ")[-1], shown, tuple(panels))
 

@@ -23,7 +23,7 @@ class Cell:
 
 def rows_of(panel: Panel) -> list[Row]:
     """Return a row for each set of labels that the queries share, by the titles of the columns."""
-    options = _transformation(panel, "organize")
+    [options] = _transformations(panel, "organize")
     excluded = {name for name, hide in options["excludeByName"].items() if hide}
     fields = sorted(options["indexByName"], key=options["indexByName"].__getitem__)
     titles = {field: options["renameByName"].get(field, field) for field in fields}
@@ -36,8 +36,12 @@ def rows_of(panel: Panel) -> list[Row]:
             row = merged.setdefault(tuple(sorted(series.labels.items())), dict(series.labels))
             row[value_field] = series.last
     complete = _join_on_shared_labels(list(merged.values()))
+    # By a field that need not be shown, so before the columns are named.
+    order = _transformations(panel, "sortBy")
+    for sort in order[0]["sort"] if order else []:
+        complete.sort(key=lambda row: str(row.get(sort["field"], "")), reverse=sort["desc"])
     rows = [{titles[field]: row.get(field) for field in fields if field not in excluded} for row in complete]
-    return _sorted(panel, rows)
+    return rows if order else _sorted(panel, rows)
 
 
 def cells_of(panel: Panel, row: Row, now: float) -> list[Cell]:
@@ -101,11 +105,8 @@ def _sorted(panel: Panel, rows: list[Row]) -> list[Row]:
     return rows
 
 
-def _transformation(panel: Panel, name: str) -> dict[str, Any]:
-    found: dict[str, Any] = next(
-        step["options"] for step in panel.source["transformations"] if step["id"] == name
-    )
-    return found
+def _transformations(panel: Panel, name: str) -> list[dict[str, Any]]:
+    return [step["options"] for step in panel.source["transformations"] if step["id"] == name]
 
 
 def _column(panel: Panel, title: str) -> dict[str, Any]:

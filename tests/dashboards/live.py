@@ -16,6 +16,9 @@ from stack.waiting import Program, eventually
 from tests.dashboards.exporter import Exporter
 
 ROOT = Path(__file__).resolve().parents[2]
+# A server that nobody has ever seen: nothing listens on this port.
+NEVER_UP = "127.0.0.1:1"
+PLACE = {"cluster": "blue", "namespace": "ml"}
 SCRAPES = 15
 # Between two scrapes, and two evaluations of the rules. On a busy machine one takes seconds.
 SCRAPE_SECONDS = 3
@@ -59,8 +62,8 @@ def _scrapes(address: str) -> float:
 
 
 def _write_files(folder: Path, exporter: str, own: int, alerting: int) -> None:
-    def job(name: str, target: str) -> dict[str, Any]:
-        return {"job_name": name, "static_configs": [{"targets": [target]}]}
+    def job(name: str, *targets: str, labels: dict[str, str] | None = None) -> dict[str, Any]:
+        return {"job_name": name, "static_configs": [{"targets": list(targets), "labels": labels or {}}]}
 
     files = {
         "rules.yml": _frequent_rules(),
@@ -74,7 +77,8 @@ def _write_files(folder: Path, exporter: str, own: int, alerting: int) -> None:
             "rule_files": [str(folder / "rules.yml"), str(folder / "alerts.yml")],
             "alerting": {"alertmanagers": [{"static_configs": [{"targets": [f"127.0.0.1:{alerting}"]}]}]},
             "scrape_configs": [
-                job("torchserve", exporter),
+                # A third label of clusters and environments is not set.
+                job("torchserve", exporter, NEVER_UP, labels=PLACE),
                 job("prometheus", f"127.0.0.1:{own}"),
                 job("alertmanager", f"127.0.0.1:{alerting}"),
             ],

@@ -158,8 +158,9 @@ def test_target_job_and_instance_rules(dashboard: dict[str, Any], label: str) ->
         if where.rpartition(" ")[0] in OTHER_JOBS:
             continue
         for selector, _ in promql.selectors(expr):
-            # An alert about all servers of a model names none of them.
-            none = "|" if label == "instance" and (selector.name or "").startswith("ALERTS") else ""
+            # An alert about all servers of a model names none of them, nor does what is recorded of all.
+            of_all = (selector.name or "").startswith(("ALERTS", "model:fleet_"))
+            none = "|" if label == "instance" and of_all else ""
             assert promql.matchers(selector).get(label) == ("=~", f"${label}{none}"), f"{where}: {selector}"
 
 

@@ -8,6 +8,7 @@ import math
 import pytest
 
 from grafana.build import palette
+from torchvitals_report import charts
 
 # Panel backgrounds of Grafana's two themes (packages/grafana-data/src/themes/createColors.ts).
 DARK, LIGHT = "#181B1F", "#FFFFFF"
@@ -59,6 +60,10 @@ def lab(colour: str, vision: str) -> tuple[float, float, float]:
     z = (0.0193 * red + 0.1192 * green + 0.9505 * blue) / 1.08883
     fx, fy, fz = (value ** (1 / 3) if value > 0.008856 else 7.787 * value + 16 / 116 for value in (x, y, z))
     return 116 * fy - 16, 500 * (fx - fy), 200 * (fy - fz)
+
+
+def test_the_report_draws_with_the_same_colours() -> None:
+    assert charts.SERIES == palette.SERIES
 
 
 def test_contrast_of_known_colours() -> None:

@@ -18,6 +18,19 @@ def _panel(kind: str, *targets: dict[str, str], unit: str = "s", **defaults: Any
     }
 
 
+def _table(*titles: str, width: int, minimum: int) -> dict[str, Any]:
+    panel = _panel("table", custom={"minWidth": minimum})
+    organize = {"renameByName": {title: title for title in titles}}
+    return {
+        **panel,
+        "title": "Features",
+        "gridPos": {"w": width},
+        "fieldConfig": {**panel["fieldConfig"], "overrides": []},
+        "transformations": [{"id": "organize", "options": organize}],
+        "options": {},
+    }
+
+
 def _target(expr: str, legend: str = "", ref: str = "A") -> dict[str, str]:
     return {"refId": ref, "expr": expr, "legendFormat": legend}
 
@@ -36,6 +49,32 @@ BROKEN: dict[rules.Rule, dict[str, Any]] = {
     rules.a_legend_tells_series_apart: _panel(
         "timeseries", _target("max by (model_version, worker) (x)", "{{worker}}")
     ),
+    rules.a_ranking_is_one_query: _panel(
+        "timeseries",
+        _target("x and (topk(1, sort_desc(x @ end())))", "{{model}}", "A"),
+        _target(
+            "x and (topk(2, sort_desc(x @ end())) unless topk(1, sort_desc(x @ end())))", "{{model}}", "B"
+        ),
+    ),
+    rules.a_bin_is_shown_without_its_number: {
+        **_panel("barchart", _target("sum by (bin) (x)")),
+        "transformations": [
+            {"id": "organize", "options": {"excludeByName": {"Time": True}, "renameByName": {"bin": "Bin"}}}
+        ],
+    },
+    rules.what_may_be_empty_says_why: {
+        **_panel("timeseries"),
+        "description": "Empty without a proxy that sets the header.",
+    },
+    rules.a_title_fits_its_panel: {
+        **_panel("stat"),
+        "title": "Worst share of drifted features",
+        "gridPos": {"w": 4},
+    },
+    rules.a_header_fits_its_column: _table("Feature", "Wasserstein distance", "PSI", width=8, minimum=80),
+    # Grafana's least width of a column.
+    rules.all_columns_fit_the_table: _table(*"ABCDEFGHIJ", width=24, minimum=150),
+    rules.a_ranking_is_the_same_at_each_point: _panel("timeseries", _target("topk(5, x)", "{{model}}")),
     rules.a_number_compares_no_clocks: _panel("stat", _target("count(time() - x > 120)")),
 }
 

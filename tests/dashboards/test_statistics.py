@@ -16,8 +16,9 @@ from torchvitals.drift.statistics import STATISTICS, Compared, Statistic
 
 FRESH = (
     "and on (cluster, namespace, env, job, instance, model_name, model_version, worker) "
-    'worker:model_monitor:fresh{job=~"$job", '
-    'instance=~"$instance", model_name="$model_name", model_version="$model_version"} == 1'
+    'worker:model_monitor:fresh{job=~"$job", instance=~"$instance", '
+    'cluster=~"$cluster", namespace=~"$namespace", env=~"$env", '
+    'model_name="$model_name", model_version="$model_version"} == 1'
 )
 
 
@@ -53,10 +54,15 @@ def more() -> Iterator[None]:
         yield
 
 
-def shown(table: Table) -> dict[str, tuple[Column, str]]:
+def shown(tables: tuple[Table, ...]) -> dict[str, tuple[Column, str]]:
     """Return the column and the query of each title that has one."""
-    exprs = {f"Value #{target.ref}": target.expr for target in table.targets}
-    return {column.title: (column, exprs[column.field]) for column in table.columns if column.field in exprs}
+    found = {}
+    for table in tables:
+        exprs = {f"Value #{target.ref}": target.expr for target in table.targets}
+        for column in table.columns:
+            if column.field in exprs:
+                found[column.title] = (column, exprs[column.field])
+    return found
 
 
 def test_every_statistic_is_in_the_table_or_has_a_graph() -> None:
@@ -100,19 +106,20 @@ def test_a_new_statistic_is_a_column(more: None) -> None:
 def test_nothing_of_it_stays() -> None:
     with STATISTICS.restoring():
         STATISTICS.add(SpreadChange())
-        assert drift.features() != table_of_the_dashboard()
-    assert drift.features() == table_of_the_dashboard()
+        assert drift.features() != tables_of_the_dashboard()
+    assert drift.features() == tables_of_the_dashboard()
 
 
-def table_of_the_dashboard() -> Table:
-    (table,) = (panel for row in drift.DASHBOARD.rows for panel in row.panels if isinstance(panel, Table))
-    return table
+def tables_of_the_dashboard() -> tuple[Table, ...]:
+    return tuple(panel for row in drift.DASHBOARD.rows for panel in row.panels if isinstance(panel, Table))
 
 
 def test_the_rules_record_what_the_dashboards_read() -> None:
     rules = yaml.safe_load((ROOT / "prometheus" / "rules.yml").read_text(encoding="utf-8"))
     known = {rule.get("record") for group in rules["groups"] for rule in group["rules"]}
-    assert {*statistics.FIRST, *statistics.IN_GRAPHS} == {statistic.name for statistic in STATISTICS}
+    assert {*statistics.DISTANCES, *statistics.SHAPES, *statistics.IN_GRAPHS} == {
+        statistic.name for statistic in STATISTICS
+    }
     for statistic in STATISTICS:
         assert statistics.recorded(statistic.name) in known
     assert statistics.DRIFTED in known

@@ -29,6 +29,7 @@ FOREIGN = {
     "ALERTS": {"alertstate", "alertname", "severity", "model_name", "model_version", "kind", "class"},
     "ALERTS_FOR_STATE": {"alertname", "severity", "model_name", "model_version", "kind", "class"},
     "ts_inference_requests_total": {"model_name", "model_version"},
+    "ts_inference_latency_microseconds": {"model_name", "model_version"},
     "ts_queue_latency_microseconds": {"model_name", "model_version"},
     "Requests2XX": {"Level", "Hostname"},
     "Requests4XX": {"Level", "Hostname"},
@@ -58,6 +59,15 @@ UIDS = [
     "torchvitals-health",
 ]
 HIDDEN = 2
+# What keeps clusters and environments apart, where Prometheus adds it.
+PLACE = ("cluster", "namespace", "env")
+MOST_QUERIES = {
+    "torchvitals-overview": 33,
+    "torchvitals-model": 72,
+    "torchvitals-drift": 61,
+    "torchvitals-versions": 66,
+    "torchvitals-health": 35,
+}
 TRANSFORMATIONS = {
     "merge": set(),
     "organize": {"excludeByName", "includeByName", "indexByName", "renameByName"},
@@ -167,11 +177,28 @@ def test_row_data_links_name_columns_that_exist(dashboard: dict[str, Any]) -> No
 def test_required_variables(dashboard: dict[str, Any]) -> None:
     found = {variable["name"]: variable.get("hide") == HIDDEN for variable in dashboard["templating"]["list"]}
     own = ["canary_version"] if dashboard["uid"] == "torchvitals-versions" else []
-    common = ["datasource", "job", "instance", "model_name", "model_version", "window"]
+    common = ["datasource", *PLACE, "job", "instance", "model_name", "model_version", "window"]
     assert list(found) == [*common, *own, "feature"]
     # Where no panel asks for the feature, it is kept unseen, so that the links do not lose it.
     shows_feature = dashboard["uid"] in {"torchvitals-drift", "torchvitals-versions"}
     assert {name for name, hidden in found.items() if hidden} == (set() if shows_feature else {"feature"})
+
+
+def test_labels_of_clusters_are_optional(dashboard: dict[str, Any]) -> None:
+    """All takes the series that lack the label too, and every query asks for the chosen ones."""
+    for variable in dashboard["templating"]["list"]:
+        if variable["name"] in PLACE:
+            assert variable["allValue"] == ".*"
+            assert variable["current"]["value"] == ["$__all"]
+    for where, selector, _ in all_selectors(dashboard):
+        asked = promql.matchers(selector)
+        if "job" not in asked:
+            assert (selector.name or "").startswith(("prometheus_", "alertmanager_")), where
+            continue
+        # An alert that something is absent names no place.
+        none = "|" if (selector.name or "").startswith("ALERTS") else ""
+        for place in PLACE:
+            assert asked.get(place) == ("=~", f"${place}{none}"), f"{where}: {selector}"
 
 
 def test_many_valued_variables_are_matched_as_patterns(dashboard: dict[str, Any]) -> None:
@@ -262,15 +289,19 @@ def test_columns_are_fields_of_the_queries(dashboard: dict[str, Any]) -> None:
 def _result_labels(expr: str) -> set[str]:
     """Labels of the result: those of the first aggregation on the way down the left side."""
     node = promql.parse(expr)
+    added = set()
     while not isinstance(node, parser.AggregateExpr):
         if isinstance(node, parser.BinaryExpr):
             node = node.rhs if isinstance(node.lhs, parser.NumberLiteral) else node.lhs
+        elif isinstance(node, parser.Call) and node.func.name == "label_replace":
+            added.add(node.args[1].val)
+            node = node.args[0]
         elif isinstance(node, parser.Call):
             node = node.args[-1]
         else:
             node = node.expr
     modifier: Any = node.modifier
-    return set(modifier.labels) - {"le"}
+    return (set(modifier.labels) | added) - {"le"}
 
 
 # --- What our own rules ask ---
@@ -293,17 +324,62 @@ def test_every_line_has_its_colour(dashboard: dict[str, Any]) -> None:
     for panel in panels_of(dashboard):
         if panel["type"] != "timeseries":
             continue
-        refs = [target["refId"] for target in panel["targets"]]
-        assert len([ref for ref in refs if ref != spec.THRESHOLD_REF]) <= 5, panel["title"]
-        colours = {}
+        many = [target["refId"] for target in panel["targets"] if "topk(" in target["expr"]]
+        drawn: dict[str, str] = {}
         for override in panel["fieldConfig"]["overrides"]:
-            assert override["matcher"]["id"] == "byFrameRefID"
             properties = {entry["id"]: entry["value"] for entry in override["properties"]}
-            colours[override["matcher"]["options"]] = properties["color"]["fixedColor"]
-            if override["matcher"]["options"] == spec.THRESHOLD_REF:
+            if properties.get("custom.lineWidth") != 0:
+                drawn[override["matcher"]["options"]] = properties["color"]["fixedColor"]
+        lines = len(drawn.keys() - {spec.THRESHOLD_REF}) + 5 * len(many)
+        assert 1 <= lines <= 5, panel["title"]
+        assert len(set(drawn.values())) == len(drawn), panel["title"]
+        # An override cannot name the n-th line of a query.
+        mode = "palette-classic" if many else "fixed"
+        assert panel["fieldConfig"]["defaults"]["color"]["mode"] == mode, panel["title"]
+        by_name = set()
+        coloured = set(many)
+        for override in panel["fieldConfig"]["overrides"]:
+            name = override["matcher"]["options"]
+            properties = {entry["id"]: entry["value"] for entry in override["properties"]}
+            if name == spec.THRESHOLD_REF:
                 assert properties["custom.lineStyle"]["fill"] == "dash"
-        assert sorted(colours) == sorted(refs), panel["title"]
-        assert len(set(colours.values())) == len(refs), panel["title"]
+            if override["matcher"]["id"] == "byName":
+                by_name.add(name)
+            else:
+                coloured.add(name)
+        # What has no colour by its ref draws lines whose names have one.
+        rest = {target["refId"]: target["legendFormat"] for target in panel["targets"]}.items()
+        named = [legend for ref, legend in rest if ref not in coloured]
+        assert bool(named) == bool(by_name), panel["title"]
+        assert all("{{" in legend for legend in named), panel["title"]
+
+
+def test_a_band_lies_around_a_line(dashboard: dict[str, Any]) -> None:
+    """The upper end is filled to the lower one by its name, both in the colour of a line, and neither is a line."""
+    for panel in panels_of(dashboard):
+        legends = {target["legendFormat"]: target["refId"] for target in panel.get("targets", [])}
+        properties = {
+            override["matcher"]["options"]: {entry["id"]: entry["value"] for entry in override["properties"]}
+            for override in panel.get("fieldConfig", {}).get("overrides", [])
+        }
+        filled = [entry for entry in properties.values() if "custom.fillBelowTo" in entry]
+        assert bool(filled) == (panel["title"] == "Estimated accuracy"), panel["title"]
+        for upper in filled:
+            lower = properties[legends[upper["custom.fillBelowTo"]]]
+            assert lower["custom.lineWidth"] == upper["custom.lineWidth"] == 0
+            assert lower["color"] == upper["color"]
+            assert lower["color"] in [
+                entry["color"] for entry in properties.values() if "custom.lineWidth" not in entry
+            ]
+
+
+def test_a_dashboard_asks_no_more_than(dashboard: dict[str, Any]) -> None:
+    """Each target is a query, at every refresh of every reader: one query with labels serves most graphs."""
+    queries = sum(len(panel.get("targets", [])) for panel in panels_of(dashboard))
+    assert queries <= MOST_QUERIES[dashboard["uid"]]
+    for panel in panels_of(dashboard):
+        if panel["type"] in {"stat", "heatmap", "state-timeline"}:
+            assert len(panel["targets"]) == 1, panel["title"]
 
 
 def test_colours_are_of_the_palette(dashboard: dict[str, Any]) -> None:
@@ -317,7 +393,7 @@ def test_series_and_labels_exist(dashboard: dict[str, Any]) -> None:
     declared = {metric.name: {*metrics.COMMON_LABELS, *metric.labels} for metric in metrics.flat()}
     recorded = recording_rules()
     for where, selector, _ in all_selectors(dashboard):
-        labels = set(promql.matchers(selector)) - {"job", "instance"}
+        labels = set(promql.matchers(selector)) - {"job", "instance", *PLACE}
         if selector.name in recorded:
             continue
         if selector.name is None:

@@ -102,6 +102,23 @@ def test_queries_are_joined_on_the_labels_they_share() -> None:
     ]
 
 
+def test_bars_are_sorted_by_what_is_not_shown() -> None:
+    organize = {
+        "excludeByName": {"Time": True, "bin": True},
+        "indexByName": {"values": 0, "bin": 1, "Value": 2},
+        "renameByName": {"values": "Values", "Value": "Live"},
+    }
+    bins = (("01 9..20", "9..20"), ("missing", "missing"), ("00 ..9", "..9"), ("02 20..", "20.."))
+    panel = _panel(
+        (_target("A", *(({"bin": number, "values": shown}, 1) for number, shown in bins)),),
+        transformations=[
+            {"id": "sortBy", "options": {"fields": {}, "sort": [{"field": "bin", "desc": False}]}},
+            {"id": "organize", "options": organize},
+        ],
+    )
+    assert [row["Values"] for row in tables.rows_of(panel)] == ["..9", "9..20", "20..", "missing"]
+
+
 def test_what_a_category_does_not_have_is_an_empty_cell() -> None:
     organize = {
         "excludeByName": {"Time": True},
@@ -149,6 +166,23 @@ def test_buckets_are_told_apart() -> None:
     ]
 
 
+def test_shares_are_rows_in_their_order() -> None:
+    series = tuple(
+        Series({"bin": bin_, "values": name}, name, ((10.0, share), (20.0, share)))
+        for bin_, name, share in (
+            ("00 ..9", "..9", 0.25),
+            ("01 9..", "9..", 0.75),
+            ("missing", "missing", 0.0),
+        )
+    )
+    options = {"yAxis": {"unit": "string"}, "color": {"scheme": "Cividis"}}
+    panel = _panel((Target("A", 10, series),), options=options)
+    drawing = charts.heatmap(panel, Span(0, 20, 10), 400, 200)
+    places = [drawing.svg.index(f">{name}</text>") for name in ("missing", "9..", "..9")]
+    assert places == sorted(places)
+    assert drawing.svg.count('aria-roledescription="rect mark"') == 4
+
+
 def test_equal_states_are_joined_and_gaps_are_not() -> None:
     series = Series({}, "a", ((0.0, 0.0), (10.0, 0.0), (20.0, 1.0), (60.0, 1.0)))
     assert charts._intervals(series, 10) == [(0.0, 20.0, 0.0), (20.0, 30.0, 1.0), (60.0, 70.0, 1.0)]
@@ -158,6 +192,56 @@ def test_a_line_is_not_drawn_across_a_gap() -> None:
     series = Series({}, "a", ((0.0, 1.0), (10.0, 2.0), (50.0, 3.0)))
     rows = charts._rows(series, 10, charts.scale("none", 3), "0", filled=True)
     assert [(row["t"], row["value"]) for row in rows] == [(0, 1), (10_000, 2), (20_000, None), (50_000, 3)]
+
+
+def test_lines_of_one_query_have_colours_of_their_own() -> None:
+    lines = Target(
+        "A", 10, tuple(Series({}, name, ((0.0, value),)) for name, value in (("a", 1.0), ("b", 2.0)))
+    )
+    limit = Target("T", 10, (Series({}, "limit", ((0.0, 3.0),)),))
+    override = {
+        "matcher": {"options": "T"},
+        "properties": [{"id": "color", "value": {"fixedColor": "#D55E00"}}],
+    }
+    panel = _panel((lines, limit), fieldConfig={"defaults": {"unit": "none"}, "overrides": [override]})
+    keys = charts.timeseries(panel, Span(0, 20, 10), (), 400, 200).keys
+    assert [(key.name, key.colour) for key in keys] == [
+        ("b", charts.SERIES[0]),
+        ("a", charts.SERIES[1]),
+        ("limit", "#D55E00"),
+    ]
+
+
+def test_a_band_is_filled_and_is_no_line() -> None:
+    def line(ref: str, name: str, value: float) -> Target:
+        # Withheld for a while.
+        return Target(ref, 10, (Series({}, name, tuple((at, value) for at in (0.0, 10.0, 60.0, 70.0))),))
+
+    def end(ref: str, **more: str) -> dict[str, Any]:
+        color = {"id": "color", "value": {"fixedColor": "#3366EE"}}
+        width = {"id": "custom.lineWidth", "value": 0}
+        filled = [{"id": f"custom.{name}", "value": value} for name, value in more.items()]
+        return {"matcher": {"options": ref}, "properties": [color, width, *filled]}
+
+    overrides = [
+        {"matcher": {"options": "A"}, "properties": [{"id": "color", "value": {"fixedColor": "#3366EE"}}]},
+        end("C"),
+        end("D", fillBelowTo="at least"),
+    ]
+    panel = _panel(
+        (line("A", "estimated", 0.9), line("C", "at least", 0.85), line("D", "at most", 0.95)),
+        fieldConfig={"defaults": {"unit": "percentunit"}, "overrides": overrides},
+    )
+    drawing = charts.timeseries(panel, Span(0, 80, 10), (), 400, 200)
+    assert [key.name for key in drawing.keys] == ["estimated"]
+    assert drawing.svg.count('fill="#3366EE"') == 2
+    ends = charts._ends(panel)
+    assert ends == {"C": ("#3366EE", ""), "D": ("#3366EE", "at least")}
+    rows = [layer["data"]["values"] for layer in charts._bands(panel, ends, charts.scale("none", 1))]
+    assert [[(row["t"], row["low"], row["value"]) for row in run] for run in rows] == [
+        [(0, 0.85, 0.95), (10_000, 0.85, 0.95)],
+        [(60_000, 0.85, 0.95), (70_000, 0.85, 0.95)],
+    ]
 
 
 def test_alerts_at_the_same_time_are_one_shade() -> None:
