@@ -13,9 +13,8 @@ trap 'exit 143' TERM
 
 for _ in $(seq "$count"); do
   # It ends too when this script is gone and could not end it.
-  python3 -c 'import os
-starter = os.getppid()
-while os.getppid() == starter: sum(range(10**6))' &
+  python3 -c 'import os, sys
+while os.getppid() == int(sys.argv[1]): sum(range(10**6))' "$$" &
   busy+=($!)
 done
 "$@" &
