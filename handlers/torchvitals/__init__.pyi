@@ -2,6 +2,7 @@
 from ._version import __version__ as __version__
 from .baseline.schema import Feature as Feature
 from .baseline.selection import Features as Features
+from .config import GroundTruth as GroundTruth
 from .config import MonitoringConfig as MonitoringConfig
 from .config import Thresholds as Thresholds
 from .drift.detector import DriftDetector as DriftDetector

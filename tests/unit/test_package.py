@@ -55,6 +55,7 @@ def test_exports():
         "Feature",
         "FeatureDrift",
         "Features",
+        "GroundTruth",
         "Monitor",
         "MonitoredHandler",
         "MonitoredModel",
