@@ -58,6 +58,8 @@ RECEIVED, QUEUED_TIME, ANSWER_TIME = (
     )
 )
 DEVICE_MEMORY = S.select("model_device:model_memory_bytes:max", _any_of("kind", DEVICE_MEMORY_KINDS))
+UNANSWERED = S.fleet("model:fleet_unanswered:ratio_increase5m")
+ASKED = S.fleet("model:fleet_received:increase5m")
 LIVING = f"sum({S.select(FRESH)})"
 # TorchServe names a worker W-PORT-MODEL_VERSION and sets the gauge each time the worker loads its model.
 LOAD_TIME = selector("WorkerLoadTime", 'WorkerName=~"W-[0-9]+-${model_name}_.*"')
@@ -270,13 +272,14 @@ DASHBOARD = dashboard(
                     "alone, so what handlers explain is taken away. The dashed line is the limit on errors.",
                     (
                         *lines(
-                            ("no answer", f"max({S.fleet('model:fleet_unanswered:ratio_increase5m')})"),
+                            # TorchServe has no counter of 5xx before the first.
+                            ("no answer", f"max({UNANSWERED}) or 0 * max({ASKED} > 0)"),
                         ),
                         S.threshold("error_ratio"),
                     ),
                     unit="percentunit",
                     minimum=0,
-                    no_value="TorchServe exports no ts_inference_requests_total or Requests5XX",
+                    no_value="no traffic",
                 ),
                 Graph(
                     "Requests waiting and running",
@@ -288,7 +291,7 @@ DASHBOARD = dashboard(
                         ("running", f"({rate(ANSWER_TIME)} - {rate(QUEUED_TIME)}) / 1e6"),
                     ),
                     minimum=0,
-                    no_value="TorchServe exports no ts_queue_latency_microseconds",
+                    no_value="no traffic by REST",
                 ),
                 Graph(
                     "Wait in TorchServe's queue",

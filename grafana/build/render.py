@@ -35,6 +35,8 @@ from grafana.build import layout, palette, spec
 SCHEMA_VERSION = 39
 # The axis of shares reaches at least so far; Grafana's own choice where all are 0 is 10000 %.
 SMALLEST_SHARE_AXIS = 0.01
+# Of a heatmap of shares: most bins hold a tenth, and have to differ from each other.
+BRIGHTEST_SHARE = 0.5
 
 LINKS = (
     ("Overview", "torchvitals-overview"),
@@ -284,7 +286,7 @@ def _heatmap(source: spec.Heatmap) -> heatmap.Panel:
     )
     if source.shares:
         # The same in panels side by side, which can be compared then.
-        colours = colours.min(0).max(1)
+        colours = colours.min(0).max(BRIGHTEST_SHARE)
     panel = (
         heatmap.Panel()
         .calculate(False)

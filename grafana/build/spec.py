@@ -111,7 +111,7 @@ class Graph(Panel):
 
 @dataclass(frozen=True)
 class Heatmap(Panel):
-    """The buckets of a histogram over time, or ``shares``: a row for each series, coloured from 0 to 100 %."""
+    """The buckets of a histogram over time, or ``shares``: a row for each series, in colours from 0 to 50 %."""
 
     shares: bool = False
 

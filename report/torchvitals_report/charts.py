@@ -160,8 +160,9 @@ def heatmap(panel: Panel, span: Span, width: int, height: int) -> Drawing:
 
 
 def _shares(panel: Panel, span: Span, width: int, height: int) -> Drawing:
-    """Draw a row for each series, the first one at the bottom, coloured from 0 to 100 %."""
+    """Draw a row for each series, the first one at the bottom, in the colours that the panel asks for."""
     [target] = panel.targets
+    brightest = panel.source["options"]["color"]["max"]
     cells = [
         {"t": 1000 * (at - target.step), "u": 1000 * at, "bucket": series.name, "count": value}
         for series in target.series
@@ -169,8 +170,10 @@ def _shares(panel: Panel, span: Span, width: int, height: int) -> Drawing:
         if value > 0
     ]
     rows = [series.name for series in reversed(target.series)]
-    key = Key("bright is 100 %, dark is 0 %", "")
-    return Drawing(_svg(_grid(panel, span, width, cells, rows=rows, largest=1.0), width, height), (key,))
+    key = Key(f"bright is {show(brightest, 'percentunit')} and more, dark is 0 %", "")
+    return Drawing(
+        _svg(_grid(panel, span, width, cells, rows=rows, largest=brightest), width, height), (key,)
+    )
 
 
 def _grid(
@@ -197,6 +200,7 @@ def _grid(
                     "scheme": panel.source["options"]["color"]["scheme"].lower(),
                     "type": "sqrt",
                     "domain": [0, largest],
+                    "clamp": True,
                 },
             },
         },

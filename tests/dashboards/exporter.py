@@ -74,6 +74,7 @@ THRESHOLDS = {
     "confidence": 0.5,
     "class_share": 0.9,
 }
+ACCURACY_BOUNDS = {"lower": 0.85, "upper": 0.9}
 FIRST_SHA, SECOND_SHA = "0123abcd", "4567cdef"
 VALUES = {
     "outcome": ("ok", "error"),
@@ -292,7 +293,6 @@ SAME = {
     metrics.INFLIGHT.name: 0.02,
     metrics.OBJECTIVE.name: 0.99,
     metrics.ESTIMATED_ACCURACY.name: 0.88,
-    metrics.ESTIMATED_ACCURACY_BOUND.name: 0.87,
     metrics.ESTIMATED_ACCURACY_WITHHELD.name: 0.0,
     metrics.BASELINE_ACCURACY.name: 0.91,
     metrics.SAMPLED_RATIO.name: 0.75,
@@ -300,10 +300,13 @@ SAME = {
 
 
 def _gauge(metric: metrics.Metric, labels: dict[str, str], start: float) -> float:
-    if metric is metrics.THRESHOLD:
-        return THRESHOLDS[labels["signal"]]
-    if metric is metrics.DRIFT_THRESHOLD:
-        return LIMITS[labels["statistic"]]
+    for by_label, label, values in (
+        (metrics.THRESHOLD, "signal", THRESHOLDS),
+        (metrics.DRIFT_THRESHOLD, "statistic", LIMITS),
+        (metrics.ESTIMATED_ACCURACY_BOUND, "bound", ACCURACY_BOUNDS),
+    ):
+        if metric is by_label:
+            return values[labels[label]]
     if metric is metrics.BASELINE_BIN_RATIO:
         return 1 / len(BINS.get(labels["feature"], NUMERIC_BINS))
     if metric is metrics.BASELINE_CLASS:

@@ -256,6 +256,19 @@ def test_values(overview: DashboardResult, model: DashboardResult, drift: Dashbo
     }
 
 
+def test_the_estimated_accuracy_lies_in_its_band(model: DashboardResult, versions: DashboardResult) -> None:
+    bounds = exporter.ACCURACY_BOUNDS
+    for panel, line, lower, upper in (
+        (model.panel("Estimated accuracy"), "A", "C", "D"),
+        (versions.panel("Estimated accuracy"), "A", "C", "D"),
+        (versions.panel("Estimated accuracy"), "B", "E", "F"),
+    ):
+        [estimate] = panel.target(line).values
+        assert panel.target(lower).values == (bounds["lower"],)
+        assert panel.target(upper).values == (bounds["upper"],)
+        assert bounds["lower"] < estimate < bounds["upper"]
+
+
 def test_what_happens_before_the_handler(model: DashboardResult) -> None:
     waiting, running = model.panel("Requests waiting and running").targets
     assert list(waiting.values) == pytest.approx([150e-6 * exporter.CALLS], rel=0.05)

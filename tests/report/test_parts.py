@@ -175,12 +175,13 @@ def test_shares_are_rows_in_their_order() -> None:
             ("missing", "missing", 0.0),
         )
     )
-    options = {"yAxis": {"unit": "string"}, "color": {"scheme": "Cividis"}}
+    options = {"yAxis": {"unit": "string"}, "color": {"scheme": "Cividis", "max": 0.5}}
     panel = _panel((Target("A", 10, series),), options=options)
     drawing = charts.heatmap(panel, Span(0, 20, 10), 400, 200)
     places = [drawing.svg.index(f">{name}</text>") for name in ("missing", "9..", "..9")]
     assert places == sorted(places)
     assert drawing.svg.count('aria-roledescription="rect mark"') == 4
+    assert [key.name for key in drawing.keys] == ["bright is 50 % and more, dark is 0 %"]
 
 
 def test_equal_states_are_joined_and_gaps_are_not() -> None:
