@@ -10,7 +10,7 @@ from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, Optional
+from typing import Any, NamedTuple, Optional
 
 import numpy as np
 
@@ -26,10 +26,22 @@ from .prediction_files import Column, PredictionFiles, Predictions, files_of
 MOST_SCORES = 50
 # Of what waits for the next flush.
 MOST_ROWS = 200_000
+# Of what waits until it is known what the outputs are.
+MOST_HELD = 1_000
 LOG_SECONDS = 60.0
 REASONS = ("failed", "no_id", "rows", "kind", "unknown_outputs", "not_finite", "full", "disk")
 
 logger = logging.getLogger(__name__)
+
+
+class _Named(NamedTuple):
+    """Outputs (n, ...) of a form of CallRecord, with their ids, segments and times, n of each."""
+
+    ids: list[str]
+    segments: list[str]
+    times: Column
+    form: int
+    rows: Any
 
 
 @dataclass
@@ -41,6 +53,7 @@ class PredictionLog:
 
     files: PredictionFiles
     expected: Optional[ExpectedAccuracy] = None
+    _held: list[_Named] = field(default_factory=list)
     _waiting: list[Predictions] = field(default_factory=list)
     _written: int = 0
     _unwritten: Counter[str] = field(default_factory=Counter)
@@ -51,21 +64,38 @@ class PredictionLog:
         ids, segments, times = self._names_of(calls, len(rows))
         if ids is None:
             return
+        named = _Named(ids, segments, times, form, rows)
         if spec is None:
-            self._unwritten["unknown_outputs"] += len(rows)
+            self._hold(named)
             return
+        held, self._held = self._held, []
+        for one in held:
+            if spec.accepts(one.rows):
+                self._describe(one, spec)
+            else:
+                self._unwritten["unknown_outputs"] += len(one.ids)
+        self._describe(named, spec)
+
+    def _hold(self, named: _Named) -> None:
+        """Wait until it is known what outputs are, with the latest ones."""
+        self._held.append(named)
+        while sum(len(one.ids) for one in self._held) > MOST_HELD:
+            self._unwritten["unknown_outputs"] += len(self._held.pop(0).ids)
+
+    def _describe(self, named: _Named, spec: Outputs) -> None:
+        ids, rows = named.ids, named.rows
         if not (spec.classifies or isinstance(spec, Regression)):
             self._tell(
                 "kind", f"labels are not joined with {spec.sentence}: nothing of them is kept for labels"
             )
             self._unwritten["kind"] += len(rows)
             return
-        kept = self._kept(ids, segments, times, form, rows, spec)
+        kept = self._kept(*named, spec)
         known = np.isfinite(kept.predicted) & (kept.predicted >= (0 if kept.kind == "class" else -np.inf))
-        named = np.array([bool(one) for one in ids])
-        self._unwritten["not_finite"] += int((named & ~known).sum())
-        self._unwritten["no_id"] += int((~named).sum())
-        chosen = known & named
+        has_id = np.array([bool(one) for one in ids])
+        self._unwritten["not_finite"] += int((has_id & ~known).sum())
+        self._unwritten["no_id"] += int((~has_id).sum())
+        chosen = known & has_id
         self._keep(kept if chosen.all() else kept.at(np.flatnonzero(chosen).tolist()))
 
     def miss(self, reason: str, amount: int) -> None:

@@ -151,3 +151,20 @@ def test_files_of_others_in_the_folder_do_no_harm(tmp_path, baseline):
         model.predict(LOGITS)
     assert lost(publisher) == {}
     assert publisher.series[m.PREDICTIONS_WRITTEN.name, ()] == 3
+
+
+def test_outputs_wait_until_it_is_known_what_they_are(tmp_path):
+    """Without a baseline, sigmoids and logits look alike while all are between 0 and 1."""
+    publisher = MemoryPublisher()
+    with MonitoredModel(lambda x: x, config=truth(tmp_path), publisher=publisher) as model:
+        for number in range(5):
+            model.predictions.id(f"{number}")
+            model.predict(torch.tensor([[0.1 + number / 10, 0.3]]))
+            model.monitor.flush()
+        assert waiting(tmp_path) == []
+        model.predictions.id("telling")
+        model.predict(torch.tensor([[4.0, -3.0]]))
+    (batch,) = [read_batch(file) for file in waiting(tmp_path)]
+    assert batch.ids == ["0", "1", "2", "3", "4", "telling"]
+    assert batch.predicted.tolist() == [1, 1, 0, 0, 0, 0]
+    assert lost(publisher) == {}
