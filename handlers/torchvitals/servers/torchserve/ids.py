@@ -7,7 +7,7 @@ from typing import Any, Optional
 
 from ...config import GroundTruth
 from ...recording.call import CallRecord
-from ...recording.naming import together
+from ...recording.naming import name_of, together
 
 
 class RequestIds:
@@ -20,10 +20,24 @@ class RequestIds:
     def __init__(self, options: GroundTruth) -> None:
         self._id = options.id_field, _both(options.id_header)
         self._segment = options.segment_field, _both(options.segment_header)
+        self._has_segments = self._segment != (None, ())
+        self._only_header = options.id_field is None and not self._has_segments
+        self._header, self._lower_header = self._id[1]
 
     def fill(self, call: CallRecord, data: Any, context: Any) -> None:
         """Fill in the ids of a call whose requests and instances are known."""
         requests = context.request_processor
+        if self._only_header and len(requests) == 1:
+            # What most calls are takes a fifth of the time.
+            if call.ids is None:
+                properties = requests[0].get_request_properties()
+                said = properties.get(self._header) or properties.get(self._lower_header)
+                if said is None:
+                    (said,) = context.request_ids.values()
+                elif "," in said and call.instances != 1:
+                    said = [part.strip() for part in said.split(",")]
+                call.ids = name_of(said) if type(said) is str else together(said)
+            return
         if call.ids is None:
             own = list(context.request_ids.values())
             ids = list(self._names(self._id, call, data, requests))
@@ -33,7 +47,7 @@ class RequestIds:
             elif len(own) == 1 and (not ids or None in ids):
                 ids = own
             call.ids = together(ids)
-        if not call.segments and self._segment != (None, ()):
+        if not call.segments and self._has_segments:
             call.segments = together(list(self._names(self._segment, call, data, requests)))
 
     def _names(
