@@ -2,7 +2,8 @@
 # Brings programs that some tests alone use into .tools/bin: of Debian's next release, Prometheus 3's promtool
 # (promtool-3) and VictoriaMetrics's vmalert (vmalert-next) and vmalert-tool; of the release that this machine runs, its
 # vmalert (vmalert-own). They are unpacked and not installed; apt checks the archive's signature and each package's
-# SHA-256. Where that is not possible it says so in a line, and the tests are skipped.
+# SHA-256. PostgreSQL, of the release that this machine runs, is installed as a program without a database or a service
+# of its own. Where that is not possible it says so in a line, and the tests are skipped.
 set -euo pipefail
 cd "$(dirname "$0")/.."
 
@@ -12,6 +13,19 @@ bin=$PWD/.tools/bin
 say() { printf 'test tools: %s\n' "$*" >&2; }
 skip() { say "$*; tests that need it are skipped"; exit 0; }
 has() { local tool; for tool in "$@"; do [ -x "$bin/$tool" ] || return 1; done; }
+
+as_root() { if [ "$(id -u)" = 0 ]; then "$@"; else sudo -n "$@"; fi; }
+install_postgresql() {
+  local kept=/etc/postgresql-common/createcluster.d/torchvitals.conf
+  command -v apt-get >/dev/null || return 1
+  # Its package makes a database of its own unless it is told not to.
+  as_root mkdir -p "${kept%/*}" && echo 'create_main_cluster = false' | as_root tee "$kept" >/dev/null || return 1
+  as_root env DEBIAN_FRONTEND=noninteractive apt-get install -y -qq --no-install-recommends postgresql >/dev/null
+}
+if ! ls /usr/lib/postgresql/*/bin/initdb >/dev/null 2>&1 && ! command -v initdb >/dev/null; then
+  say "installing postgresql"
+  install_postgresql 2>/dev/null || say "PostgreSQL cannot be installed; tests that need it are skipped"
+fi
 
 ! has promtool-3 vmalert-next vmalert-tool vmalert-own || exit 0
 
