@@ -41,6 +41,7 @@ from .building.recipe import (
 from .building.tables import columns_in, files_of, is_csv
 from .building.taken import Taken, names_in, taken
 from .console import clear_errors, console
+from .recalibrate import recalibrate
 from .wide import changes, summaries
 
 # By the rule of thumb, a PSI that says that two baselines differ.
@@ -56,6 +57,7 @@ class Engine(str, enum.Enum):
 
 
 app = typer.Typer(help="What a model saw in training.", no_args_is_help=True)
+app.command()(recalibrate)
 
 
 @app.command()
