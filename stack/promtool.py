@@ -102,7 +102,9 @@ def fed(groups: Sequence[dict[str, Any]], series: Iterable[str]) -> list[dict[st
     kept: list[int] = []
     while True:
         more = [
-            place for place, rule in enumerate(rules) if place not in kept and _may_find(str(rule["expr"]), names)
+            place
+            for place, rule in enumerate(rules)
+            if place not in kept and _may_find(str(rule["expr"]), names)
         ]
         if not more:
             break
