@@ -92,6 +92,37 @@ def groups_of(alerts: str) -> list[dict[str, Any]]:
     return [group for group in kept if group["rules"]]
 
 
+def fed(groups: Sequence[dict[str, Any]], series: Iterable[str]) -> list[dict[str, Any]]:
+    """Return the groups without the rules that find nothing, since none of the series exists that they read.
+
+    series: the names of those that there are, beside what the rules make.
+    """
+    names = set(series)
+    rules = [rule for group in groups for rule in group["rules"]]
+    kept: list[int] = []
+    while True:
+        more = [
+            place
+            for place, rule in enumerate(rules)
+            if place not in kept and _may_find(str(rule["expr"]), names)
+        ]
+        if not more:
+            break
+        kept += more
+        names |= {str(rules[place].get("record", "ALERTS")) for place in more}
+    ids = {id(rules[place]) for place in kept}
+    left = [{**group, "rules": [rule for rule in group["rules"] if id(rule) in ids]} for group in groups]
+    return [group for group in left if group["rules"]]
+
+
+def _may_find(expr: str, names: set[str]) -> bool:
+    # `absent` and `vector` have a value where nothing is, and a selector without a name may find anything.
+    return bool(
+        re.search(r"\b(absent|absent_over_time|vector)\(|__name__", expr)
+        or names & set(re.findall(r"[a-zA-Z_:][\w:]*", expr))
+    )
+
+
 def _name(rule: dict[str, Any]) -> str:
     return str(rule.get("record", rule.get("alert")))
 

@@ -90,7 +90,7 @@ def test_prometheus_and_alertmanager_know_the_retraining_service_and_its_token(
     services: dict[str, Any],
 ) -> None:
     prometheus = yaml.safe_load((ROOT / "deploy/compose/prometheus.yml").read_text())
-    jobs = {job["job_name"]: job["static_configs"] for job in prometheus["scrape_configs"]}
+    jobs = {job["job_name"]: job.get("static_configs") for job in prometheus["scrape_configs"]}
     assert jobs["retraining"] == [{"targets": ["retraining:9095"]}]
     alertmanager = yaml.safe_load((ROOT / "deploy/compose/alertmanager.yml").read_text())
     [receiver] = [each for each in alertmanager["receivers"] if each["name"] == "retraining"]

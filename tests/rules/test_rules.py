@@ -59,7 +59,17 @@ CAUSES = {
         "ModelConfidenceLow",
         "ModelPredictionsImbalanced",
         "ModelEstimatedAccuracyLow",
+        "ModelAccuracyLow",
         "ModelDegraded",
+    },
+    "calibration": {"ModelCalibrationOff", "ModelEstimateWrong"},
+    "labels": {
+        "ModelLabelsLate",
+        "LabelsDown",
+        "LabelsStoreDown",
+        "PredictionFilesRefused",
+        "PredictionFilesWaiting",
+        "ModelPredictionsUnwritten",
     },
     "retrain": {
         "ModelRetrainNeeded",
@@ -84,7 +94,8 @@ CAUSES = {
 OF_SERVERS = CAUSES["server"] | {"TorchServeErrorRateHigh"}
 # Fires always: it waits for nothing, has no test in which it is silent, and is never meant for people.
 ALWAYS = "Watchdog"
-# Series of TorchServe, Prometheus, Alertmanager and the retraining service.
+# Series of TorchServe, Prometheus, Alertmanager, the retraining service and the labels service
+# (docs/decisions/033-ground-truth.md).
 FOREIGN = {
     "ALERTS",
     "Requests2XX",
@@ -92,6 +103,28 @@ FOREIGN = {
     "Requests5XX",
     "WorkerLoadTime",
     "alertmanager_notifications_failed_total",
+    "labels_store_up",
+    "model_label_delay_seconds_bucket",
+    "model_label_last_timestamp_seconds",
+    "model_labelled_absolute_error_total",
+    "model_labelled_brier_total",
+    "model_labelled_confidence_correct_total",
+    "model_labelled_confidence_sum_total",
+    "model_labelled_confidence_total",
+    "model_labelled_correct_total",
+    "model_labelled_estimated_correct_total",
+    "model_labelled_estimated_expected_total",
+    "model_labelled_estimated_total",
+    "model_labelled_fourth_power_error_total",
+    "model_labelled_log_loss_total",
+    "model_labelled_predicted_total",
+    "model_labelled_scored_total",
+    "model_labelled_squared_error_total",
+    "model_labelled_total",
+    "model_predictions_unwritten_total",
+    "model_stored_predictions_total",
+    "predictions_refused_files_total",
+    "predictions_waiting_files",
     "prometheus_rule_evaluation_failures_total",
     "prometheus_rule_group_interval_seconds",
     "prometheus_rule_group_iterations_missed_total",
@@ -164,7 +197,7 @@ def test_prometheus_configuration_and_rules_are_valid(promtool: str) -> None:
 
 def test_prometheus_scrapes_what_the_rules_read() -> None:
     jobs = {job["job_name"] for job in load(PROMETHEUS / "prometheus.yml")["scrape_configs"]}
-    assert jobs == {"torchserve", "prometheus", "alertmanager"}
+    assert jobs == {"torchserve", "prometheus", "alertmanager", "labels"}
 
 
 @pytest.mark.parametrize("part", slices(), ids=lambda part: part.name)

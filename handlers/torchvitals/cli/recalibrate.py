@@ -70,7 +70,9 @@ def recalibrate(
             raise BaselineError(
                 f"{len(predicted)} predictions have a label and a confidence; it takes {2 * FEWEST_LABELS}"
             )
-        fitted = msgspec.structs.replace(found, accuracy=count_accuracy(predicted, confidence, actual, classes))
+        fitted = msgspec.structs.replace(
+            found, accuracy=count_accuracy(predicted, confidence, actual, classes)
+        ).sealed()
         before = None if found.accuracy is None else ExpectedAccuracy(found.accuracy).of_each(confidence)
         after = _crossed(predicted, confidence, actual, classes)
         console.print(_table(confidence, predicted == actual, before, after))

@@ -10,7 +10,7 @@ from dataclasses import dataclass, field
 from itertools import accumulate
 from typing import Union
 
-from stack.promtool import PROMTOOL, Player, found, groups_of, written
+from stack.promtool import PROMTOOL, Player, fed, found, groups_of, written
 from torchvitals.config import Objectives, Thresholds
 
 # A value, or what it is at a time in seconds.
@@ -310,11 +310,12 @@ class World:
         alerts: a regular expression of those that are asked for. every: seconds from one time to the next. player:
         what plays the series to the rules.
         """
+        played = list(self.series())
         return found(
-            [list(self.series())],
+            [played],
             ALERTING % alerts,
             range(0, self.times[-1] + 1, max(every, self.step)),
-            groups=groups_of(alerts),
+            groups=fed(groups_of(alerts), {one["series"].split("{")[0] for one in played}),
             sample_seconds=self.step,
             evaluation_seconds=self.step,
             player=player,
