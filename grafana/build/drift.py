@@ -424,13 +424,14 @@ DASHBOARD = dashboard(
                 Graph(
                     "Wasserstein distance against its limit",
                     "The worst worker's window in baseline standard deviations, and dashed its limit, learned "
-                    "from the training data's own windows. No dashed line: not known, or the feature has no "
-                    "distances.",
+                    "from the training data's own windows. No dashed line: not known. Empty for a category, which has "
+                    "no distances.",
                     (
                         *lines(("worst worker, last $window rows", _of_chosen(WASSERSTEIN))),
                         Target(_limit("wasserstein_distance"), "Limit", THRESHOLD_REF),
                     ),
                     minimum=0,
+                    no_value="a category has no distances",
                     width=8,
                 ),
                 Graph(

@@ -69,7 +69,7 @@ def _percentiles(buckets: str) -> tuple[Target, ...]:
     return lines(*((f"p{percent}", quantile(percent / 100, buckets)) for percent in (50, 95, 99)))
 
 
-def _by_device(title: str, description: str, counter: metrics.Metric) -> Graph:
+def _by_device(title: str, description: str, counter: metrics.Metric, no_value: str) -> Graph:
     series = S.select(counter)
     return Graph(
         title,
@@ -78,6 +78,7 @@ def _by_device(title: str, description: str, counter: metrics.Metric) -> Graph:
         minimum=0,
         bars=True,
         height=6,
+        no_value=no_value,
     )
 
 
@@ -412,7 +413,8 @@ DASHBOARD = dashboard(
                 Timeline(
                     "Accuracy unknown",
                     "When the accuracy of some worker's window could not be estimated, and why: the window is "
-                    "outside what the labelled rows of the baseline knew.",
+                    "outside what the labelled rows of the baseline knew. Empty for a model whose baseline had no "
+                    "labels.",
                     (
                         Target(
                             f"max by (reason) {S.fresh(metrics.ESTIMATED_ACCURACY_WITHHELD, WINDOW)}",
@@ -421,6 +423,7 @@ DASHBOARD = dashboard(
                     ),
                     texts=(("0", "no", palette.OK), ("1", "withheld", palette.ALARM)),
                     height=8,
+                    no_value="the baseline has no labels",
                 ),
             ),
         ),
@@ -474,13 +477,17 @@ DASHBOARD = dashboard(
                     no_value="no accelerator",
                 ),
                 _by_device(
-                    "Out of memory", "Calls that ran out of memory, by device.", metrics.OUT_OF_MEMORY
+                    "Out of memory",
+                    "Calls that ran out of memory, by device. Empty until the first.",
+                    metrics.OUT_OF_MEMORY,
+                    "no call has run out of memory",
                 ),
                 _by_device(
                     "Retries of the allocator",
                     "Times that the allocator had to give memory back before it could serve a request, by device. "
-                    "They slow calls down, and come before running out of memory.",
+                    "They slow calls down, and come before running out of memory. Empty on a CPU.",
                     metrics.ALLOCATION_RETRIES,
+                    "no accelerator",
                 ),
             ),
             collapsed=True,
