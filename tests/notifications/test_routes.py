@@ -36,7 +36,7 @@ def test_the_configuration_is_valid_as_shipped_and_with_everything_on(everything
         result = amtool("check-config", file)
         assert result.returncode == 0, result.stdout + result.stderr
         assert "6 receivers" in result.stdout
-        assert "5 inhibit rules" in result.stdout
+        assert "7 inhibit rules" in result.stdout
         assert "1 templates" in result.stdout
 
 
