@@ -36,7 +36,7 @@ def test_the_configuration_is_valid_as_shipped_and_with_everything_on(everything
         result = amtool("check-config", file)
         assert result.returncode == 0, result.stdout + result.stderr
         assert "6 receivers" in result.stdout
-        assert "5 inhibit rules" in result.stdout
+        assert "7 inhibit rules" in result.stdout
         assert "1 templates" in result.stdout
 
 
@@ -167,6 +167,10 @@ def test_what_is_kept_back(tmp_path: Path) -> None:
         "ModelMonitorStalled warning": {**fleet, "model_name": "fraud", "cause": "monitor"},
         # A server's critical alert speaks for that server.
         "StuckOnServer warning": {**b, **model, "cause": "stuck"},
+        # Labels have told it, under a job of their own.
+        "ModelEstimatedAccuracyLow warning": {**fleet, **model, "cause": "output"},
+        # Nothing joins labels.
+        "ModelLabelsLate warning": {"cluster": "eu", **model, "cause": "labels"},
     }
     told = {
         "TorchServeServerDown warning": {**a, "cause": "server"},
@@ -187,6 +191,8 @@ def test_what_is_kept_back(tmp_path: Path) -> None:
         # No cause says that they belong together.
         "Unnamed critical": {**fleet, **model},
         "Unnamed warning": {**fleet, **model},
+        "ModelAccuracyLow warning": {"cluster": "eu", **model, "cause": "output"},
+        "LabelsDown warning": {"cluster": "eu", "job": "labels", "instance": "l", "cause": "labels"},
         "Watchdog none": {"cause": "watchdog"},
     }
     with Alertmanager(tmp_path, config) as manager:

@@ -335,7 +335,7 @@ def inputs(expr: str, above: frozenset[str] = frozenset()) -> set[str]:
 
 @pytest.mark.parametrize("record", sorted(RECORDED))
 def test_recording_rule_is_named_level_metric_operations(record: str) -> None:
-    assert re.fullmatch(r"[a-z_]+:[a-z_]+:[a-z0-9_]+", record)
+    assert re.fullmatch(r"[a-z_]+:[a-z0-9_]+:[a-z0-9_]+", record)
 
 
 @pytest.mark.parametrize(
