@@ -25,7 +25,7 @@ from starlette.responses import JSONResponse, Response
 from starlette.routing import Route
 
 from . import quantities as q
-from .collecting import collect, waiting
+from .collecting import Collector, waiting
 from .database import Database
 from .errors import LabelsError, StoreError
 from .exposition import Exposition, Seen
@@ -38,7 +38,7 @@ LARGEST_BODY_BYTES = 16 * 2**20
 DRAINED_BYTES = 128 * 2**20
 ROWS = 10_000
 MOST_REFUSALS = 100
-COLLECT_SECONDS, RETRY_SECONDS, PRUNE_SECONDS = 1.0, 5.0, 600.0
+COLLECT_SECONDS, TURN_SECONDS, RETRY_SECONDS, PRUNE_SECONDS = 1.0, 1.0, 5.0, 600.0
 log = logging.getLogger(__name__)
 T = TypeVar("T")
 
@@ -66,6 +66,7 @@ class Service:
         self.settings = settings
         self._thread = ThreadPoolExecutor(1, "labels-store")
         self._store: Optional[Store] = None
+        self._collector = Collector(settings.folders)
         self._seen = Seen()
         self._fault: Optional[str] = None
         self._pruned = time.monotonic()
@@ -75,9 +76,9 @@ class Service:
         """Collect predictions, again and again, until `stop`."""
         self._ended = asyncio.Event()
         while not self._ended.is_set():
-            pause = COLLECT_SECONDS
             try:
-                await self._with_store(self._turn)
+                # Whoever asks for metrics, or brings labels, has a turn in between.
+                pause = COLLECT_SECONDS if await self._with_store(self._turn) else 0.0
                 self._tell(None)
             except StoreError as error:
                 self._tell(str(error))
@@ -128,13 +129,15 @@ class Service:
             self._store = Store(Database(self.settings.store), self.settings.name)
         return work(self._store)
 
-    def _turn(self, store: Store) -> None:
-        collect(store, self.settings.folders)
+    def _turn(self, store: Store) -> bool:
+        """Take files in for a while; return whether none is left."""
+        done = self._collector.collect(store, until=time.monotonic() + TURN_SECONDS)
         if time.monotonic() - self._pruned >= PRUNE_SECONDS:
             self._pruned = time.monotonic()
             gone = store.prune(seconds=self.settings.keep_seconds, rows=self.settings.keep_rows)
             if gone:
                 log.info("forgot %d predictions and labels that are old", gone)
+        return done
 
     def _tell(self, fault: Optional[str]) -> None:
         """Log a fault of the store when it comes and when it goes, and not each time that it is met."""

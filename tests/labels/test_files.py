@@ -12,8 +12,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from torchvitals_labels.batch import batch_of
-from torchvitals_labels.collecting import MOST_REFUSED, collect, waiting
+from torchvitals_labels import collecting
+from torchvitals_labels.batch import Batch, batch_of
+from torchvitals_labels.collecting import MOST_REFUSED, Collector, waiting
 from torchvitals_labels.errors import FileError
 from torchvitals_labels.store import Store
 
@@ -68,19 +69,52 @@ def test_what_is_no_file_of_predictions_is_kept_aside(opened: Callable[[str], St
     (folder / "4.predictions").symlink_to("/etc/passwd")
     (folder / "5.predictions").mkdir()
     (folder / "notes.txt").write_text("mine")
-    assert collect(store, [folder]) == 2
-    assert sorted(file.name for file in folder.iterdir()) == [".3.predictions.tmp", "notes.txt", "refused"]
-    assert sorted(file.name for file in (folder / "refused").iterdir()) == [
-        f"{n}.predictions" for n in (1, 4, 5)
+    assert Collector([folder]).collect(store)
+    assert net(store.totals(), "model_stored_predictions") == 2
+    assert sorted(file.name for file in folder.iterdir()) == [
+        ".3.predictions.tmp",
+        "5.predictions",
+        "notes.txt",
+        "refused",
     ]
-    assert net(store.totals(), "predictions_refused_files") == 3
+    assert sorted(file.name for file in (folder / "refused").iterdir()) == [
+        f"{n}.predictions" for n in (1, 4)
+    ]
+    assert net(store.totals(), "predictions_refused_files") == 2
 
 
 def test_few_of_many_bad_files_are_kept(opened: Callable[[str], Store], tmp_path: Path) -> None:
     store = opened("here")
     for number in range(MOST_REFUSED + 5):
         (tmp_path / f"{number}.predictions").write_bytes(msgspec.msgpack.encode(number))
-    collect(store, [tmp_path])
+    Collector([tmp_path]).collect(store)
     assert len(list((tmp_path / "refused").iterdir())) == MOST_REFUSED
     assert net(store.totals(), "predictions_refused_files") == MOST_REFUSED + 5
+    assert waiting(tmp_path) == []
+
+
+def test_a_file_that_cannot_be_opened_waits_and_the_others_are_taken(
+    opened: Callable[[str], Store], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    store = opened("here")
+    for name in ("1", "2"):
+        (tmp_path / f"{name}.predictions").write_bytes(file_of([name]))
+
+    def read(file: Path) -> Batch:
+        if file.name.startswith("1"):
+            raise PermissionError("it is another user's")
+        return batch_of(file.read_bytes(), file.name)
+
+    monkeypatch.setattr(collecting, "read_batch", read)
+    assert Collector([tmp_path]).collect(store)
+    assert [file.name for file in waiting(tmp_path)] == ["1.predictions"]
+    assert net(store.totals(), "model_stored_predictions") == 1
+
+
+def test_a_turn_ends_and_the_next_goes_on(opened: Callable[[str], Store], tmp_path: Path) -> None:
+    store, collector = opened("here"), Collector([tmp_path])
+    (tmp_path / "1.predictions").write_bytes(file_of(["a"]))
+    assert not collector.collect(store, until=0.0)
+    assert len(waiting(tmp_path)) == 1
+    assert collector.collect(store)
     assert waiting(tmp_path) == []

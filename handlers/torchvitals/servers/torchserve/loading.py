@@ -10,6 +10,8 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any, Optional
 
+import msgspec
+
 from ...baseline.describing import introduced
 from ...baseline.schema import BaselineData
 from ...config import MonitoringConfig, read_config
@@ -59,6 +61,9 @@ def load(
         baseline = _load_baseline(config, model_dir)
     if baseline is not None:
         config.features.check(baseline)
+    if rank:
+        # Another process serves the same calls, and keeps their predictions.
+        config = msgspec.structs.replace(config, ground_truth=None)
     faults = Faults()
     if config.coalesce and context.metrics is not None:
         context.metrics = CoalescingMetrics(context.metrics, faults)
