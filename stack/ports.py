@@ -28,6 +28,7 @@ class Ports:
     alertmanager: int = 9093
     receiver: int = 9099
     grafana: int = 3000
+    labels: int = 9096
 
     @classmethod
     def free(cls) -> Ports:

@@ -66,12 +66,17 @@ def config_properties(
 
 
 def prometheus_yml(
-    ports: Ports, *, interval: str | None = None, alerts: Path | None = None, source: Path | None = None
+    ports: Ports,
+    *,
+    interval: str | None = None,
+    alerts: Path | None = None,
+    labels: bool = False,
+    source: Path | None = None,
 ) -> str:
     """Return Prometheus's configuration.
 
     interval: how often it scrapes and evaluates, such as "1s"; None: as in production. alerts: a file in the place of
-    alerts.yml.
+    alerts.yml. labels: whether the labels service runs.
     """
     source = source or ROOT / "prometheus" / "prometheus.yml"
     config = yaml.safe_load(source.read_text())
@@ -88,10 +93,13 @@ def prometheus_yml(
         "prometheus": ports.prometheus,
         "alertmanager": ports.alertmanager,
     }
+    if labels:
+        targets["labels"] = ports.labels
     for job in config["scrape_configs"]:
-        # Whoever runs the labels service in a run says where it is in a file.
-        if job["job_name"] not in targets:
+        # Without the service, the file that says where it is is not there.
+        if job["job_name"] == "labels" and not labels:
             continue
+        job.pop("file_sd_configs", None)
         job["static_configs"] = _at(targets[job["job_name"]])
     for manager in config["alerting"]["alertmanagers"]:
         manager["static_configs"] = _at(ports.alertmanager)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import fcntl
 import json
 import re
+import secrets
 import shlex
 import shutil
 import signal
@@ -39,6 +40,7 @@ MADE = (
     "prometheus",
     "alertmanager",
     "grafana",
+    "labels",
     "logs",
 )
 
@@ -56,7 +58,8 @@ class Stack:
     evaluates, such as "1s", and then notifications wait less for others too; None: as in production. ports: free ones,
     unless given. retraining: a retraining service that Alertmanager sends to; the stack does not start it. alerts: a
     file in the place of prometheus/alerts.yml. alone: TorchServe runs without the others. settings: what
-    config.properties lacks. environment: of TorchServe and its workers, besides this process's.
+    config.properties lacks. environment: of TorchServe and its workers, besides this process's. labels: the labels
+    service runs too, for the models whose configuration keeps predictions in its default place.
 
         with Stack(run_dir, model_store=store, models={"flight_delay": "flight_delay.mar"}, workers=2) as stack:
             stack.wait_ready(60)
@@ -80,6 +83,7 @@ class Stack:
         alone: bool = False,
         settings: Mapping[str, str] | None = None,
         environment: Mapping[str, str] | None = None,
+        labels: bool = False,
     ) -> None:
         self.run_dir = Path(run_dir).resolve()
         self.model_store = Path(model_store).resolve()
@@ -92,6 +96,7 @@ class Stack:
         self.alone = alone
         self.settings = dict(settings or {})
         self.environment = dict(environment or {})
+        self.labels = labels
         self.notices: list[str] = []
         self._grafana = False
         self._process: subprocess.Popen[bytes] | None = None
@@ -126,6 +131,16 @@ class Stack:
     def receiver_url(self) -> str:
         """The notification receiver's address."""
         return url(self.ports.receiver)
+
+    @property
+    def labels_url(self) -> str:
+        """The labels service's address."""
+        return url(self.ports.labels)
+
+    @property
+    def labels_token_file(self) -> Path:
+        """The file with the token that labels are sent with."""
+        return self.run_dir / "labels" / "token"
 
     @property
     def grafana_url(self) -> str | None:
@@ -233,6 +248,10 @@ class Stack:
                 ("Alertmanager is not ready", lambda: answers(f"{self.alertmanager_url}/-/ready")),
                 ("Prometheus is not ready", lambda: answers(f"{self.prometheus_url}/-/ready")),
             ]
+        if self.labels:
+            steps.append(
+                ("the labels service does not answer", lambda: answers(f"{self.labels_url}/healthz"))
+            )
         steps.append(
             (
                 "TorchServe's management port does not answer",
@@ -296,7 +315,9 @@ class Stack:
                 workers=self.workers,
                 added=self.settings,
             ),
-            "prometheus.yml": render.prometheus_yml(ports, interval=self.scrape_interval, alerts=self.alerts),
+            "prometheus.yml": render.prometheus_yml(
+                ports, interval=self.scrape_interval, alerts=self.alerts, labels=self.labels
+            ),
             "addresses.tmpl": render.addresses_tmpl(url(ports.grafana)),
             "alertmanager.yml": render.alertmanager_yml(
                 ports,
@@ -339,8 +360,22 @@ class Stack:
                 self._grafana = True
                 parts.append("grafana")
                 environment |= self._grafana_environment(programs.grafana)
+        if self.labels:
+            parts.append("labels")
+            environment |= self._labels_environment()
         plan = {"root": str(ROOT), "parts": parts, "environment": environment, "temporary": temporary}
         (run / "plan.json").write_text(json.dumps(plan, indent=2))
+
+    def _labels_environment(self) -> dict[str, str]:
+        folder = self.labels_token_file.parent
+        folder.mkdir()
+        self.labels_token_file.write_text(secrets.token_urlsafe())
+        return {
+            "LABELS_DIRECTORY": str(self.logs / "predictions"),
+            "LABELS_STORE": str(folder / "labels.sqlite"),
+            "LABELS_TOKEN_FILE": str(self.labels_token_file),
+            "LABELS_PORT": str(self.ports.labels),
+        }
 
     def _grafana_environment(self, program: Path) -> dict[str, str]:
         folder = self.run_dir / "grafana"

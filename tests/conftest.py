@@ -222,7 +222,9 @@ def server(flights: Flights, timed_calls: Path, tmp_path_factory: pytest.TempPat
     timed.write_text(source.replace("DURATIONS", str(timed_calls)))
     archives = {
         "flight_delay": flights.package(
-            store, "flight_delay", {"baseline": BASELINE, "flush_interval": 1, "window": [*WINDOWS]}
+            store,
+            "flight_delay",
+            {"baseline": BASELINE, "flush_interval": 1, "window": [*WINDOWS], "ground_truth": {}},
         ),
         "timed": flights.package(store, "timed", {"flush_interval": 1}, handler=timed),
     }
@@ -232,6 +234,7 @@ def server(flights: Flights, timed_calls: Path, tmp_path_factory: pytest.TempPat
         models=archives,
         workers=2,
         scrape_interval="1s",
+        labels=True,
     ) as stack:
         stack.wait_ready(READY_SECONDS)
         yield stack

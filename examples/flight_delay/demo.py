@@ -22,12 +22,13 @@ import sys
 import threading
 import time
 from collections.abc import Callable
-from contextlib import nullcontext
+from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import httpx
+import pandas as pd
 from rich.console import Console
 from rich.markup import escape
 from rich.table import Table
@@ -37,6 +38,7 @@ from stack.ports import Ports
 from stack.runner import stop_on_terminate
 
 from . import acting, train
+from .arrivals import Arrivals, ids_of
 from .packaging import MODEL, MODEL_STORE, SOURCE, DemoError, build_archive, build_baseline
 from .prometheus import FeatureState, Prometheus
 from .replay import RATE, ReplayResult, Traffic, celsius_begins, replay, traffic
@@ -49,6 +51,7 @@ RUN_DIR = Path(".run/demo")
 # would see every other flight: its windows would cover twice the time, stray less, and fill half as fast.
 WORKERS = 1
 ALERT = "ModelInputDrift"
+ACCURACY_ALERT = "ModelAccuracyLow"
 HEARTBEAT = "Watchdog"  # always fires, and is meant for no person
 
 # Late February is 12,488 flights, 83 s at 150 a second. A drift alert waits for its window and then a minute
@@ -148,17 +151,19 @@ def run_phase(
     """Replay one kind of traffic by the calendar, and ask Prometheus what it saw of it."""
     console.rule(name)
     prometheus = Prometheus(stack.prometheus_url, model=MODEL)
-    frame, rows_before = traffic(kind, TRAINED), prometheus.rows()
+    frame, rows_before = traffic(kind, TRAINED)[:requests], prometheus.rows()
+    ids = ids_of(frame, name)
     began = time.monotonic()
-    result = replay(
-        f"{stack.inference_url}/predictions/{MODEL}",
-        frame,
-        rate=RATE,
-        requests=requests,
-        in_order=True,
-        label=kind.value,
-        console=console,
-    )
+    with arrivals(frame, ids, stack):
+        result = replay(
+            f"{stack.inference_url}/predictions/{MODEL}",
+            frame,
+            rate=RATE,
+            in_order=True,
+            label=kind.value,
+            ids=ids,
+            console=console,
+        )
     rows = rows_before + result.requests - result.failed
     while prometheus.rows() < rows and time.monotonic() - began < result.seconds + SETTLE_SECONDS:
         time.sleep(0.2)
@@ -178,6 +183,13 @@ def run_phase(
     )
     show(phase, console)
     return phase
+
+
+def arrivals(frame: pd.DataFrame, ids: list[str], stack: Stack) -> AbstractContextManager[object]:
+    """Return what sends the flights' labels in the meantime, where the labels service runs."""
+    if not stack.labels:
+        return nullcontext()
+    return Arrivals(frame, ids, service=stack.labels_url, token_file=stack.labels_token_file, rate=RATE)
 
 
 def show(phase: Phase, console: Console) -> None:
@@ -238,6 +250,17 @@ def change_problems(changed: Phase, kind: Traffic, *, texts: list[str]) -> list[
     return found
 
 
+def truth_problems(stack: Stack, notifications: Notifications, console: Console) -> list[str]:
+    """Show the true accuracy beside the estimate; return what of it was not told within a minute of the labels."""
+    told = notifications.wait_for(ACCURACY_ALERT, timeout_seconds=NOTIFICATION_SECONDS)
+    prometheus = Prometheus(stack.prometheus_url, model=MODEL)
+    table = Table.grid(padding=(0, 2))
+    for what, share in prometheus.accuracy().items():
+        table.add_row(what, "unknown" if share is None else f"{share:.1%}")
+    console.print(table)
+    return [] if told else [f"July: {ACCURACY_ALERT} was not delivered within a minute of the last label"]
+
+
 def show_addresses(stack: Stack, console: Console) -> None:
     """Print where to look."""
     table = Table.grid(padding=(0, 2))
@@ -247,6 +270,7 @@ def show_addresses(stack: Stack, console: Console) -> None:
         "Prometheus": stack.prometheus_url,
         "Alertmanager": stack.alertmanager_url,
         "Notifications": stack.receiver_url,
+        "Labels": f"{stack.labels_url}/labels" if stack.labels else None,
         "Grafana": stack.grafana_url,
     }
     for name, url in places.items():
@@ -277,6 +301,8 @@ def demo(console: Console, *, exits: bool, kind: Traffic, retraining: bool = Fal
             ports=ports,
             retraining=service.hook if service else None,
             alerts=service.alerts if service else None,
+            # A retraining judges by the inputs alone here; labels would ask for it sooner.
+            labels=service is None,
         ) as stack,
     ):
         stack.wait_ready(READY_SECONDS)
@@ -294,6 +320,8 @@ def demo(console: Console, *, exits: bool, kind: Traffic, retraining: bool = Fal
             changed = run_phase(title, kind, requests=requests, stack=stack, console=console)
             notifications.wait_for(ALERT, timeout_seconds=NOTIFICATION_SECONDS)
             wrong += change_problems(changed, kind, texts=notifications.texts(ALERT)[early:])
+            if stack.labels and kind is Traffic.july:
+                wrong += truth_problems(stack, notifications, console)
             if service:
                 wrong += acting.see(
                     service,

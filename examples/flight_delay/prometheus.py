@@ -57,6 +57,19 @@ class Prometheus:
         answer.raise_for_status()
         return [(series["metric"], float(series["value"][1])) for series in answer.json()["data"]["result"]]
 
+    def accuracy(self) -> dict[str, float | None]:
+        """Return which share of its answers is right: by the last hour's labels, in training, by the estimate."""
+        asked = {
+            "true accuracy of the last hour's labels": "model:model_accuracy_ratio:1h",
+            "accuracy on the baseline's labelled rows": "model_baseline_accuracy_ratio",
+            "estimated without labels": "model:model_estimated_accuracy_ratio:min",
+        }
+        found = {
+            what: [value for _, value in self.query(f'max({name}{{model_name="{self.model}"}})')]
+            for what, name in asked.items()
+        }
+        return {what: values[0] if values else None for what, values in found.items()}
+
     def rows(self) -> int:
         """Return how many rows the model's monitors have compared with the baseline, since they started."""
         return round(sum(value for _, value in self.query(f"sum({self._observations('')})")))

@@ -18,7 +18,7 @@ from enum import Enum
 from itertools import cycle
 from pathlib import Path
 from time import perf_counter
-from typing import Annotated
+from typing import Annotated, TypeVar
 
 import aiohttp
 import numpy as np
@@ -34,7 +34,11 @@ URL = "http://127.0.0.1:8080/predictions/flight_delay"
 RATE = 150.0  # requests a second
 CONCURRENCY = 16  # requests under way at a time, at most
 TIMEOUT_SECONDS = 10.0
+ID_HEADER = "X-Prediction-Id"
 CELSIUS_SINCE = date(2013, 2, 18)  # in New York; from then on, the faulty traffic has its temperature in °C
+
+
+Item = TypeVar("Item")
 
 
 class Traffic(str, Enum):
@@ -98,7 +102,7 @@ def bodies(frame: pd.DataFrame) -> list[bytes]:
     return [json.dumps(row).encode() for row in rows]
 
 
-def shuffled(items: list[bytes], *, seed: int) -> Iterator[bytes]:
+def shuffled(items: list[Item], *, seed: int) -> Iterator[Item]:
     """Yield ``items`` in random order, again and again, each time in another order."""
     order = np.random.default_rng(seed)
     while True:
@@ -118,14 +122,16 @@ def replay(
     label: str = "replay",
     concurrency: int = CONCURRENCY,
     headers: dict[str, str] | None = None,
+    ids: list[str] | None = None,
     console: Console | None = None,
 ) -> ReplayResult:
     """Send rows of ``frame`` to ``url``, ``rate`` a second, and return what came back.
 
     ``in_order``: in the order of ``frame``, each request begun after the one before; else in random order, by
     ``seed``. Sends ``requests`` of them, or for about ``seconds`` (``rate × seconds`` of them); without either,
-    each row once; after the last row comes the first again. A request without a prediction is counted, never
-    raised. Raises ValueError for an empty frame, both lengths, or a length or rate that is not positive.
+    each row once; after the last row comes the first again. ``ids``: of the rows, under which their labels come
+    later. A request without a prediction is counted, never raised. Raises ValueError for an empty frame, both
+    lengths, or a length or rate that is not positive.
     """
     if frame.empty:
         raise ValueError("there are no rows to replay")
@@ -136,7 +142,7 @@ def replay(
         count = round(rate * seconds)
     if count < 1 or rate <= 0 or concurrency < 1:
         raise ValueError("the number of requests, the rate and the concurrency must be above 0")
-    items = bodies(frame)
+    items = list(zip(bodies(frame), ids or [""] * len(frame)))
     run = _Replay(url, cycle(items) if in_order else shuffled(items, seed=seed), count=count, rate=rate)
     return asyncio.run(run.send(label=label, concurrency=concurrency, headers=headers, console=console))
 
@@ -159,7 +165,7 @@ async def client_of(
 class _Replay:
     """One replay under way."""
 
-    def __init__(self, url: str, source: Iterator[bytes], *, count: int, rate: float) -> None:
+    def __init__(self, url: str, source: Iterator[tuple[bytes, str]], *, count: int, rate: float) -> None:
         self.url = url
         self.count = count
         self.rate = rate
@@ -225,10 +231,12 @@ class _Replay:
                     return
                 await asyncio.sleep(max(0.0, self.started + self.sent / self.rate - perf_counter()))
                 self.sent += 1
-                body = next(self.source)
+                body, name = next(self.source)
             begin = perf_counter()
             try:
-                async with client.post(self.url, data=body) as answer:
+                async with client.post(
+                    self.url, data=body, headers={ID_HEADER: name} if name else None
+                ) as answer:
                     text = await answer.text()
             except (aiohttp.ClientError, asyncio.TimeoutError) as error:
                 self.errors[type(error).__name__] += 1

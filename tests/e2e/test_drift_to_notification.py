@@ -6,7 +6,10 @@ import re
 import time
 
 import pytest
+from prometheus_client.parser import text_string_to_metric_families
 
+from examples.flight_delay.arrivals import Arrivals
+from examples.flight_delay.data import TIME
 from examples.flight_delay.replay import replay
 from stack.loopback import http
 from tests.dashboards import queries
@@ -21,6 +24,7 @@ DELIVERY_SECONDS = 900
 # there the replay goes on slowly: what lasts for hundreds of flights must last for the `for: 1m` of the alert as well.
 JULY_FIRST, JULY_SLOW = 13_500, 18_000
 SLOW_RATE = 5
+OF_JULY = ("ModelInputDrift", "ModelInputMeanShift", "ModelPredictionDrift", "ModelAccuracyLow")
 
 
 def firing(stack):
@@ -33,8 +37,12 @@ def firing(stack):
 
 
 def send(stack, frame, rate):
-    """Send each row once, in order."""
-    result = replay(f"{stack.inference_url}/predictions/flight_delay", frame, rate=rate, in_order=True)
+    """Send each row once, in order, and a while later the label of each."""
+    ids = [f"{frame[TIME].iloc[0]:%B}-{number}" for number in frame.index]
+    arrivals = Arrivals(frame, ids, service=stack.labels_url, token_file=stack.labels_token_file, rate=rate)
+    with arrivals:
+        address = f"{stack.inference_url}/predictions/flight_delay"
+        result = replay(address, frame, rate=rate, in_order=True, ids=ids)
     assert (result.requests, result.failed) == (len(frame), 0)
 
 
@@ -57,7 +65,7 @@ def july(server, flights, winter):
         send(server, frame[sent : sent + 5 * SLOW_RATE], SLOW_RATE)
         sent += 5 * SLOW_RATE
         delivered = {alert["labels"]["alertname"]: alert for alert in server.notifications()}
-        if {"ModelInputDrift", "ModelInputMeanShift", "ModelPredictionDrift"} <= set(delivered):
+        if set(OF_JULY) <= set(delivered):
             break
     return delivered
 
@@ -86,6 +94,22 @@ def test_july_is_notified_with_the_worst_features_and_their_values(july):
 def test_july_moves_means_and_predictions_too(july):
     assert "temp" in july["ModelInputMeanShift"]["annotations"]["description"]
     assert "Its inputs drifted as well" in july["ModelPredictionDrift"]["annotations"]["description"]
+
+
+def test_july_s_labels_tell_that_its_answers_are_worse(server, july, flights):
+    text = july["ModelAccuracyLow"]["annotations"]["description"]
+    assert re.search(r"labelled in the last hour, [\d.]+% were right \(\d+ labels\); it was [\d.]+% on", text)
+    # By then the last of the labels are counted too; none of them is taken for anything but its own prediction's.
+    page = http.get(f"{server.labels_url}/metrics").raise_for_status().text
+    found = {
+        (sample.name, sample.labels.get("result")): sample.value
+        for family in text_string_to_metric_families(page)
+        for sample in family.samples
+        if sample.name in ("labels_received_total", "labels_unmatched")
+    }
+    assert found["labels_unmatched", None] == 0
+    assert found["labels_received_total", "refused"] == 0
+    assert found["labels_received_total", "new"] >= len(flights.frame("february")) + JULY_SLOW - JULY_FIRST
 
 
 def test_nothing_is_said_about_a_model_that_is_well(july):
