@@ -12,6 +12,7 @@ from examples.flight_delay.arrivals import Arrivals
 from examples.flight_delay.data import TIME
 from examples.flight_delay.replay import replay
 from stack.loopback import http
+from stack.waiting import eventually
 from tests.dashboards import queries
 
 pytestmark = pytest.mark.server
@@ -99,15 +100,18 @@ def test_july_moves_means_and_predictions_too(july):
 def test_july_s_labels_tell_that_its_answers_are_worse(server, july, flights):
     text = july["ModelAccuracyLow"]["annotations"]["description"]
     assert re.search(r"labelled in the last hour, [\d.]+% were right \(\d+ labels\); it was [\d.]+% on", text)
-    # By then the last of the labels are counted too; none of them is taken for anything but its own prediction's.
-    page = http.get(f"{server.labels_url}/metrics").raise_for_status().text
-    found = {
-        (sample.name, sample.labels.get("result")): sample.value
-        for family in text_string_to_metric_families(page)
-        for sample in family.samples
-        if sample.name in ("labels_received_total", "labels_unmatched")
-    }
-    assert found["labels_unmatched", None] == 0
+
+    def counted():
+        page = http.get(f"{server.labels_url}/metrics").raise_for_status().text
+        return {
+            (sample.name, sample.labels.get("result")): sample.value
+            for family in text_string_to_metric_families(page)
+            for sample in family.samples
+        }
+
+    # Each label finds the prediction of its own flight, once that is in the store.
+    eventually(lambda: counted()["labels_unmatched", None] == 0, "a prediction of each label")
+    found = counted()
     assert found["labels_received_total", "refused"] == 0
     assert found["labels_received_total", "new"] >= len(flights.frame("february")) + JULY_SLOW - JULY_FIRST
 
