@@ -13,7 +13,7 @@ SHELL := /bin/bash
 VENV := .venv/bin
 export PATH := $(CURDIR)/.venv/bin:$(CURDIR)/.tools/bin:$(PATH)
 
-.PHONY: help setup demo tools run-tests test test-busy test-oldest test-rules test-unit test-compose docs release lint format generate bench bench-hotpath bench-models bench-drift bench-gpu bench-scale soak clean
+.PHONY: help setup demo tools run-tests test test-busy test-oldest test-rules test-unit test-compose docs release lint format generate bench bench-hotpath bench-models bench-drift bench-gpu bench-scale bench-labels soak clean
 
 help:
 	@sed -n 's/^# \(make .*\)/\1/p' Makefile
@@ -123,6 +123,10 @@ bench-gpu: setup
 bench-drift: setup
 	$(VENV)/python -m benchmarks.drift
 	$(VENV)/python -m benchmarks.scenarios
+
+# How fast a million labels find their predictions in SQLite: docs/ground-truth.md.
+bench-labels: setup
+	$(VENV)/python -m benchmarks.labels
 
 # How many servers one Prometheus takes, by the rules' seconds, processor and memory (about 25 minutes): docs/scale.md.
 bench-scale: setup

@@ -59,7 +59,6 @@ predictions = Table(
     # float64, one a class.
     Column("scores", LargeBinary),
     Index("predictions_at", "at"),
-    sqlite_with_rowid=False,
 )
 
 # model_name: the model that a label is meant for; empty for every model that predicted for the id.
@@ -73,7 +72,6 @@ labels = Table(
     # Whether there is a prediction of this id.
     Column("matched", Boolean, nullable=False),
     Index("labels_received_at", "received_at"),
-    sqlite_with_rowid=False,
 )
 Index(
     "labels_unmatched",

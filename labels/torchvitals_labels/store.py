@@ -279,7 +279,8 @@ class Store:
                 "model_name": model,
                 "label": text,
                 "received_at": now,
-                "matched": any(model in ("", self._model(row)) for row in found.get(one, ())),
+                "matched": one in found
+                and (not model or any(model == self._model(row) for row in found[one])),
             }
             for (one, model), text in changed.items()
             if (one, model) not in before

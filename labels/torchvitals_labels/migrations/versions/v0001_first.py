@@ -36,7 +36,6 @@ def upgrade() -> None:
         sa.Column("confidence", sa.Double),
         sa.Column("expected", sa.Double),
         sa.Column("scores", sa.LargeBinary),
-        sqlite_with_rowid=False,
     )
     op.create_index("predictions_at", "predictions", ["at"])
     labels = op.create_table(
@@ -46,7 +45,6 @@ def upgrade() -> None:
         sa.Column("label", sa.Text, nullable=False),
         sa.Column("received_at", sa.Double, nullable=False),
         sa.Column("matched", sa.Boolean, nullable=False),
-        sqlite_with_rowid=False,
     )
     op.create_index("labels_received_at", "labels", ["received_at"])
     alone = labels.c.matched == sa.false()
