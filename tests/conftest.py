@@ -53,7 +53,11 @@ class Flights:
 
         name: train, heldout (both 1 January to 14 February), february (15 to 28), july.
         """
-        return pd.read_parquet(self.folder / f"{name}.parquet")[list(COLUMNS)]
+        return self.labelled(name)[list(COLUMNS)]
+
+    def labelled(self, name: str) -> pd.DataFrame:
+        """Return one set of flights with their labels, as `frame` does."""
+        return pd.read_parquet(self.folder / f"{name}.parquet")[[*COLUMNS, LABEL]]
 
     def package(
         self,

@@ -9,7 +9,6 @@ import pytest
 from prometheus_client.parser import text_string_to_metric_families
 
 from examples.flight_delay.arrivals import Arrivals
-from examples.flight_delay.data import TIME
 from examples.flight_delay.replay import replay
 from stack.loopback import http
 from stack.waiting import eventually
@@ -37,9 +36,9 @@ def firing(stack):
     return {row["metric"]["alertname"] for row in answer.raise_for_status().json()["data"]["result"]}
 
 
-def send(stack, frame, rate):
+def send(stack, frame, rate, month):
     """Send each row once, in order, and a while later the label of each."""
-    ids = [f"{frame[TIME].iloc[0]:%B}-{number}" for number in frame.index]
+    ids = [f"{month}-{number}" for number in frame.index]
     arrivals = Arrivals(frame, ids, service=stack.labels_url, token_file=stack.labels_token_file, rate=rate)
     with arrivals:
         address = f"{stack.inference_url}/predictions/flight_delay"
@@ -50,9 +49,9 @@ def send(stack, frame, rate):
 @pytest.fixture(scope="module")
 def winter(server, flights):
     """What fired and what was delivered while the flights of 15 to 28 February were served."""
-    february = flights.frame("february")
+    february = flights.labelled("february")
     assert len(february) / RATE > 60 + 2 * 1000 / RATE
-    send(server, february, RATE)
+    send(server, february, RATE, "february")
     return firing(server), server.notifications()
 
 
@@ -60,10 +59,10 @@ def winter(server, flights):
 def july(server, flights, winter):
     """What was delivered when July's flights were served instead."""
     deadline = time.monotonic() + DELIVERY_SECONDS
-    frame, sent = flights.frame("july"), JULY_SLOW
-    send(server, frame[JULY_FIRST:sent], RATE)
+    frame, sent = flights.labelled("july"), JULY_SLOW
+    send(server, frame[JULY_FIRST:sent], RATE, "july")
     while time.monotonic() < deadline:
-        send(server, frame[sent : sent + 5 * SLOW_RATE], SLOW_RATE)
+        send(server, frame[sent : sent + 5 * SLOW_RATE], SLOW_RATE, "july")
         sent += 5 * SLOW_RATE
         delivered = {alert["labels"]["alertname"]: alert for alert in server.notifications()}
         if set(OF_JULY) <= set(delivered):
@@ -113,7 +112,7 @@ def test_july_s_labels_tell_that_its_answers_are_worse(server, july, flights):
     eventually(lambda: counted()["labels_unmatched", None] == 0, "a prediction of each label")
     found = counted()
     assert found["labels_received_total", "refused"] == 0
-    assert found["labels_received_total", "new"] >= len(flights.frame("february")) + JULY_SLOW - JULY_FIRST
+    assert found["labels_received_total", "new"] >= len(flights.labelled("february")) + JULY_SLOW - JULY_FIRST
 
 
 def test_nothing_is_said_about_a_model_that_is_well(july):
