@@ -95,6 +95,7 @@ def chosen(*, with_torch: bool) -> list[str]:
         "ray",
         "sklearn",
         "tests",
+        "torchvitals_labels",
         "ts",
         "yaml",
     }
