@@ -532,3 +532,82 @@ watched.predict(torch.zeros(2, 4))
     )
     assert done.returncode == 0, done.stderr
     assert done.stdout.splitlines()[-1] == "flushed 2.0"
+
+
+@pytest.fixture
+def kept(tmp_path):
+    return tmp_path / "predictions"
+
+
+def keeping(kept):
+    return MonitoringConfig(flush_interval=10, warmup=0, ground_truth=GroundTruth(directory=str(kept)))
+
+
+def test_ids_are_said_before_predict_or_within_it(model, baseline, kept):
+    within = []
+
+    class Saying(torch.nn.Module):
+        def forward(self, inputs):
+            if within:
+                watched.predictions.id(*within, segment="inner")
+            return model(inputs)
+
+    publisher = PrometheusPublisher(model_name="fraud", model_version="7", registry=None)
+    with MonitoredModel(Saying(), baseline, config=keeping(kept), publisher=publisher) as watched:
+        watched.predictions.id("a", "b", segment="de")
+        watched.predictions.id(3)
+        given = rows(3)
+        scores = watched.predict(given)
+        watched.predict(rows(2))  # nobody said which they are
+        watched.predictions.id("batch")
+        watched.predict(rows(2))
+        within[:] = ["x", "y"]
+        watched.predict(rows(2))
+        del within[:]
+        watched.predictions.id("of a failure")
+        with pytest.raises(RuntimeError):
+            watched.predict(torch.zeros(1, 9))
+        watched.predict(rows(1))
+    found = list(predictions(kept))
+    assert [(row["id"], row["segment"]) for row in found] == [
+        ("a", "de"), ("b", "de"), ("3", ""), ("batch/0", ""), ("batch/1", ""), ("x", "inner"), ("y", "inner"),
+    ]  # fmt: skip
+    assert [row["predicted"] for row in found[:3]] == scores.argmax(dim=1).tolist()
+    assert {(row["model_name"], row["model_version"]) for row in found} == {("fraud", "7")}
+
+
+def test_threads_and_tasks_say_ids_of_their_own_calls(model, baseline, kept):
+    watched = MonitoredModel(model, baseline, config=keeping(kept))
+    with torch.inference_mode():
+        given = rows(40)
+        wanted = {f"n{n}": int(model(given[n : n + 1]).argmax()) for n in range(40)}
+
+    def by_thread(n):
+        watched.predictions.id(f"n{n}")
+        watched.predict(given[n : n + 1])
+
+    async def endpoint(n):
+        watched.predictions.id(f"n{n}")
+        await asyncio.sleep(0)
+        await asyncio.to_thread(watched.predict, given[n : n + 1])
+        # What was said is of one call, in whatever thread that ran.
+        await asyncio.to_thread(watched.predict, given[:1])
+
+    async def together():
+        await asyncio.gather(*(endpoint(n) for n in range(20, 40)))
+
+    with concurrent.futures.ThreadPoolExecutor(4) as pool:
+        list(pool.map(by_thread, range(20)))
+    asyncio.run(together())
+    watched.close()
+    found = list(predictions(kept))
+    assert {row["id"]: row["predicted"] for row in found} == wanted
+    assert len(found) == 40
+
+
+def test_ids_cost_nothing_where_they_are_not_asked_for(model):
+    with MonitoredModel(model, config=QUIET) as watched:
+        watched.predictions.id("a")
+        watched.predict(rows(1))
+        (call,) = watched.monitor.recorder.waiting
+        assert call.ids is None
