@@ -80,7 +80,13 @@ class Monitor:
             sampler=LargeInputSampler(config.overhead_budget),
             is_capturing=capture_check(device),
         )
-        reduce_outputs(self.recorder, baseline, config.features.of_outputs, learner)
+        reduce_outputs(
+            self.recorder,
+            baseline,
+            config.features.of_outputs,
+            learner,
+            kept=config.ground_truth is not None,
+        )
         self._publisher = publisher = publisher if counts else OwnSeries(publisher)
         self._worker = worker
         self._device = device

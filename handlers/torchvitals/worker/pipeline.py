@@ -15,7 +15,7 @@ from ..config import MonitoringConfig
 from ..drift.detector import DriftDetector
 from ..errors import BaselineError
 from ..featurizers.kinds import kind_of
-from ..featurizers.outputs import NoOutputs, output_reducer
+from ..featurizers.outputs import NoOutputs, Regression, output_reducer
 from ..recording.call import PROBED, RAW, REDUCED, CallRecord
 from ..recording.capture import Captured, dimensions_of, rows_in
 from ..recording.clocks import EventClock, StageClock
@@ -219,6 +219,9 @@ class Pipeline:
 
     def _log_predictions(self, calls: list[CallRecord], log: PredictionLog) -> None:
         spec = self.predictions.spec
+        if spec is None and self._config.features.of_outputs.kind == kind_of(Regression):
+            # Without a baseline nothing else is made of values.
+            spec = Regression(scores="values")
         for some, form, rows in _paired(calls, log):
             self._guarded("outputs", log.add, some, form, rows, spec)
 

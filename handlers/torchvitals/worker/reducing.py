@@ -13,6 +13,7 @@ from ..featurizers.outputs import (
     NoOutputs,
     OutputOptions,
     Outputs,
+    Regression,
     output_reducer,
     probe,
 )
@@ -34,25 +35,28 @@ def reduce_outputs(
     baseline: Optional[BaselineData],
     said: OutputOptions,
     learner: Optional[Learner],
+    *,
+    kept: bool = False,
 ) -> None:
     """Let a recorder make a few numbers of outputs, unless they are copied as they are.
 
-    said: what the configuration says of them.
+    said: what the configuration says of them. kept: whether predictions are kept for labels, values among them.
     """
     spec = None if baseline is None else baseline.outputs
     kind = (type(spec) if spec is not None else None) if said.kind is None else OUTPUTS.named(said.kind)
     recorder.samples_outputs = kind is not None and not kind.classifies
     recorder.probe = probe if spec is None and kind in (None, Classification) else None
-    recorder.reduce_outputs = _output_reducer(spec, kind, learner)
+    looked_at = learner is not None or (kept and kind is Regression)
+    recorder.reduce_outputs = _output_reducer(spec, kind, learner, looked_at=looked_at)
 
 
 def _output_reducer(
-    spec: Optional[Outputs], kind: Optional[type[Outputs]], learner: Optional[Learner]
+    spec: Optional[Outputs], kind: Optional[type[Outputs]], learner: Optional[Learner], *, looked_at: bool
 ) -> Optional[Reduce]:
     if kind is None or (spec is None and kind.classifies):
         return None
-    if kind is NoOutputs or (spec is None and learner is None):
-        return nothing  # nobody would look at them
+    if kind is NoOutputs or (spec is None and not looked_at):
+        return nothing
     if spec is not None:
         return output_reducer(spec) if spec.reduces else None
     return learner.reduce_outputs if learner is not None and kind.always_reduces and not kind.learns else None

@@ -3,11 +3,13 @@
 import os
 from pathlib import Path
 
+import msgspec
 import numpy as np
 import pytest
 import torch
 
-from torchvitals import Baseline, ConfigurationError, GroundTruth, MonitoredModel, MonitoringConfig
+from torchvitals import Baseline, ConfigurationError, Features, GroundTruth, MonitoredModel, MonitoringConfig
+from torchvitals.featurizers.outputs import OutputOptions
 from torchvitals.publishers.memory import MemoryPublisher
 from torchvitals.telemetry import catalogue as m
 from torchvitals.worker import prediction_files
@@ -167,4 +169,17 @@ def test_outputs_wait_until_it_is_known_what_they_are(tmp_path):
     (batch,) = [read_batch(file) for file in waiting(tmp_path)]
     assert batch.ids == ["0", "1", "2", "3", "4", "telling"]
     assert batch.predicted.tolist() == [1, 1, 0, 0, 0, 0]
+    assert lost(publisher) == {}
+
+
+def test_values_need_no_baseline_where_it_is_said_that_they_are_values(tmp_path):
+    config = msgspec.structs.replace(
+        truth(tmp_path), features=Features(outputs=OutputOptions(kind="regression"))
+    )
+    publisher = MemoryPublisher()
+    with MonitoredModel(lambda x: x, config=config, publisher=publisher) as model:
+        model.predictions.id("x", "y")
+        model.predict(torch.tensor([[1.5], [2.5]]))
+    (batch,) = [read_batch(file) for file in waiting(tmp_path)]
+    assert (batch.kind, batch.ids, batch.predicted.tolist()) == ("value", ["x", "y"], [1.5, 2.5])
     assert lost(publisher) == {}
