@@ -78,7 +78,6 @@ class Store:
         self.database = database
         self.service = service
         self._sources = Sources(database)
-        self._segments: dict[int, set[str]] = {}
 
     def take_predictions(self, batch: Batch) -> int:
         """Keep predictions, and join those whose labels are there already; return how many were not known yet."""
@@ -182,18 +181,15 @@ class Store:
     def _bounded(self, connection: Connection, version: int, batch: Batch, rows: Iterable[int]) -> list[str]:
         """Return the segments of rows; those that come after enough others are one."""
         wanted = [batch.segments[row] for row in rows]
-        known = self._segments.get(version, set())
-        if not known.issuperset(wanted):
-            there = (
-                select(totals.c.segment)
-                .where(totals.c.version_id == version, totals.c.quantity == q.STORED.name)
-                .distinct()
-            )
-            known = set(connection.execute(there).scalars())
-            # Of the transaction: known to others, and kept here, once it is committed.
-            for segment in dict.fromkeys(wanted):
-                if len(known) < q.MOST_SEGMENTS:
-                    known.add(segment)
+        there = (
+            select(totals.c.segment)
+            .where(totals.c.version_id == version, totals.c.quantity == q.STORED.name)
+            .distinct()
+        )
+        known = set(connection.execute(there).scalars())
+        for segment in dict.fromkeys(wanted):
+            if len(known) < q.MOST_SEGMENTS:
+                known.add(segment)
         return [segment if segment in known else q.OTHER for segment in wanted]
 
     def _mark_matched(self, connection: Connection, meant: dict[tuple[str, str], float]) -> None:
