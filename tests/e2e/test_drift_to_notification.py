@@ -98,7 +98,9 @@ def test_july_moves_means_and_predictions_too(july):
 
 def test_july_s_labels_tell_that_its_answers_are_worse(server, july, flights):
     text = july["ModelAccuracyLow"]["annotations"]["description"]
-    assert re.search(r"labelled in the last hour, [\d.]+% were right \(\d+ labels\); it was [\d.]+% on", text)
+    assert re.search(
+        r"labelled in the last (hour|day), [\d.]+% were right \(\d+ labels.*\); it was [\d.]+% on", text
+    )
 
     def counted():
         page = http.get(f"{server.labels_url}/metrics").raise_for_status().text
