@@ -311,6 +311,19 @@ DASHBOARD = dashboard(
                     ),
                     unit="s",
                     minimum=0,
+                    width=8,
+                ),
+                Graph(
+                    "Predictions kept for labels",
+                    "Predictions in a second that wait for the labels service, or that no label can find.",
+                    lines(
+                        ("kept", rate(S.select(metrics.PREDICTIONS_WRITTEN))),
+                        ("lost", rate(S.select(metrics.PREDICTIONS_UNWRITTEN))),
+                    ),
+                    unit="cps",
+                    minimum=0,
+                    no_value="no model keeps predictions (`ground_truth:`)",
+                    width=8,
                 ),
                 Graph(
                     "Series of a server",
@@ -319,6 +332,7 @@ DASHBOARD = dashboard(
                     _of_torchserve("scrape_samples_scraped"),
                     unit="short",
                     minimum=0,
+                    width=8,
                 ),
             ),
         ),

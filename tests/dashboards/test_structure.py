@@ -66,7 +66,7 @@ MOST_QUERIES = {
     "torchvitals-model": 72,
     "torchvitals-drift": 61,
     "torchvitals-versions": 66,
-    "torchvitals-health": 35,
+    "torchvitals-health": 37,
 }
 TRANSFORMATIONS = {
     "merge": set(),
