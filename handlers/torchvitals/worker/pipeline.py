@@ -390,12 +390,12 @@ class Pipeline:
 def _paired(
     calls: list[CallRecord], log: PredictionLog
 ) -> Iterator[tuple[list[CallRecord], int, NDArray[Any]]]:
-    """Yield calls with the form and the rows of their outputs: many of one row each together, any other by itself."""
+    """Yield calls with the form and the rows of their outputs: many of one row and one id together, any other alone."""
     ones: dict[tuple[int, int], list[CallRecord]] = {}
     for call in calls:
         if call.special or call.size or call.failed or not call.requests:
             log.miss("failed", 0 if call.special else call.requests)
-        elif type(call.outputs) is bytes and call.more is None:
+        elif type(call.outputs) is bytes and call.more is None and "\n" not in (call.ids or ""):
             ones.setdefault((call.outputs_are, len(call.outputs)), []).append(call)
         else:
             found = by_shape(_copies([call], "outputs"))
@@ -405,11 +405,7 @@ def _paired(
                 log.miss("rows", call.requests)
     for (form, _), some in ones.items():
         (rows,) = by_shape(call.outputs for call in some)
-        if len(rows) == len(some) and all("\n" not in (call.ids or "") for call in some):
-            yield some, form, rows
-        else:
-            for place, call in enumerate(some):
-                yield [call], form, rows[place : place + 1]
+        yield some, form, rows
 
 
 def _by_form(calls: list[CallRecord]) -> list[tuple[int, list[CallRecord]]]:

@@ -140,13 +140,13 @@ class PredictionLog:
     ) -> tuple[Optional[list[str]], list[str], Column]:
         """Return ids, segments and times of the predictions of calls; None where they are not as many as the rows."""
         now, clock = time.time(), time.perf_counter_ns()
-        if len(calls) == rows and all(call.ids is not None and "\n" not in call.ids for call in calls):
+        if len(calls) > 1:
+            # Of one row each, as they are brought together (pipeline.py).
             ids = [call.ids or "" for call in calls]
             segments = [call.segments for call in calls]
             began = [call.started_ns for call in calls]
         else:
-            # One call: `pair` brings those apart that are not one row each.
-            call = calls[0]
+            (call,) = calls
             began = [call.started_ns] * rows
             ids = (call.ids or "").split("\n")
             if len(ids) == 1 and rows > 1:

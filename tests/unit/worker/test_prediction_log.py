@@ -183,3 +183,16 @@ def test_values_need_no_baseline_where_it_is_said_that_they_are_values(tmp_path)
     (batch,) = [read_batch(file) for file in waiting(tmp_path)]
     assert (batch.kind, batch.ids, batch.predicted.tolist()) == ("value", ["x", "y"], [1.5, 2.5])
     assert lost(publisher) == {}
+
+
+def test_rows_that_came_alone_keep_each_its_own_id_beside_others_without_one(tmp_path, baseline):
+    publisher = MemoryPublisher()
+    with MonitoredModel(lambda x: x, baseline, config=truth(tmp_path), publisher=publisher) as model:
+        for row, name in enumerate(("first", None, "third")):
+            if name is not None:
+                model.predictions.id(name)
+            model.predict(LOGITS[row : row + 1])
+    (batch,) = [read_batch(file) for file in waiting(tmp_path)]
+    assert batch.ids == ["first", "third"]
+    assert batch.predicted.tolist() == [0, 1]
+    assert lost(publisher) == {"no_id": 1}
