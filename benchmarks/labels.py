@@ -16,43 +16,36 @@ from datetime import datetime, timezone
 from pathlib import Path
 from typing import Annotated
 
-import msgspec
 import numpy as np
 import typer
 from rich.console import Console
 from rich.table import Table
 
 from benchmarks.machine import RESULTS, machine
-from torchvitals_labels.batch import batch_of
+from torchvitals.worker.prediction_files import PredictionFiles, Predictions
+from torchvitals_labels.collecting import Collector
 from torchvitals_labels.database import Database
 from torchvitals_labels.store import Label, Store
 
-CLASSES = ["on time", "late", "very late"]
+CLASSES = ("on time", "late", "very late")
 FILE_ROWS, LABEL_ROWS = 5_000, 10_000
 LEAST_LABELS_A_SECOND = 20_000
 
 
-def file_of(ids: list[str], rng: np.random.Generator) -> bytes:
-    """Return a file of predictions with these ids."""
+def predictions_of(ids: list[str], rng: np.random.Generator) -> Predictions:
+    """Return predictions with these ids."""
     scores = rng.dirichlet(np.ones(len(CLASSES)), len(ids))
-    confidence = scores.max(axis=1).tobytes()
-    return msgspec.msgpack.encode(
-        {
-            "format": 1,
-            "model_name": "flights",
-            "model_version": "1.0",
-            "worker": "9000",
-            "host": "here",
-            "kind": "class",
-            "classes": CLASSES,
-            "ids": ids,
-            "times": np.full(len(ids), time.time()).tobytes(),
-            "predicted": scores.argmax(axis=1).astype(np.float64).tobytes(),
-            "confidence": confidence,
-            "expected": confidence,
-            "segments": [],
-            "scores": scores.tobytes(),
-        }
+    confidence = scores.max(axis=1)
+    return Predictions(
+        kind="class",
+        classes=CLASSES,
+        ids=ids,
+        segments=[],
+        times=np.full(len(ids), time.time()),
+        predicted=scores.argmax(axis=1).astype(np.float64),
+        confidence=confidence,
+        expected=confidence,
+        scores=scores,
     )
 
 
@@ -105,10 +98,15 @@ def main(
         database = Database(store or str(Path(folder) / "labels.sqlite"))
         opened = Store(database, "benchmark")
         predictions, labels = Rate(), Rate()
+        waiting = Path(folder) / "predictions"
+        files = PredictionFiles(
+            waiting, model_name="flights", model_version="1.0", worker="9000", max_bytes=2**40
+        )
+        collector = Collector([waiting])
         for start in range(0, rows, FILE_ROWS):
-            content = file_of(ids[start : start + FILE_ROWS], rng)
-            some = len(ids[start : start + FILE_ROWS])
-            predictions.time(lambda: opened.take_predictions(batch_of(content, "file")), some)  # noqa: B023
+            some = ids[start : start + FILE_ROWS]
+            files.write(predictions_of(some, rng))
+            predictions.time(lambda: collector.collect(opened), len(some))
         for given in labels_of(ids, rng):
             labels.time(lambda: opened.take_labels(given), len(given))  # noqa: B023
         right = sum(

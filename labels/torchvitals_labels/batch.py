@@ -9,9 +9,10 @@ import msgspec
 import numpy as np
 from numpy.typing import NDArray
 
+from torchvitals.worker.prediction_files import FORMAT
+
 from .errors import FileError
 
-FORMAT = 1
 LARGEST_BYTES = 64 * 2**20
 LONGEST_ID, LONGEST_NAME = 200, 200
 MOST_CLASSES, MOST_SCORES = 10_000, 50

@@ -10,12 +10,13 @@ import time
 from collections.abc import Sequence
 from pathlib import Path
 
+from torchvitals.worker.prediction_files import SUFFIX
+
 from . import quantities as q
 from .batch import read_batch
 from .errors import FileError
 from .store import Store
 
-SUFFIX = ".predictions"
 REFUSED = "refused"
 # Of those that are no predictions, so many are kept for whoever looks into it.
 MOST_REFUSED = 100

@@ -10,7 +10,7 @@ from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, Histo
 from prometheus_client.registry import Collector
 
 from . import quantities as q
-from .outcomes import bin_name
+from .outcomes import bin_name, class_names
 from .store import LAST, Total
 
 MODEL = ("model_name", "model_version")
@@ -104,16 +104,15 @@ def _expected(
     for change in (q.ADDED, q.TAKEN_BACK):
         for segment in segments:
             if kind == "class":
-                names = [*classes[: q.MOST_CLASSES], *([q.OTHER] if len(classes) > q.MOST_CLASSES else [])]
                 for quantity in BY_CLASS:
-                    yield from ((quantity, (segment, name, change)) for name in names)
+                    yield from ((quantity, (segment, name, change)) for name in class_names(classes))
                 yield from ((quantity, (segment, change)) for quantity in SEGMENTED)
             else:
                 yield q.LABELLED, (segment, "", change)
                 yield from ((q.ABSOLUTE_ERROR, (segment, side, change)) for side in ("over", "under"))
                 yield from ((some, (segment, change)) for some in (q.SQUARED_ERROR, q.FOURTH_POWER_ERROR))
         if kind == "class":
-            confused = [*classes[: q.MOST_CONFUSED], *([q.OTHER] if len(classes) > q.MOST_CONFUSED else [])]
+            confused = class_names(classes, q.MOST_CONFUSED)
             yield from ((q.CONFUSION, (one, other, change)) for one in confused for other in confused)
             for quantity in BINNED:
                 yield from ((quantity, (bin_name(place), change)) for place in range(q.CONFIDENCE_BINS))

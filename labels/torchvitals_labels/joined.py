@@ -10,7 +10,7 @@ from sqlalchemy import select
 
 from .database import Database
 from .errors import StoreError
-from .schema import labels, predictions, sources, versions
+from .schema import labels, predictions, versions
 from .sources import Sources
 
 
@@ -55,7 +55,7 @@ def joined_classes(database: Database, *, model_name: str, model_version: str, s
     with database.reading() as connection:
         rows = {one: rest for one, *rest in connection.execute(what)}
         kept = Sources(database)
-        kept.learn(connection, set(connection.execute(select(sources.c.id)).scalars()))
+        kept.learn(connection, {source for source, *_ in rows.values()})
     known = {source for source, *_ in rows.values() if kept.by_id[source].kind == "class"}
     if not known:
         raise StoreError(

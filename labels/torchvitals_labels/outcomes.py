@@ -125,7 +125,7 @@ class Labelled:
         predicted, actual = np.minimum(self.predicted, most), np.minimum(self.actual, most)
         for place, amount in _counted(predicted * (most + 1) + actual):
             guess, truth = divmod(place, most + 1)
-            names = [self.classes[at] if at < most else q.OTHER for at in (guess, truth)]
+            names = (class_name(self.classes, at, q.MOST_CONFUSED) for at in (guess, truth))
             self._add(increments, q.CONFUSION, amount, "", *names)
 
     def _calibration(self, increments: Increments) -> None:
@@ -141,9 +141,18 @@ class Labelled:
             self._add(increments, q.CONFIDENCE_CORRECT, right[chosen].sum(), "", name)
 
 
-def class_name(classes: Sequence[str], place: int) -> str:
+def class_name(classes: Sequence[str], place: int, most: int = q.MOST_CLASSES) -> str:
     """Return a class as a label; the last ones of too many are one."""
-    return classes[place] if place < q.MOST_CLASSES else q.OTHER
+    return classes[place] if place < most else q.OTHER
+
+
+def class_names(classes: Sequence[str], most: int = q.MOST_CLASSES) -> list[str]:
+    """Return each label that a class may have.
+
+    >>> class_names(["a", "b", "c"], 2)
+    ['a', 'b', 'other']
+    """
+    return [class_name(classes, place, most) for place in range(min(len(classes), most + 1))]
 
 
 def bin_name(place: int) -> str:

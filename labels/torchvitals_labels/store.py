@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 from collections import Counter
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Optional
 
@@ -15,14 +15,13 @@ from . import quantities as q
 from .batch import Batch, Column
 from .database import Database
 from .joins import Joins, Prediction
-from .outcomes import Increments
+from .outcomes import Increments, Key
 from .schema import labels, predictions, totals, versions
 from .sources import Source, Sources
 
 # Rows of a transaction: enough that its own cost does not count, few enough that others get their turn.
 ROWS = 10_000
 PRUNED_ROWS = 10_000
-SECONDS_A_DAY = 86_400.0
 
 
 @dataclass(frozen=True)
@@ -104,7 +103,7 @@ class Store:
         increments = Increments()
         increments.add(quantity, amount, first=first)
         with self.database.writing() as connection:
-            self._add(connection, increments)
+            self._add(connection, increments.by_key)
 
     def totals(self) -> list[Total]:
         """Return the counters of this service."""
@@ -318,18 +317,17 @@ class Store:
 
     def _finish(self, connection: Connection, joins: Joins, increments: Increments) -> None:
         joins.add_to(increments, self._sources.by_id)
-        self._add(connection, increments)
-        for version in joins.versions:
-            self._add(connection, {(version, LAST, "", "", "", ""): joins.latest}, keep_largest=True)
+        self._add(connection, increments.by_key)
+        latest = {(version, LAST, "", "", "", ""): joins.latest for version in joins.versions}
+        self._add(connection, latest, keep_largest=True)
 
     def _add(
         self,
         connection: Connection,
-        increments: Any,
+        by_key: Mapping[Key, float],
         *,
         keep_largest: bool = False,
     ) -> None:
-        by_key = increments.by_key if isinstance(increments, Increments) else increments
         if not by_key:
             return
         row = self.database.insert(totals)

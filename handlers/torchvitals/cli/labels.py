@@ -42,7 +42,7 @@ def serve(
     TORCHVITALS_STORE gives the address of the store too, so that a password is in no list of processes.
     """
     with clear_errors():
-        service, tokens = _part("service"), _part("tokens")
+        service, tokens = part("service"), part("tokens")
         tokens.read_token(token_file)
         settings = service.Settings(
             store=os.environ.get("TORCHVITALS_STORE", store),
@@ -52,7 +52,7 @@ def serve(
             keep_seconds=keep_days * 86_400.0,
             keep_rows=keep_rows,
         )
-        _part("running").run(settings, host=host, port=port)
+        part("running").run(settings, host=host, port=port)
 
 
 @app.command()
@@ -73,7 +73,7 @@ def load(
 ) -> None:
     """Send labels of a file, or of a database, to the labels service; the same ones again change nothing."""
     with clear_errors():
-        loading, rows = _part("loading"), _part("rows")
+        loading, rows = part("loading"), part("rows")
         columns = rows.Columns(id_column, label_column, model_column)
         if file is not None and database is None and query is None:
             found = loading.rows_of_file(file, columns)
@@ -81,7 +81,7 @@ def load(
             found = loading.rows_of_query(database, query, columns)
         else:
             raise TorchVitalsError("give a file of labels, or --database and --query")
-        sent = loading.send(found, service, _part("tokens").read_token(token_file))
+        sent = loading.send(found, service, part("tokens").read_token(token_file))
     console.print(
         f"{sent.new:,} new labels, {sent.corrected:,} corrected, {sent.same:,} known already, "
         f"{sent.refused:,} refused",
@@ -95,7 +95,8 @@ def load(
         raise typer.Exit(1)
 
 
-def _part(name: str) -> Any:
+def part(name: str) -> Any:
+    """Return a module of torchvitals_labels. Raises TorchVitalsError where something that it needs is not installed."""
     try:
         return importlib.import_module(f"torchvitals_labels.{name}")
     except ModuleNotFoundError as error:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import importlib
 import os
 import time
 from pathlib import Path
@@ -19,6 +18,7 @@ from ..accuracy.estimate import FEWEST_LABELS, ExpectedAccuracy, count_accuracy
 from ..errors import BaselineError
 from ..training.baseline import Baseline
 from .console import clear_errors, console
+from .labels import part
 
 BINS = 10
 SECONDS_A_DAY = 86_400.0
@@ -39,16 +39,9 @@ def recalibrate(
     """Fit the estimate of accuracy to labels that came for served predictions; nothing else changes."""
     with clear_errors():
         found = Baseline.load(baseline)
+        database = part("database").Database(os.environ.get("TORCHVITALS_STORE", store))
         try:
-            joining = importlib.import_module("torchvitals_labels.joined")
-            databases = importlib.import_module("torchvitals_labels.database")
-        except ModuleNotFoundError as error:
-            raise BaselineError(
-                f"'{error.name}' is not installed: pip install 'torchvitals[labels]'"
-            ) from error
-        database = databases.Database(os.environ.get("TORCHVITALS_STORE", store))
-        try:
-            joined = joining.joined_classes(
+            joined = part("joined").joined_classes(
                 database,
                 model_name=model_name or found.name,
                 model_version=model_version or found.version,

@@ -62,7 +62,12 @@ class PredictionFiles:
         self, directory: Path, *, model_name: str, model_version: str, worker: str, max_bytes: int
     ) -> None:
         self.directory = directory
-        self._names = {"model_name": model_name, "model_version": model_version, "worker": worker}
+        self._names = {
+            "model_name": model_name,
+            "model_version": model_version,
+            "worker": worker,
+            "host": socket.gethostname(),
+        }
         self._worker = worker
         self._max_bytes = max_bytes
         self._number = 0
@@ -91,7 +96,6 @@ class PredictionFiles:
             {
                 "format": FORMAT,
                 **self._names,
-                "host": socket.gethostname(),
                 "kind": predictions.kind,
                 "classes": predictions.classes,
                 "ids": predictions.ids,

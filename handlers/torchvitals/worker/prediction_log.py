@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import logging
-import os
-import tempfile
 import time
 from collections import Counter
 from collections.abc import Sequence
@@ -21,6 +19,7 @@ from ..featurizers.outputs import Binary, Classification, Outputs, Regression, p
 from ..recording.call import RAW, CallRecord
 from ..telemetry import catalogue as m
 from ..telemetry.publisher import Publisher
+from .folder import lasting_folder
 from .prediction_files import Column, PredictionFiles, Predictions, files_of
 
 MOST_SCORES = 50
@@ -204,7 +203,7 @@ def prediction_log(
     if options is None:
         return None
     files = PredictionFiles(
-        Path(options.directory or default_directory()),
+        Path(options.directory) if options.directory else lasting_folder() / "predictions",
         model_name=options.model_name or names[0],
         model_version=options.model_version or names[1],
         worker=worker,
@@ -212,9 +211,3 @@ def prediction_log(
     )
     accuracy = None if baseline is None else baseline.accuracy
     return PredictionLog(files, None if accuracy is None else ExpectedAccuracy(accuracy))
-
-
-def default_directory() -> Path:
-    """Return the folder of files that wait where none is configured: beside TorchServe's logs."""
-    logs = os.environ.get("LOG_LOCATION") or os.path.join(tempfile.gettempdir(), "torchvitals")
-    return Path(logs) / "predictions"

@@ -5,7 +5,6 @@ from __future__ import annotations
 import logging
 import os
 import sys
-import tempfile
 from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any, Optional
@@ -21,6 +20,7 @@ from ...recording.devices import as_device, device_of
 from ...recording.faults import Faults
 from ...recording.forward import ModelWatch
 from ...telemetry.runtime import Runtime
+from ...worker.folder import lasting_folder
 from ...worker.learner import Learner, learner_of
 from ...worker.monitor import Monitor
 from .base_handlers import base_handler
@@ -174,6 +174,4 @@ def _load_baseline(config: MonitoringConfig, model_dir: Path) -> Optional[Baseli
 
 
 def _learner(config: MonitoringConfig, name: str, version: str) -> Optional[Learner]:
-    """Return what learns a baseline; its file outlives the unpacked archive, which is this process's folder."""
-    folder = os.environ.get("LOG_LOCATION") or os.path.join(tempfile.gettempdir(), "torchvitals")
-    return learner_of(config, Path(folder), name=name, version=version)
+    return learner_of(config, lasting_folder(), name=name, version=version)
