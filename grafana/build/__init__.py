@@ -10,7 +10,7 @@ from __future__ import annotations
 import json
 from pathlib import Path
 
-from grafana.build import drift, health, model, overview, versions
+from grafana.build import drift, health, model, overview, quality, versions
 from grafana.build.render import importable, to_json
 from grafana.build.spec import Dashboard
 
@@ -26,6 +26,7 @@ DASHBOARDS: tuple[Dashboard, ...] = (
     overview.DASHBOARD,
     model.DASHBOARD,
     drift.DASHBOARD,
+    quality.DASHBOARD,
     versions.DASHBOARD,
     health.DASHBOARD,
 )

@@ -22,3 +22,5 @@ NEUTRAL = BLUE
 
 # A sequential scheme that was made for colour-blind readers.
 HEATMAP_SCHEME = "Cividis"
+# Of the cells of a matrix.
+MATRIX_SCHEME = "continuous-blues"

@@ -283,10 +283,15 @@ def selector(name: str, *matchers: str) -> str:
     return _selector(name, JOB, 'instance=~"$instance"', *_PLACE, *matchers)
 
 
+def place_selector(name: str, *matchers: str) -> str:
+    """Select series that name no server, or another than the chosen ones."""
+    return _selector(name, *_PLACE, *matchers)
+
+
 def alert_selector(name: str, *matchers: str) -> str:
-    """Select alerts about the chosen servers, and those about all servers of a model, which name none."""
+    """Select alerts about the chosen servers, and those that name none: of all servers of a model, and by labels."""
     places = (f'{place}=~"${place}|"' for place, _, _ in PLACES)
-    return _selector(name, JOB, 'instance=~"$instance|"', *places, *matchers, NOT_WATCHDOG)
+    return _selector(name, 'job=~"$job|"', 'instance=~"$instance|"', *places, *matchers, NOT_WATCHDOG)
 
 
 def without_number(series: str) -> str:

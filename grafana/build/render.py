@@ -42,12 +42,14 @@ LINKS = (
     ("Overview", "torchvitals-overview"),
     ("Model", "torchvitals-model"),
     ("Drift", "torchvitals-drift"),
+    ("Quality", "torchvitals-quality"),
     ("Versions", "torchvitals-versions"),
     ("Monitoring health", "torchvitals-health"),
 )
 
 _PROMETHEUS = common_models.DataSourceRef(type_val="prometheus", uid="${datasource}")
 _FORMAT = prometheus_models.PromQueryFormat
+_COLOURED = {"type": "color-background", "mode": "basic"}
 
 
 def to_json(source: spec.Dashboard) -> str:
@@ -354,6 +356,23 @@ def _table(source: spec.Table) -> table.Panel:
     return panel
 
 
+def _matrix(source: spec.Matrix) -> table.Panel:
+    panel = (
+        table.Panel()
+        .show_header(True)
+        .cell_height(common_models.TableCellHeight.SM)
+        .color_scheme(builders.FieldColor().mode(palette.MATRIX_SCHEME))
+        .override_by_field_type("number", [_property("custom.cellOptions", _COLOURED)])
+        .align(common_models.FieldTextAlignment.AUTO)
+        .min_width(layout.LEAST_PIXELS)
+    )
+    [target] = source.targets
+    options = {"rowField": source.rows, "columnField": source.columns, "valueField": "Value"}
+    return panel.with_target(_query(target, _FORMAT.TABLE).instant()).with_transformation(
+        models.DataTransformerConfig(id_val="groupingToMatrix", options=options)
+    )
+
+
 def _bars(source: spec.Bars) -> barchart.Panel:
     panel = (
         barchart.Panel()
@@ -417,7 +436,7 @@ def _column(column: spec.Column, width: int | None) -> list[models.DynamicConfig
     if column.steps:
         properties.append(_property("thresholds", _steps(column.steps).build()))
     if column.texts or column.steps:
-        properties.append(_property("custom.cellOptions", {"type": "color-background", "mode": "basic"}))
+        properties.append(_property("custom.cellOptions", _COLOURED))
     if column.link:
         properties.append(_property("links", [{"title": "Open", "url": column.link, "targetBlank": False}]))
     return properties
@@ -539,5 +558,6 @@ _KINDS: dict[type[spec.Panel], Callable[[Any], Any]] = {
     spec.Heatmap: _heatmap,
     spec.Timeline: _timeline,
     spec.Table: _table,
+    spec.Matrix: _matrix,
     spec.Bars: _bars,
 }

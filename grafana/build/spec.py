@@ -137,6 +137,17 @@ class Table(Panel):
 
 
 @dataclass(frozen=True)
+class Matrix(Panel):
+    """One instant query of two labels: a row for each value of ``rows``, a column for each of ``columns``.
+
+    Cells are shares, from 0 to 1, and the darker the larger.
+    """
+
+    rows: str = ""
+    columns: str = ""
+
+
+@dataclass(frozen=True)
 class Bars(Panel):
     """Instant queries side by side, one group of bars for each value of the column ``category``.
 

@@ -6,6 +6,7 @@ from collections.abc import Callable
 from functools import partial
 
 from grafana.build import statistics
+from grafana.build.labelled import recorded as recorded_labels
 from grafana.build.panels import (
     BIN,
     Measure,
@@ -55,6 +56,10 @@ def _confidence(scope: Scope, by: str = "") -> str:
 
 def _accuracy(scope: Scope, by: str = "") -> str:
     return f"min{f' by ({by})' if by else ''} ({scope.stated(metrics.ESTIMATED_ACCURACY, WINDOW)})"
+
+
+def _true_accuracy(scope: Scope) -> str:
+    return f"max by ({VERSION}) ({recorded_labels(scope, 'model:model_accuracy_ratio:1d')})"
 
 
 def _quantile(percent: int, scope: Scope) -> str:
@@ -231,8 +236,8 @@ DASHBOARD = dashboard(
                 firing_alerts(STABLE, "Alerts that Prometheus is firing for this model now, of any version."),
                 table(
                     "Both versions",
-                    "One row for each version. Confidence is the mean, workers are those alive. Memory is the "
-                    "resident memory of the largest worker.",
+                    "One row for each version. Confidence is the mean, true accuracy that of the labels of the last "
+                    "day, workers are those alive. Memory is the resident memory of the largest worker.",
                     (Column("model_version", "Version"),),
                     (
                         _rows(lambda scope: rate(_requests(scope), VERSION), "Calls", "reqps"),
@@ -242,6 +247,7 @@ DASHBOARD = dashboard(
                         _rows(
                             lambda scope: _accuracy(scope, VERSION), "Estimated accuracy", "percentunit", 1
                         ),
+                        _rows(_true_accuracy, "True accuracy", "percentunit", 1),
                         *(
                             _rows(partial(_drifted, source), f"Drifted {source}s", "none", 0)
                             for source in ("input", "output")

@@ -8,7 +8,7 @@ from importlib import resources
 from typing import Any
 
 # In the order of the links between them.
-NAMES = ("overview", "model", "drift", "versions", "health")
+NAMES = ("overview", "model", "drift", "quality", "versions", "health")
 
 
 def load(name: str) -> dict[str, Any]:

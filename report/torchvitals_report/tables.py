@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from typing import Any, Optional, Union
 
 from .collect import Panel
+from .templating import natural
 from .units import show
 
 Row = dict[str, Union[str, float, None]]
@@ -14,15 +15,21 @@ Row = dict[str, Union[str, float, None]]
 
 @dataclass(frozen=True)
 class Cell:
-    """A value as it is shown, and the colour of the dot before it."""
+    """A value as it is shown, and the colour of the dot before it.
+
+    shade: how dark it is, from 0 to 1; None of what is no cell of a matrix.
+    """
 
     text: str
     colour: str = ""
     is_number: bool = False
+    shade: Optional[float] = None
 
 
 def rows_of(panel: Panel) -> list[Row]:
     """Return a row for each set of labels that the queries share, by the titles of the columns."""
+    if is_matrix(panel):
+        return _matrix(panel)
     [options] = _transformations(panel, "organize")
     excluded = {name for name, hide in options["excludeByName"].items() if hide}
     fields = sorted(options["indexByName"], key=options["indexByName"].__getitem__)
@@ -44,18 +51,34 @@ def rows_of(panel: Panel) -> list[Row]:
     return rows if order else _sorted(panel, rows)
 
 
+def is_matrix(panel: Panel) -> bool:
+    """Tell whether a table has a column for each value of a label."""
+    return bool(_transformations(panel, "groupingToMatrix"))
+
+
+def _matrix(panel: Panel) -> list[Row]:
+    """Return a row for each value of one label, with a column for each of another, both in natural order."""
+    [options] = _transformations(panel, "groupingToMatrix")
+    row_field, column_field = options["rowField"], options["columnField"]
+    series = [one for target in panel.targets for one in target.series]
+    values = {(one.labels.get(row_field, ""), one.labels.get(column_field, "")): one.last for one in series}
+    rows, columns = (sorted({key[place] for key in values}, key=natural) for place in (0, 1))
+    corner = f"{row_field} \\ {column_field}"
+    return [{corner: row, **{column: values.get((row, column)) for column in columns}} for row in rows]
+
+
 def cells_of(panel: Panel, row: Row, now: float) -> list[Cell]:
     """Show each value of a row in the unit and colour of its column."""
     cells = []
+    defaults = panel.source["fieldConfig"]["defaults"]
     for title, value in row.items():
-        column = _column(panel, title)
-        unit = column.get("unit", panel.source["fieldConfig"]["defaults"]["unit"])
+        column = {**defaults, **_column(panel, title)} if is_matrix(panel) else _column(panel, title)
+        unit = column.get("unit", defaults["unit"])
         if isinstance(value, float):
             mapped = _mapped(column, f"{value:g}")
             text = mapped[0] if mapped else show(value, unit, column.get("decimals"), now=now)
-            cells.append(
-                Cell(text, mapped[1] if mapped else colour_of(column.get("thresholds"), value), True)
-            )
+            colour = mapped[1] if mapped else colour_of(column.get("thresholds"), value)
+            cells.append(Cell(text, colour, True, min(max(value, 0.0), 1.0) if is_matrix(panel) else None))
         else:
             mapped = _mapped(column, value or "")
             cells.append(Cell(mapped[0] if mapped else value or "", mapped[1] if mapped else ""))

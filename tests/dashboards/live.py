@@ -13,6 +13,7 @@ from stack import programs
 from stack.loopback import http
 from stack.ports import Ports, url
 from stack.waiting import Program, eventually
+from tests.dashboards import labelled
 from tests.dashboards.exporter import Exporter
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -36,7 +37,8 @@ def prometheus_over_exporter(folder: Path) -> Iterator[str]:
     address = url(own)
     with ExitStack() as stack:
         source = stack.enter_context(Exporter())
-        _write_files(folder, source.address, own, alerting)
+        labels = stack.enter_context(labelled.exposed())
+        _write_files(folder, source.address, labels, own, alerting)
         manager = programs.alertmanager(
             folder / "alertmanager.yml", data=folder / "alertmanager", port=alerting
         )
@@ -61,9 +63,9 @@ def _scrapes(address: str) -> float:
     return float(answer.raise_for_status().json()["data"]["result"][0]["value"][1])
 
 
-def _write_files(folder: Path, exporter: str, own: int, alerting: int) -> None:
-    def job(name: str, *targets: str, labels: dict[str, str] | None = None) -> dict[str, Any]:
-        return {"job_name": name, "static_configs": [{"targets": list(targets), "labels": labels or {}}]}
+def _write_files(folder: Path, exporter: str, labels: str, own: int, alerting: int) -> None:
+    def job(name: str, *targets: str, place: dict[str, str] | None = None) -> dict[str, Any]:
+        return {"job_name": name, "static_configs": [{"targets": list(targets), "labels": place or {}}]}
 
     files = {
         "rules.yml": _frequent_rules(),
@@ -78,7 +80,8 @@ def _write_files(folder: Path, exporter: str, own: int, alerting: int) -> None:
             "alerting": {"alertmanagers": [{"static_configs": [{"targets": [f"127.0.0.1:{alerting}"]}]}]},
             "scrape_configs": [
                 # A third label of clusters and environments is not set.
-                job("torchserve", exporter, NEVER_UP, labels=PLACE),
+                job("torchserve", exporter, NEVER_UP, place=PLACE),
+                job("labels", labels, place=PLACE),
                 job("prometheus", f"127.0.0.1:{own}"),
                 job("alertmanager", f"127.0.0.1:{alerting}"),
             ],

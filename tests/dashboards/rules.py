@@ -156,8 +156,11 @@ def _panel_pixels(panel: Panel) -> float:
 
 
 def _columns(panel: Panel) -> dict[str, float]:
-    """Return the width of each column of a table, by title, as Grafana computes it."""
-    [organize] = [step["options"] for step in panel["transformations"] if step["id"] == "organize"]
+    """Return the width of each column of a table, by title, as Grafana computes it; of a matrix they are not known."""
+    steps = {step["id"]: step["options"] for step in panel["transformations"]}
+    if "groupingToMatrix" in steps:
+        return {}
+    organize = steps["organize"]
     titles = organize["renameByName"].values()
     fixed = {
         override["matcher"]["options"]: float(entry["value"])

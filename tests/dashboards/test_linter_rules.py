@@ -12,7 +12,7 @@ from typing import Any
 import promql_parser as parser
 import pytest
 
-from tests.dashboards import promql
+from tests.dashboards import labelled, promql
 from tests.dashboards.queries import FOLDER, LABEL_VALUES, load, names, panels_of
 
 # The units in rule_panel_units.go that the dashboards may use, a part of its list.
@@ -23,6 +23,7 @@ UNITS = {
 
 # Panels that the two rules on job and instance leave out, all in torchvitals-health. They show Alertmanager and
 # Prometheus, which jobs of their own scrape: with $job and $instance, choosing a TorchServe server would empty them.
+# Of labels, which come by another job too, what asks is left out, wherever it is shown.
 OTHER_JOBS = {
     "Failed notifications",
     "Time to evaluate the rules",
@@ -154,13 +155,17 @@ def test_target_rate_interval_rule(dashboard: dict[str, Any]) -> None:
 
 @pytest.mark.parametrize("label", ["job", "instance"])
 def test_target_job_and_instance_rules(dashboard: dict[str, Any], label: str) -> None:
+    of_labels = {*labelled.EXPOSED, *labelled.recorded()}
     for where, expr in queries(dashboard):
         if where.rpartition(" ")[0] in OTHER_JOBS:
             continue
         for selector, _ in promql.selectors(expr):
-            # An alert about all servers of a model names none of them, nor does what is recorded of all.
+            if selector.name in of_labels:
+                continue
+            # An alert about all servers of a model names none of them, nor does what is recorded of all; one about its
+            # labels has no job either.
             of_all = (selector.name or "").startswith(("ALERTS", "model:fleet_"))
-            none = "|" if label == "instance" and of_all else ""
+            none = "|" if of_all and (label == "instance" or selector.name.startswith("ALERTS")) else ""
             assert promql.matchers(selector).get(label) == ("=~", f"${label}{none}"), f"{where}: {selector}"
 
 

@@ -8,7 +8,7 @@ from collections.abc import Iterator
 import pytest
 from scipy.stats import entropy
 
-from tests.dashboards import exporter
+from tests.dashboards import exporter, labelled
 from tests.dashboards.live import SCRAPE_SECONDS, SCRAPED_SECONDS, prometheus_over_exporter
 from tests.dashboards.queries import (
     DashboardResult,
@@ -60,6 +60,11 @@ def model(results: dict[str, DashboardResult]) -> DashboardResult:
 @pytest.fixture
 def drift(results: dict[str, DashboardResult]) -> DashboardResult:
     return results["torchvitals-drift"]
+
+
+@pytest.fixture
+def quality(results: dict[str, DashboardResult]) -> DashboardResult:
+    return results["torchvitals-quality"]
 
 
 @pytest.fixture
@@ -369,9 +374,80 @@ def test_canary_stands_beside_stable(versions: DashboardResult) -> None:
         {labels["model_version"] for labels in target.labels}
         for target in versions.panel("Both versions").targets
     ]
-    assert rows == [{"1.9", "1.10"}] * 11
+    assert rows == [{"1.9", "1.10"}] * 12
     for target in versions.panel("Class mix").targets:
         assert sum(target.values) == pytest.approx(1)
+
+
+def test_quality_is_that_of_the_labels(quality: DashboardResult) -> None:
+    """Corrections are taken back: without them each share would be the same, and each count a fifth larger."""
+    right = labelled.ACCURACY
+    for title in ("Accuracy, last hour", "Accuracy, last day"):
+        assert list(quality.panel(title).target("A").values) == pytest.approx([right])
+    assert list(quality.panel("Estimate too high by").target("A").values) == pytest.approx(
+        [labelled.EXPECTED - right]
+    )
+    by_version = quality.panel("True accuracy by version").target("A")
+    assert {labels["model_version"] for labels in by_version.labels} == {"1.9", "1.10"}
+    truth = quality.panel("Truth beside the estimate")
+    assert list(truth.target("A").values) == pytest.approx([right])
+    [estimate, before] = (truth.target(ref).values[0] for ref in "CD")
+    assert truth.target("E").values[0] < estimate < truth.target("F").values[0]
+    assert list(truth.target("T").values) == pytest.approx(
+        [before - exporter.THRESHOLDS["estimated_accuracy_drop"]]
+    )
+    segments = quality.panel("Segments").target("A")
+    wrong = dict(zip([labels["segment"] for labels in segments.labels], segments.values))
+    better = dict(zip(labelled.SEGMENTS, labelled.SEGMENT_RIGHT))
+    assert wrong == pytest.approx({name: 1 - right * times for name, times in better.items()})
+
+
+def test_the_confusion_matrix_is_of_shares_of_a_true_class(quality: DashboardResult) -> None:
+    [matrix] = quality.panel("What was taken for what").targets
+    shares = {
+        (labels["actual"], labels["predicted"]): value for labels, value in zip(matrix.labels, matrix.values)
+    }
+    classes = exporter.CLASSES
+    assert set(shares) == {(actual, predicted) for actual in classes for predicted in classes}
+    better = sum(share * right for share, right in zip(labelled.SEGMENT_SHARES, labelled.SEGMENT_RIGHT))
+    recall = [share * better for share in labelled.RIGHT]
+    for place, (actual, right) in enumerate(zip(classes, recall)):
+        assert shares[actual, actual] == pytest.approx(right)
+        assert shares[actual, classes[(place + 1) % 3]] == pytest.approx(1 - right)
+        assert shares[actual, classes[(place + 2) % 3]] == pytest.approx(0)
+    panel = quality.panel("Classes")
+    columns = {
+        ref: dict(zip([labels["class"] for labels in panel.target(ref).labels], panel.target(ref).values))
+        for ref in "ABCDE"
+    }
+    assert columns["D"] == pytest.approx(dict(zip(classes, recall)))
+    for name in classes:
+        precision, found, f1 = (columns[ref][name] for ref in "CDE")
+        assert f1 == pytest.approx(2 * precision * found / (precision + found))
+        assert columns["B"][name] * precision == pytest.approx(columns["A"][name] * found)
+
+
+def test_confidence_stands_beside_the_truth(quality: DashboardResult) -> None:
+    confidence, right = quality.panel("Confidence and truth").targets
+    assert [labels["confidence"] for labels in confidence.labels] == ["up to 0.9"]
+    assert list(confidence.values) == pytest.approx([labelled.CONFIDENCE])
+    assert list(right.values) == pytest.approx([labelled.ACCURACY])
+    distance, chance = (quality.panel("Distance of confidence and truth").target(ref) for ref in "AB")
+    assert list(distance.values) == pytest.approx([labelled.CONFIDENCE - labelled.ACCURACY])
+    assert 0 < chance.values[0] < 1
+    root, mean = (quality.panel("Error of values").target(ref) for ref in "AB")
+    assert list(root.values) == pytest.approx([labelled.SQUARED_ERROR**0.5])
+    over, under = labelled.ABSOLUTE_ERRORS["over"], labelled.ABSOLUTE_ERRORS["under"]
+    assert list(mean.values) == pytest.approx([over + under])
+    bias = quality.panel("Bias of values").target("A").values
+    assert list(bias) == pytest.approx([over - under] * 2)
+
+
+def test_labels_of_all_models_and_of_none(quality: DashboardResult) -> None:
+    came = quality.panel("Labels that came").target("A")
+    assert {labels["result"] for labels in came.labels} == {"new", "same", "corrected", "refused", "unusable"}
+    assert quality.panel("Files of predictions that wait").target("A").values == (3.0,)
+    assert quality.panel("Labels without a prediction").target("A").values == (12.0,)
 
 
 def test_health_shows_what_is_delivered(health: DashboardResult) -> None:

@@ -15,7 +15,7 @@ import pytest
 import yaml
 
 from grafana.build import DASHBOARDS, palette, spec
-from tests.dashboards import promql
+from tests.dashboards import labelled, promql
 from tests.dashboards.queries import VARIABLE, load, names, panels_of
 from torchvitals.telemetry import catalogue as metrics
 
@@ -55,23 +55,28 @@ UIDS = [
     "torchvitals-overview",
     "torchvitals-model",
     "torchvitals-drift",
+    "torchvitals-quality",
     "torchvitals-versions",
     "torchvitals-health",
 ]
 HIDDEN = 2
+# Graphs of an estimate in the band of its interval.
+WITH_BANDS = {"Estimated accuracy", "Truth beside the estimate"}
 # What keeps clusters and environments apart, where Prometheus adds it.
 PLACE = ("cluster", "namespace", "env")
 MOST_QUERIES = {
     "torchvitals-overview": 33,
     "torchvitals-model": 72,
     "torchvitals-drift": 61,
-    "torchvitals-versions": 66,
+    "torchvitals-quality": 43,
+    "torchvitals-versions": 67,
     "torchvitals-health": 37,
 }
 TRANSFORMATIONS = {
     "merge": set(),
     "organize": {"excludeByName", "includeByName", "indexByName", "renameByName"},
     "sortBy": {"fields", "sort"},
+    "groupingToMatrix": {"rowField", "columnField", "valueField"},
 }
 
 
@@ -102,6 +107,10 @@ def strings(value: Any) -> list[str]:
     if isinstance(value, list):
         return [text for entry in value for text in strings(entry)]
     return []
+
+
+def is_matrix(panel: dict[str, Any]) -> bool:
+    return any(step["id"] == "groupingToMatrix" for step in panel.get("transformations", []))
 
 
 # --- What Grafana loads ---
@@ -192,8 +201,7 @@ def test_labels_of_clusters_are_optional(dashboard: dict[str, Any]) -> None:
             assert variable["current"]["value"] == ["$__all"]
     for where, selector, _ in all_selectors(dashboard):
         asked = promql.matchers(selector)
-        if "job" not in asked:
-            assert (selector.name or "").startswith(("prometheus_", "alertmanager_")), where
+        if (selector.name or "").startswith(("prometheus_", "alertmanager_")):
             continue
         # An alert that something is absent names no place.
         none = "|" if (selector.name or "").startswith("ALERTS") else ""
@@ -266,7 +274,7 @@ def test_transformations_are_documented_ones(dashboard: dict[str, Any]) -> None:
 
 def test_columns_are_fields_of_the_queries(dashboard: dict[str, Any]) -> None:
     for panel in panels_of(dashboard):
-        if panel["type"] not in {"table", "barchart"}:
+        if panel["type"] not in {"table", "barchart"} or is_matrix(panel):
             continue
         # Prometheus' data source names the value field after the query once there are several.
         targets = panel["targets"]
@@ -284,6 +292,19 @@ def test_columns_are_fields_of_the_queries(dashboard: dict[str, Any]) -> None:
             assert panel["options"]["xField"] in titles
         for order in panel["options"].get("sortBy", []):
             assert order["displayName"] in titles
+
+
+def test_a_matrix_has_the_labels_of_its_query() -> None:
+    """Rows and columns are the query's two labels, and its one value fills them."""
+    found = [panel for name in names() for panel in panels_of(load(name)) if is_matrix(panel)]
+    assert [panel["title"] for panel in found] == ["What was taken for what"]
+    for panel in found:
+        [target] = panel["targets"]
+        [step] = panel["transformations"]
+        fields = step["options"]
+        assert {fields["rowField"], fields["columnField"]} == _result_labels(target["expr"])
+        # Of one query, Grafana calls the value so.
+        assert fields["valueField"] == "Value"
 
 
 def _result_labels(expr: str) -> set[str]:
@@ -363,7 +384,7 @@ def test_a_band_lies_around_a_line(dashboard: dict[str, Any]) -> None:
             for override in panel.get("fieldConfig", {}).get("overrides", [])
         }
         filled = [entry for entry in properties.values() if "custom.fillBelowTo" in entry]
-        assert bool(filled) == (panel["title"] == "Estimated accuracy"), panel["title"]
+        assert bool(filled) == (panel["title"] in WITH_BANDS), panel["title"]
         for upper in filled:
             lower = properties[legends[upper["custom.fillBelowTo"]]]
             assert lower["custom.lineWidth"] == upper["custom.lineWidth"] == 0
@@ -399,7 +420,7 @@ def test_series_and_labels_exist(dashboard: dict[str, Any]) -> None:
         if selector.name is None:
             assert labels - set(metrics.COMMON_LABELS) == {"__name__"}, where
             continue
-        known = FOREIGN if selector.name in FOREIGN else declared
+        known = next((known for known in (FOREIGN, labelled.EXPOSED) if selector.name in known), declared)
         assert selector.name in known, f"{where}: {selector.name}"
         assert labels <= known[selector.name], f"{where}: {selector}"
 
@@ -416,6 +437,8 @@ def test_every_gauge_joins_freshness(dashboard: dict[str, Any]) -> None:
         for name, expr in recorded.items()
         if any(gauge in expr for gauge in gauges) and "worker:model_monitor:fresh" not in expr
     }
+    # What a version's truth is compared with is the same, whether a worker lives or labels alone still come.
+    stale -= {"model:model_accuracy_ratio:reference"}
     for where, selector, parents in all_selectors(dashboard):
         if selector.name not in gauges | stale:
             continue

@@ -37,6 +37,31 @@ def test_units(value: float, unit: str, decimals: int | None, shown: str) -> Non
     assert show(value, unit, decimals) == shown
 
 
+def test_a_matrix_has_a_column_for_each_class() -> None:
+    """In natural order, with an empty cell where nothing is, and each cell as dark as its share."""
+    series = [
+        Series({"actual": actual, "predicted": predicted}, "", ((0.0, value),))
+        for actual, predicted, value in (("c10", "c9", 0.25), ("c10", "c10", 0.75), ("c9", "c9", 1.0))
+    ]
+    step = {"id": "groupingToMatrix", "options": {"rowField": "actual", "columnField": "predicted"}}
+    source = {
+        "transformations": [step],
+        "fieldConfig": {"defaults": {"unit": "percentunit", "decimals": 1}, "overrides": []},
+    }
+    panel = Panel("Confusion", "", "table", 12, 8, source, (Target("A", 15, tuple(series)),))
+    rows = tables.rows_of(panel)
+    assert rows == [
+        {"actual \\ predicted": "c9", "c9": 1.0, "c10": None},
+        {"actual \\ predicted": "c10", "c9": 0.25, "c10": 0.75},
+    ]
+    cells = [tables.cells_of(panel, row, 0.0) for row in rows]
+    assert [[cell.text for cell in row] for row in cells] == [
+        ["c9", "100.0 %", ""],
+        ["c10", "25.0 %", "75.0 %"],
+    ]
+    assert [[cell.shade for cell in row] for row in cells] == [[None, 1.0, None], [None, 0.25, 0.75]]
+
+
 @pytest.mark.parametrize(
     ("before", "shown"),
     [(0, "now"), (1, "1 second ago"), (45, "45 seconds ago"), (3600, "1 hour ago"), (86400 * 2.2, "2 days ago"),
