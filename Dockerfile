@@ -33,14 +33,14 @@ WORKDIR /opt/torchvitals
 COPY constraints.txt retraining/requirements.txt ./
 RUN pip install --no-cache-dir --root-user-action=ignore -c constraints.txt -r requirements.txt
 COPY retraining retraining
-COPY deploy/compose/start_retraining.py ./
+COPY deploy/compose/with_token.py ./
 RUN groupadd --gid 10001 retraining \
     && useradd --uid 10001 --gid 10001 --no-create-home retraining \
     && install -d -o retraining -g retraining -m 0700 /var/lib/retraining \
     && install -d -o retraining -g retraining /run/retraining
 USER retraining
 EXPOSE 9095
-ENTRYPOINT ["python", "/opt/torchvitals/start_retraining.py"]
+ENTRYPOINT ["python", "/opt/torchvitals/with_token.py", "/run/retraining/token", "retraining"]
 CMD ["--config", "/etc/retraining/retraining.yml"]
 HEALTHCHECK --interval=10s --timeout=5s --start-period=20s --retries=3 \
     CMD ["python", "-c", "import urllib.request as r; r.urlopen('http://127.0.0.1:9095/healthz', timeout=4)"]

@@ -35,7 +35,6 @@ def load(path: str) -> ModuleType:
 
 render = load("deploy/compose/render.py")
 healthcheck = load("deploy/compose/healthcheck.py")
-start_retraining = load("deploy/compose/start_retraining.py")
 
 
 @pytest.fixture(scope="module")
@@ -43,6 +42,25 @@ def services() -> dict[str, Any]:
     text = (ROOT / "docker-compose.yml").read_text()
     found: dict[str, Any] = yaml.safe_load(text)["services"]
     return found
+
+
+def stage(name: str) -> str:
+    """Return the instructions of a target of the Dockerfile."""
+    found = re.search(
+        rf"^FROM \S+ AS {name}\n(.+?)(?=^FROM |\Z)",
+        (ROOT / "Dockerfile").read_text(),
+        re.DOTALL | re.MULTILINE,
+    )
+    assert found is not None, name
+    return found[1]
+
+
+def entry_point(name: str) -> list[str]:
+    """Return the words of a target's ENTRYPOINT."""
+    found = re.search(r"^ENTRYPOINT (\[.+?\])$", stage(name), re.DOTALL | re.MULTILINE)
+    assert found is not None, name
+    words: list[str] = json.loads(found[1].replace("\\\n", ""))
+    return words
 
 
 @pytest.mark.parametrize("source", sorted(render.ADDRESSES))
@@ -106,7 +124,7 @@ def test_prometheus_and_alertmanager_know_the_retraining_service_and_its_token(
         "alertmanager": [f"retraining-token:{token.parent}:ro"],
         "retraining": [f"retraining-token:{token.parent}"],
     }
-    assert token == start_retraining.TOKEN
+    assert str(token) == entry_point("retraining")[2]
     # Nobody is kept waiting for a notification because retraining does not start.
     assert "retraining" not in services["alertmanager"]["depends_on"]
 
@@ -119,31 +137,28 @@ def test_the_retraining_service_starts_nothing_as_it_stands() -> None:
     action = config.action_of("flight_delay")
     assert isinstance(action, UrlAction)
     assert action.url.host == "trainer.example.org"
-    assert (str(config.token_file), config.port) == (str(start_retraining.TOKEN), 9095)
+    assert (str(config.token_file), config.port) == (entry_point("retraining")[2], 9095)
     assert str(config.state_directory) == "/var/lib/retraining"
 
 
-def test_the_retraining_container_makes_a_token_once_and_becomes_the_service(tmp_path: Path) -> None:
+def test_a_container_makes_a_token_once_and_becomes_the_service(tmp_path: Path) -> None:
     token = tmp_path / "token"
     config = yaml.safe_load((ROOT / "deploy/compose/retraining.yml").read_text())
     file = tmp_path / "retraining.yml"
     file.write_text(yaml.safe_dump({**config, "token_file": str(token), "state_directory": str(tmp_path)}))
     made = []
-    for _ in range(2):
-        code = f"import start_retraining as s; s.TOKEN = s.Path({str(token)!r}); s.main()"
+    start = [sys.executable, ROOT / "deploy/compose/with_token.py"]
+    for name in ("token", "token", "other"):
         done = subprocess.run(
-            [sys.executable, "-c", code, "--config", str(file), "--check"],
-            cwd=ROOT, env={"PYTHONPATH": f"{ROOT / 'deploy/compose'}:{ROOT}"},
-            capture_output=True, text=True, check=False,
+            [*start, tmp_path / name, "retraining", "--config", file, "--check"],
+            cwd=ROOT, capture_output=True, text=True, check=False,
         )  # fmt: skip
         assert (done.returncode, done.stdout.strip()) == (0, f"{file} is good: flight_delay"), done.stderr
-        made.append(token.read_text())
-    assert made[0] == made[1]
+        made.append((tmp_path / name).read_text())
+    assert made[0] == made[1] != made[2]
     assert len(made[0].strip()) >= 40
     assert stat.S_IMODE(token.stat().st_mode) == 0o644
-    assert sorted(path.name for path in tmp_path.iterdir()) == ["retraining.yml", "token"]
-    start_retraining.provide_token(tmp_path / "other")
-    assert (tmp_path / "other").read_text() != made[0]
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["other", "retraining.yml", "token"]
 
 
 def test_what_the_retraining_image_installs_is_pinned_and_is_what_the_service_imports() -> None:
@@ -225,11 +240,7 @@ def test_the_image_gives_java_the_options_of_the_settings() -> None:
         for line in (ROOT / "config.properties").read_text().splitlines()
         if "=" in line and not line.startswith("#")
     )
-    entry = re.search(
-        r"^ENTRYPOINT (\[\"tini.+?\])$", (ROOT / "Dockerfile").read_text(), re.DOTALL | re.MULTILINE
-    )
-    assert entry is not None
-    words = json.loads(entry.group(1).replace("\\\n", ""))
+    words = entry_point("torchserve")
     options = settings["vmargs"].split()
     assert "-Djava.util.concurrent.ForkJoinPool.common.parallelism=64" in options
     assert set(options) < set(words[words.index("java") : words.index("-cp")])
