@@ -1,5 +1,5 @@
-# TorchServe with TorchVitals, and (targets `receiver` and `retraining`) the demo's notification receiver and the service
-# that starts retraining.
+# TorchServe with TorchVitals, and (targets `receiver`, `retraining` and `labels`) the demo's notification receiver, the
+# service that starts retraining and the one that joins labels with predictions.
 #
 #   docker build -t torchvitals-torchserve .
 #   docker build -t torchvitals-torchserve --build-arg TORCH_INDEX_URL= .      with CUDA
@@ -46,6 +46,28 @@ HEALTHCHECK --interval=10s --timeout=5s --start-period=20s --retries=3 \
     CMD ["python", "-c", "import urllib.request as r; r.urlopen('http://127.0.0.1:9095/healthz', timeout=4)"]
 
 
+# Joins labels that come later with the predictions that TorchServe's workers leave in files.
+FROM ${PYTHON_IMAGE} AS labels
+ENV PYTHONDONTWRITEBYTECODE=1 PYTHONUNBUFFERED=1
+WORKDIR /opt/torchvitals
+COPY constraints.txt labels/requirements.txt ./
+RUN pip install --no-cache-dir --root-user-action=ignore -c constraints.txt -r requirements.txt
+COPY handlers/torchvitals torchvitals
+COPY labels/torchvitals_labels torchvitals_labels
+COPY deploy/compose/with_token.py ./
+# The user id that TorchServe's workers have: nobody else may read what they write.
+RUN groupadd --gid 10001 labels \
+    && useradd --uid 10001 --gid 10001 --no-create-home labels \
+    && install -d -o labels -g labels -m 0700 /var/lib/labels /var/lib/predictions
+USER labels
+EXPOSE 9096
+ENTRYPOINT ["python", "/opt/torchvitals/with_token.py", "/var/lib/labels/token", \
+    "torchvitals", "labels", "serve", "--token-file", "/var/lib/labels/token", "--directory", "/var/lib/predictions", \
+    "--store", "/var/lib/labels/labels.sqlite", "--host", "0.0.0.0", "--port", "9096"]
+HEALTHCHECK --interval=10s --timeout=5s --start-period=20s --retries=3 \
+    CMD ["python", "-c", "import urllib.request as r; r.urlopen('http://127.0.0.1:9096/healthz', timeout=4)"]
+
+
 # Everything that a worker imports, in a folder of its own, so that pip and its caches stay behind.
 FROM ${PYTHON_IMAGE} AS build
 # Where torch comes from besides PyPI: its CPU build by default. Empty for PyPI alone, whose build brings CUDA.
@@ -77,7 +99,8 @@ RUN mkdir -p /usr/share/man/man1 \
     && rm -rf /var/lib/apt/lists/* \
     && groupadd --gid 10001 torchserve \
     && useradd --uid 10001 --gid 10001 --home-dir /var/lib/torchserve --no-create-home torchserve \
-    && install -d -o torchserve -g torchserve /var/lib/torchserve /models
+    && install -d -o torchserve -g torchserve /var/lib/torchserve /var/lib/torchserve/logs /models \
+    && install -d -o torchserve -g torchserve -m 0700 /var/lib/torchserve/logs/predictions
 COPY --from=build /opt/venv /opt/venv
 WORKDIR /opt/torchvitals
 COPY config.properties metrics.yaml log4j2.xml deploy/compose/healthcheck.py ./

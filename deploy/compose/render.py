@@ -1,9 +1,9 @@
 """Write the configurations of Prometheus and Alertmanager for docker-compose.yml.
 
-They are those of prometheus/ and alertmanager/ with the addresses of the compose network, and with the retraining
-service, which stands there commented out, switched on; nothing else differs. Neither program reads variables in an
-address, hence files. ``python deploy/compose/render.py`` writes them; a test fails when they differ from their
-sources.
+They are those of prometheus/ and alertmanager/ with the addresses of the compose network, with the retraining
+service, which stands there commented out, switched on, and with the address of the labels service, which a file gives
+there; nothing else differs. Neither program reads variables in an address, hence files.
+``python deploy/compose/render.py`` writes them; a test fails when they differ from their sources.
 """
 
 from __future__ import annotations
@@ -33,6 +33,11 @@ RETRAINING = {
 WORDS = {
     "prometheus/prometheus.yml": {
         "  # The retraining service, where you run it (docs/retraining.md).\n": "",
+        "  # The labels service, where you run it: labels.yml beside this file says where, and without that file "
+        "nothing is scraped.\n  # It needs one line: - targets: [HOST:9096]\n": "",
+        "    file_sd_configs:\n      - files: [labels.yml]\n": (
+            '    static_configs:\n      - targets: ["labels:9096"]\n'
+        ),
     },
     "alertmanager/alertmanager.yml": {
         "# Nobody, until you run the service in retraining/ (docs/retraining.md).": (

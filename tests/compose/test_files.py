@@ -15,6 +15,7 @@ from types import ModuleType
 from typing import Any
 
 import pytest
+import tomllib
 import yaml
 from packaging.requirements import Requirement
 
@@ -63,6 +64,12 @@ def entry_point(name: str) -> list[str]:
     return words
 
 
+def pinned() -> set[str]:
+    """Return the names of the packages in constraints.txt."""
+    pins = (line.partition("#")[0].strip() for line in (ROOT / "constraints.txt").read_text().splitlines())
+    return {Requirement(pin).name for pin in pins if pin}
+
+
 @pytest.mark.parametrize("source", sorted(render.ADDRESSES))
 def test_rendered_configurations_follow_their_sources(source: str) -> None:
     file = ROOT / "deploy/compose" / Path(source).name
@@ -104,12 +111,13 @@ def test_rendering_refuses_a_source_whose_retraining_service_it_does_not_find(
         render.render(source)
 
 
-def test_prometheus_and_alertmanager_know_the_retraining_service_and_its_token(
+def test_prometheus_and_alertmanager_know_the_services_and_the_token_of_retraining(
     services: dict[str, Any],
 ) -> None:
     prometheus = yaml.safe_load((ROOT / "deploy/compose/prometheus.yml").read_text())
     jobs = {job["job_name"]: job.get("static_configs") for job in prometheus["scrape_configs"]}
     assert jobs["retraining"] == [{"targets": ["retraining:9095"]}]
+    assert jobs["labels"] == [{"targets": ["labels:9096"]}]
     alertmanager = yaml.safe_load((ROOT / "deploy/compose/alertmanager.yml").read_text())
     [receiver] = [each for each in alertmanager["receivers"] if each["name"] == "retraining"]
     [webhook] = receiver["webhook_configs"]
@@ -164,8 +172,7 @@ def test_a_container_makes_a_token_once_and_becomes_the_service(tmp_path: Path) 
 def test_what_the_retraining_image_installs_is_pinned_and_is_what_the_service_imports() -> None:
     lines = (ROOT / "retraining/requirements.txt").read_text().splitlines()
     wanted = {Requirement(line).name for line in lines if not line.startswith("#")}
-    pins = (line.partition("#")[0].strip() for line in (ROOT / "constraints.txt").read_text().splitlines())
-    assert wanted <= {Requirement(pin).name for pin in pins if pin}
+    assert wanted <= pinned()
     imported = {
         name
         for file in (ROOT / "retraining").glob("*.py")
@@ -176,6 +183,38 @@ def test_what_the_retraining_image_installs_is_pinned_and_is_what_the_service_im
     assert {modules.get(name, name) for name in wanted} == imported - set(sys.stdlib_module_names) - {
         "starlette"
     }
+
+
+def test_what_the_labels_image_installs_is_pinned_and_is_what_the_package_asks_for() -> None:
+    lines = (ROOT / "labels/requirements.txt").read_text().splitlines()
+    wanted = [line for line in lines if not line.startswith("#")]
+    project = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
+    assert sorted(wanted) == sorted([*project["dependencies"], *project["optional-dependencies"]["labels"]])
+    assert {Requirement(line).name for line in wanted} <= pinned()
+
+
+def test_the_labels_service_may_read_and_remove_what_torchserve_writes(services: dict[str, Any]) -> None:
+    words = entry_point("labels")
+    folder, token, store = (
+        words[words.index(f"--{option}") + 1] for option in ("directory", "token-file", "store")
+    )
+    logs = re.search(r"LOG_LOCATION=(\S+)", stage("torchserve"))
+    assert logs is not None
+    mounts = {
+        name: [m for m in service.get("volumes", []) if m.startswith("predictions:")]
+        for name, service in services.items()
+    }
+    assert {name: found for name, found in mounts.items() if found} == {
+        "torchserve": [f"predictions:{logs[1]}/predictions"],
+        "labels": [f"predictions:{folder}"],
+    }
+    users = {name: re.findall(r"useradd --uid (\d+)", stage(name)) for name in ("torchserve", "labels")}
+    assert users["torchserve"] == users["labels"] != []
+    # What outlives the container: the token that it makes, and the store, which may be elsewhere.
+    assert f"labels-data:{Path(store).parent}" in services["labels"]["volumes"]
+    assert Path(token).parent == Path(store).parent
+    assert token == words[2]
+    assert services["labels"]["environment"]["TORCHVITALS_STORE"] == f"${{TORCHVITALS_STORE:-{store}}}"
 
 
 def test_rendered_addresses_are_services_and_their_ports(services: dict[str, Any]) -> None:
@@ -198,7 +237,7 @@ def test_images_are_pinned(services: dict[str, Any]) -> None:
 
 def test_every_port_is_published_on_loopback_and_metrics_is_not(services: dict[str, Any]) -> None:
     ports = [port for service in services.values() for port in service.get("ports", [])]
-    assert len(ports) == 7
+    assert len(ports) == 8
     assert [port for port in ports if not re.fullmatch(r"127\.0\.0\.1:\$\{\w+_PORT:-\d+\}:\d+", port)] == []
     assert [port for port in ports if port.endswith(":8082")] == []
 
