@@ -24,7 +24,9 @@ import httpx
 import pandas as pd
 import pytest
 import yaml
+from prometheus_client.parser import text_string_to_metric_families
 
+from examples.flight_delay.data import LABEL
 from examples.flight_delay.model import FlightDelayNet
 from stack.loopback import http
 
@@ -40,7 +42,7 @@ pytestmark = [pytest.mark.compose, pytest.mark.timeout(2400)]
 
 ROOT = Path(__file__).resolve().parents[2]
 PROGRAMS = (["docker", "compose"], ["docker-compose"])
-BUILT = ("torchserve", "receiver", "retraining")
+BUILT = ("torchserve", "receiver", "retraining", "labels")
 PORTS = (
     "INFERENCE_PORT",
     "MANAGEMENT_PORT",
@@ -48,6 +50,7 @@ PORTS = (
     "ALERTMANAGER_PORT",
     "RECEIVER_PORT",
     "RETRAINING_PORT",
+    "LABELS_PORT",
     "GRAFANA_PORT",
 )
 MODEL = "flight_delay"
@@ -165,7 +168,8 @@ def image_requirements() -> list[str]:
         "uvicorn",
         *(
             line
-            for line in (ROOT / "retraining/requirements.txt").read_text().splitlines()
+            for folder in ("retraining", "labels")
+            for line in (ROOT / folder / "requirements.txt").read_text().splitlines()
             if not line.startswith("#")
         ),
     ]
@@ -234,6 +238,12 @@ def flights(folder: Path) -> list[dict[str, float | None]]:
     frame = pd.read_parquet(folder / "heldout.parquet", columns=list(FlightDelayNet.COLUMNS)).head(REQUESTS)
     rows: list[dict[str, float | None]] = json.loads(frame.to_json(orient="records"))  # NaN becomes null
     return rows
+
+
+def truths(folder: Path) -> list[str]:
+    """Return the true classes of the same flights."""
+    frame = pd.read_parquet(folder / "heldout.parquet", columns=[LABEL]).head(REQUESTS)
+    return [FlightDelayNet.CLASSES[place] for place in frame[LABEL]]
 
 
 def all_healthy(compose: Compose) -> bool:
@@ -335,7 +345,7 @@ def test_every_compose_program_accepts_the_file(the_engine: Engine) -> None:
     for program in programs:
         services = yaml.safe_load(run([*program, *files, "config"], dict(os.environ)))["services"]
         assert set(services) == {
-            "torchserve", "prometheus", "alertmanager", "receiver", "retraining", "grafana",
+            "torchserve", "prometheus", "alertmanager", "receiver", "retraining", "labels", "grafana",
         }, program  # fmt: skip
         with_gpu = yaml.safe_load(run([*program, *files, *gpu, "config"], dict(os.environ)))["services"]
         [device] = with_gpu["torchserve"]["deploy"]["resources"]["reservations"]["devices"]
@@ -376,17 +386,27 @@ def test_a_request_without_a_token_is_refused(compose: Compose) -> None:
     assert (answer.status_code, answer.json()["type"]) == (400, "InvalidKeyException")
 
 
-def test_predictions_are_served_and_counted_in_prometheus(compose: Compose) -> None:
+@pytest.fixture(scope="module")
+def outcomes(compose: Compose) -> dict[str, tuple[str, str]]:
+    """The class that TorchServe answers for each flight, and the true one, by the flight's id."""
     tokens = compose("exec", "-T", "torchserve", "cat", "key_file.json", check=False)
     headers = {"Authorization": f"Bearer {json.loads(tokens)['inference']['key']}"} if tokens else {}
-    rows = flights(Path(compose.environment["MODEL_STORE"]).parent)
-    assert len(rows) == REQUESTS
+    folder = Path(compose.environment["MODEL_STORE"]).parent
+    found = {}
     with httpx.Client(base_url=compose.url("INFERENCE_PORT"), headers=headers, timeout=30) as client:
-        for row in rows:
-            answer = client.post(f"/predictions/{MODEL}", json=row)
+        for number, (row, true) in enumerate(zip(flights(folder), truths(folder))):
+            name = f"flight {number}"
+            answer = client.post(f"/predictions/{MODEL}", json=row, headers={"X-Prediction-Id": name})
             assert answer.status_code == 200, answer.text
             assert sum(answer.json()["probabilities"].values()) == pytest.approx(1, abs=1e-4)
+            found[name] = answer.json()["class"], true
+    return found
 
+
+def test_predictions_are_served_and_counted_in_prometheus(
+    compose: Compose, outcomes: dict[str, tuple[str, str]]
+) -> None:
+    assert len(outcomes) == REQUESTS
     counted = f'sum(model_requests_total{{model_name="{MODEL}",outcome="ok"}})'
     wait_for(
         f"{REQUESTS} requests in Prometheus",
@@ -400,7 +420,7 @@ def test_predictions_are_served_and_counted_in_prometheus(compose: Compose) -> N
 
 def test_prometheus_has_every_target_rule_and_its_alertmanager(compose: Compose) -> None:
     wait_for("targets that are up", SCRAPED_SECONDS, lambda: query(compose, "min(up)") == 1, compose=compose)
-    assert query(compose, "count(up)") == 4
+    assert query(compose, "count(up)") == 5
     api = f"{compose.url('PROMETHEUS_PORT')}/api/v1"
     groups = http.get(f"{api}/rules", timeout=10).raise_for_status().json()["data"]["groups"]
     loaded = {rule["name"] for group in groups for rule in group["rules"]}
@@ -492,6 +512,59 @@ def test_what_the_retraining_service_knows_outlives_its_container(compose: Compo
     assert compose.containers()["retraining"]["Id"] != identity
     assert compose("exec", "-T", "retraining", "cat", "/run/retraining/token") == token
     assert decisions(compose) == before != []
+
+
+def send_labels(compose: Compose, outcomes: dict[str, tuple[str, str]]) -> dict[str, Any]:
+    """Send what was true of each flight, with the service's token; return the answer."""
+    token = compose("exec", "-T", "labels", "cat", "/var/lib/labels/token").strip()
+    answer = http.post(
+        f"{compose.url('LABELS_PORT')}/labels",
+        headers={"Authorization": f"Bearer {token}"},
+        json=[{"id": name, "label": label} for name, (_, label) in outcomes.items()],
+        timeout=30,
+    )
+    found: dict[str, Any] = answer.raise_for_status().json()
+    return found
+
+
+def test_labels_find_their_predictions_and_are_counted_in_prometheus(
+    compose: Compose, outcomes: dict[str, tuple[str, str]]
+) -> None:
+    address = f"{compose.url('LABELS_PORT')}/labels"
+    assert http.post(address, json=[], timeout=10).status_code == 401
+    sent = send_labels(compose, outcomes)
+    assert sent == {"new": REQUESTS, "same": 0, "corrected": 0, "refused": 0, "refusals": []}
+    added = f'{{model_name="{MODEL}",model_version="1.0",change="added"}}'
+    wait_for(
+        f"{REQUESTS} labels in Prometheus",
+        SCRAPED_SECONDS,
+        lambda: query(compose, f"sum(model_labelled_total{added})") == REQUESTS,
+        compose=compose,
+    )
+    right = sum(answer == true for answer, true in outcomes.values())
+    assert query(compose, f"sum(model_labelled_correct_total{added})") == right
+    # TorchServe's user wrote the files of predictions, and the service took them away.
+    assert compose("exec", "-T", "torchserve", "ls", "logs/predictions") == ""
+
+
+def test_what_the_labels_service_knows_outlives_its_container(
+    compose: Compose, outcomes: dict[str, tuple[str, str]]
+) -> None:
+    identity = compose.containers()["labels"]["Id"]
+    token = compose("exec", "-T", "labels", "cat", "/var/lib/labels/token")
+    compose("rm", "--stop", "--force", "labels")
+    compose("up", "-d", "--no-build", "--no-deps", "labels")
+    wait_for("healthy services", HEALTHY_SECONDS, lambda: all_healthy(compose), compose=compose)
+    assert compose.containers()["labels"]["Id"] != identity
+    assert compose("exec", "-T", "labels", "cat", "/var/lib/labels/token") == token
+    sent = send_labels(compose, outcomes)
+    assert (sent["new"], sent["same"]) == (0, REQUESTS)
+    counted = http.get(f"{compose.url('LABELS_PORT')}/metrics", timeout=10).raise_for_status().text
+    samples = [s for family in text_string_to_metric_families(counted) for s in family.samples]
+    added = [
+        s.value for s in samples if (s.name, s.labels.get("change")) == ("model_labelled_total", "added")
+    ]
+    assert sum(added) == REQUESTS
 
 
 def test_torchserve_stops_cleanly_and_its_end_reaches_the_receiver(compose: Compose) -> None:
