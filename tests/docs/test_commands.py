@@ -33,7 +33,7 @@ RUN_BY = {
     ),
     r"curl .*8082/metrics": ("stack/metrics_page.py", "/metrics"),
     r"torch-model-archiver|torchserve |python -m examples\.flight_delay": ("tests/conftest.py", "archiver"),
-    r"docker |curl .*127\.0\.0\.1:(8080|8081|9095)": ("tests/compose/test_compose.py", "compose("),
+    r"docker |curl .*127\.0\.0\.1:(8080|8081|909[56])": ("tests/compose/test_compose.py", "compose("),
     r"python -m retraining": ("tests/retraining/service.py", "retraining"),
     r"amtool|sed -i": ("tests/notifications/test_routes.py", "amtool"),
     r"victoria-metrics|vmalert": ("tests/rules/test_victoria_metrics.py", "vmalert"),
