@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import os
 import re
 import shutil
@@ -175,9 +176,17 @@ def run(program: str, *arguments: str, cwd: Path = ROOT) -> str:
     return result.stdout + result.stderr
 
 
-def selected(expr: str) -> set[str]:
+@functools.cache
+def selected(expr: str) -> frozenset[str]:
     """Every series that a query reads, by name."""
-    return {node.name for node, _ in walk(parser.parse(expr)) if isinstance(node, parser.VectorSelector)}
+    return frozenset(
+        node.name for node, _ in walk(parser.parse(expr)) if isinstance(node, parser.VectorSelector)
+    )
+
+
+def recording(name: str) -> list[str]:
+    """The queries that are recorded under a name."""
+    return [rule["expr"] for rule in RECORDING if rule["record"] == name]
 
 
 @pytest.fixture(scope="session", params=["promtool", "the second promtool"])
@@ -324,13 +333,15 @@ def test_the_named_case_asks_for_every_alert_that_fires() -> None:
     assert read <= given | {"ALERTS"}
 
 
-def inputs(expr: str, above: frozenset[str] = frozenset()) -> set[str]:
-    """The raw series that a query needs, through recorded ones; `above` are those that it is read for."""
+def inputs(expr: str) -> set[str]:
+    """The raw series that a query needs, through recorded ones."""
     found: set[str] = set()
-    for name in selected(expr) - above:
-        recorded = [rule["expr"] for rule in RECORDING if rule["record"] == name]
-        found |= set().union(*(inputs(one, above | {name}) for one in recorded)) if recorded else {name}
-    return found
+    left = set(selected(expr))
+    while left - found:
+        name = (left - found).pop()
+        found.add(name)
+        left.update(*map(selected, recording(name)))
+    return found - RECORDED
 
 
 @pytest.mark.parametrize("record", sorted(RECORDED))
@@ -343,7 +354,7 @@ def test_recording_rule_is_named_level_metric_operations(record: str) -> None:
 )
 def test_rule_reads_only_series_that_exist(rule: dict[str, Any]) -> None:
     known = {metric.name for metric in metrics.flat()} | RECORDED | FOREIGN
-    read = selected(rule["expr"])
+    read = set(selected(rule["expr"]))
     for query in queries(rule) if "alert" in rule else []:
         read |= selected(query.promql)
     assert read <= known
@@ -388,16 +399,21 @@ def test_recording_rule_takes_gauges_from_fresh_workers_only(rule: dict[str, Any
         assert sum(expr.count(join) for join in joins) == 1
 
 
-def gauges_read_at_once(expr: str) -> set[str]:
+@functools.cache
+def gauges_read_at_once(expr: str) -> frozenset[str]:
     """The workers' gauges that a query reads of this moment alone, which a failed scrape hides."""
-    found: set[str] = set()
+    found: frozenset[str] = frozenset()
     for node, parents in walk(parser.parse(expr)):
         if not isinstance(node, parser.VectorSelector) or any(
             isinstance(parent, parser.MatrixSelector) for parent in parents
         ):
             continue
-        recorded = [rule["expr"] for rule in RECORDING if rule["record"] == node.name]
-        found |= set().union(*map(gauges_read_at_once, recorded)) if recorded else {node.name} & WORKER_GAUGES
+        recorded = recording(node.name)
+        found |= (
+            frozenset().union(*map(gauges_read_at_once, recorded))
+            if recorded
+            else {node.name} & WORKER_GAUGES
+        )
     return found
 
 
