@@ -12,13 +12,14 @@ import shutil
 import subprocess
 import sys
 import time
-from collections.abc import Callable
-from contextlib import AbstractContextManager
+from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager, contextmanager
 from dataclasses import astuple
 from pathlib import Path
 from typing import Any
 
 import httpx
+import pandas as pd
 import yaml
 from rich.console import Console
 from rich.markup import escape
@@ -29,7 +30,8 @@ from stack.ports import Ports, url
 from stack.render import Retraining
 from stack.supervisor import end_sessions
 
-from .live import Exchange, LiveTraffic
+from .arrivals import Arrivals
+from .live import Exchange, LiveTraffic, id_of
 from .packaging import MODEL, MODEL_STORE, DemoError
 from .replay import TRAINED, Traffic, traffic
 from .retrain import WINDOW
@@ -210,6 +212,19 @@ def wait_for(found: Callable[[], Any], problem: str, timeout_seconds: float) -> 
     return result
 
 
+@contextmanager
+def live_traffic(
+    stack: Stack, july: pd.DataFrame, exchange: Exchange, *, first: int
+) -> Iterator[LiveTraffic]:
+    """Send July's flights from one row on, and a while after each its label."""
+    address = f"{stack.inference_url}/predictions/{MODEL}"
+    with LiveTraffic(address, july, exchange, first=first, rate=SLOW_RATE) as live:
+        ids = [id_of(row) for row in range(len(july))]
+        service = {"service": stack.labels_url, "token_file": stack.labels_token_file}
+        with Arrivals(july, ids, **service, replayed=lambda: live.row, sent=first):
+            yield live
+
+
 def see(
     service: RetrainingService,
     stack: Stack,
@@ -226,10 +241,8 @@ def see(
     of the alerts that people were told of.
     """
     console.rule("Retraining")
-    address = f"{stack.inference_url}/predictions/{MODEL}"
-    with LiveTraffic(
-        address, traffic(Traffic.july, trained), service.exchange, first=first, rate=SLOW_RATE
-    ) as live:
+    july = traffic(Traffic.july, trained)
+    with live_traffic(stack, july, service.exchange, first=first) as live:
         wait_for(lambda: ALERT in delivered(), f"{ALERT} was not delivered", ALERT_SECONDS)
         held = wait_for(service.held, "the service holds nothing", DECISION_SECONDS)
         console.print(

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import threading
 import time
+from collections import deque
+from collections.abc import Callable
 from pathlib import Path
 
 import httpx
@@ -17,6 +19,12 @@ EACH_SECONDS = 1.0
 TIMEOUT_SECONDS = 60.0
 
 
+def steadily(rate: float, rows: int) -> Callable[[], int]:
+    """Return what tells how many of so many rows have been replayed from now on, at a rate in rows a second."""
+    began = time.monotonic()
+    return lambda: min(int((time.monotonic() - began) * rate), rows)
+
+
 def ids_of(frame: pd.DataFrame, prefix: str) -> list[str]:
     """Return the id of each flight of a frame."""
     return [f"{prefix}-{number}" for number in range(len(frame))]
@@ -25,15 +33,24 @@ def ids_of(frame: pd.DataFrame, prefix: str) -> list[str]:
 class Arrivals:
     """Sends the labels of the rows of a frame, as they are replayed in order, a while after each.
 
-    rate: rows a second. The service is told of every row by the end of the `with` block.
+    replayed: tells how many rows of the frame have been replayed; those of the first `sent` have their labels. The
+    service is told of all that are replayed by the end of the `with` block.
     """
 
     def __init__(
-        self, frame: pd.DataFrame, ids: list[str], *, service: str, token_file: Path, rate: float
+        self,
+        frame: pd.DataFrame,
+        ids: list[str],
+        *,
+        service: str,
+        token_file: Path,
+        replayed: Callable[[], int],
+        sent: int = 0,
     ) -> None:
         self._labels = [CLASSES[place] for place in frame[LABEL]]
         self._ids = ids
-        self._rate = rate
+        self._replayed = replayed
+        self._seen: deque[tuple[float, int]] = deque()
         self._http = httpx.Client(
             base_url=service,
             headers={"Authorization": f"Bearer {token_file.read_text()}"},
@@ -41,13 +58,11 @@ class Arrivals:
             trust_env=False,
         )
         self._ended = threading.Event()
-        self._sent = 0
-        self._began = time.monotonic()
+        self._sent = sent
         self._error: Exception | None = None
         self._thread = threading.Thread(target=self._run, name="arrivals", daemon=True)
 
     def __enter__(self) -> Arrivals:
-        self._began = time.monotonic()
         self._thread.start()
         return self
 
@@ -55,16 +70,18 @@ class Arrivals:
         self._ended.set()
         self._thread.join()
         if self._error is None and kind is None:
-            self._send(len(self._ids))
+            self._send(self._replayed())
         self._http.close()
         if self._error is not None and kind is None:
             raise self._error
 
     def _run(self) -> None:
         while not self._ended.wait(EACH_SECONDS):
-            due = int((time.monotonic() - self._began - DELAY_SECONDS) * self._rate)
+            now = time.monotonic()
+            self._seen.append((now, self._replayed()))
             try:
-                self._send(min(due, len(self._ids)))
+                while self._seen and self._seen[0][0] <= now - DELAY_SECONDS:
+                    self._send(self._seen.popleft()[1])
             except Exception as error:  # raised at the end of the block
                 self._error = error
                 return

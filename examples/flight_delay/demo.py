@@ -38,7 +38,7 @@ from stack.ports import Ports
 from stack.runner import stop_on_terminate
 
 from . import acting, train
-from .arrivals import Arrivals, ids_of
+from .arrivals import Arrivals, ids_of, steadily
 from .packaging import MODEL, MODEL_STORE, SOURCE, DemoError, build_archive, build_baseline
 from .prometheus import FeatureState, Prometheus
 from .replay import RATE, ReplayResult, Traffic, celsius_begins, replay, traffic
@@ -189,7 +189,13 @@ def arrivals(frame: pd.DataFrame, ids: list[str], stack: Stack) -> AbstractConte
     """Return what sends the flights' labels in the meantime, where the labels service runs."""
     if not stack.labels:
         return nullcontext()
-    return Arrivals(frame, ids, service=stack.labels_url, token_file=stack.labels_token_file, rate=RATE)
+    return Arrivals(
+        frame,
+        ids,
+        service=stack.labels_url,
+        token_file=stack.labels_token_file,
+        replayed=steadily(RATE, len(frame)),
+    )
 
 
 def show(phase: Phase, console: Console) -> None:
@@ -301,8 +307,7 @@ def demo(console: Console, *, exits: bool, kind: Traffic, retraining: bool = Fal
             ports=ports,
             retraining=service.hook if service else None,
             alerts=service.alerts if service else None,
-            # A retraining judges by the inputs alone here; labels would ask for it sooner.
-            labels=service is None,
+            labels=True,
         ) as stack,
     ):
         stack.wait_ready(READY_SECONDS)

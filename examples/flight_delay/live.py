@@ -23,10 +23,14 @@ from typing import Any
 import aiohttp
 import pandas as pd
 
-from .data import CLASSES
-from .replay import CONCURRENCY, bodies, client_of
+from .replay import CONCURRENCY, ID_HEADER, bodies, client_of
 
 CONTROL_SECONDS = 0.2  # between looks at canary.json, and writes of served.json
+
+
+def id_of(row: int) -> str:
+    """Return the id under which a row's prediction waits for its label."""
+    return f"live-{row}"
 
 
 @dataclass(frozen=True)
@@ -44,9 +48,8 @@ class Answer:
 
     row: int
     version: str  # that was asked
-    seconds: float
     status: int  # 0: no answer
-    probabilities: tuple[float, ...]  # in the order of CLASSES; empty without a prediction
+    predicted: str  # the class; empty without a prediction
 
 
 class Exchange:
@@ -145,6 +148,11 @@ class LiveTraffic:
         self._stop.set()
         self._thread.join()
 
+    @property
+    def row(self) -> int:
+        """The row that comes next: those before it have been sent."""
+        return self._row
+
     def check(self) -> None:
         """Raise what ended the traffic."""
         if self._error is not None:
@@ -179,23 +187,20 @@ class LiveTraffic:
     async def _send(self, client: aiohttp.ClientSession, row: int, canary: Canary | None) -> None:
         on_trial = canary is not None and random.Random(row).random() < canary.share
         version = canary.version if canary is not None and on_trial else ""
-        began = time.perf_counter()
-        status = 0
-        probabilities: tuple[float, ...] = ()
+        status, predicted = 0, ""
         try:
             address = f"{self._url}/{version}" if version else self._url
-            async with client.post(address, data=self._bodies[row]) as answer:
+            headers = {ID_HEADER: id_of(row)}
+            async with client.post(address, data=self._bodies[row], headers=headers) as answer:
                 text = await answer.text()
             status = answer.status
             if answer.ok:
-                found = json.loads(text)["probabilities"]
-                probabilities = tuple(float(found[name]) for name in CLASSES)
+                predicted = str(json.loads(text)["class"])
         except (aiohttp.ClientError, asyncio.TimeoutError, ValueError, KeyError):
             pass  # counted below
-        self.failed += not probabilities
+        self.failed += not predicted
         if canary is None:
             return
-        seconds = time.perf_counter() - began
-        line = json.dumps(asdict(Answer(row, version, seconds, status, probabilities)))
+        line = json.dumps(asdict(Answer(row, version, status, predicted)))
         with self._exchange.answers_file.open("a") as file:
             file.write(line + "\n")

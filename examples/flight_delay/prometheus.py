@@ -32,6 +32,43 @@ class FeatureState:
     drifted: bool
 
 
+@dataclass(frozen=True)
+class Labelled:
+    """What labels said of one version: sums over its labelled predictions, by true class where it says so."""
+
+    by_class: dict[str, float]
+    correct: dict[str, float]
+    scored: float
+    log_loss: float  # nats
+
+    @property
+    def count(self) -> int:
+        """How many predictions have a label."""
+        return round(sum(self.by_class.values()))
+
+    def since(self, earlier: Labelled) -> Labelled:
+        """Return what came after an earlier moment."""
+
+        def less(now: dict[str, float], before: dict[str, float]) -> dict[str, float]:
+            return {name: count - before.get(name, 0.0) for name, count in now.items()}
+
+        return Labelled(
+            less(self.by_class, earlier.by_class),
+            less(self.correct, earlier.correct),
+            self.scored - earlier.scored,
+            self.log_loss - earlier.log_loss,
+        )
+
+    def figures(self) -> dict[str, float]:
+        """Return accuracy, log_loss and recall, the mean over the classes that have labels; NaN without labels."""
+        recalls = [self.correct.get(name, 0.0) / count for name, count in self.by_class.items() if count]
+        return {
+            "accuracy": sum(self.correct.values()) / self.count if self.count else math.nan,
+            "log_loss": self.log_loss / self.scored if self.scored else math.nan,
+            "recall": sum(recalls) / len(recalls) if recalls else math.nan,
+        }
+
+
 def rows_after(since_row: int, drifted: list[int]) -> int | None:
     """Return how long after a row the first of the row numbers comes; None without one, or if it comes before."""
     first = min(drifted, default=since_row)
@@ -69,6 +106,21 @@ class Prometheus:
             for what, name in asked.items()
         }
         return {what: values[0] if values else None for what, values in found.items()}
+
+    def labelled(self, *, version: str) -> Labelled:
+        """Return what all labels that ever came said of a version."""
+        parts = ("", "_correct", "_scored", "_log_loss")
+        found: dict[str, dict[str, float]] = {part: {} for part in parts}
+        names = "|".join(f"model_labelled{part}_total" for part in parts)
+        series = f'{{__name__=~"{names}", model_name="{self.model}", model_version="{version}"}}'
+        for labels, value in self.query(f"sum by (__name__, class, change) ({series})"):
+            part = labels["__name__"].removeprefix("model_labelled").removesuffix("_total")
+            name = labels.get("class", "")
+            sign = 1 if labels["change"] == "added" else -1
+            found[part][name] = found[part].get(name, 0.0) + sign * value
+        return Labelled(
+            found[""], found["_correct"], found["_scored"].get("", 0.0), found["_log_loss"].get("", 0.0)
+        )
 
     def rows(self) -> int:
         """Return how many rows the model's monitors have compared with the baseline, since they started."""

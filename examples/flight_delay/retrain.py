@@ -25,12 +25,12 @@ import yaml
 from rich.console import Console
 
 from . import train
-from .canary import Figures, table, truth, verdict
+from .canary import Figures, table, verdict
 from .data import LABEL, SEED
 from .live import Answer, Canary, Exchange
 from .model import FlightDelayNet
 from .packaging import MODEL, MODEL_STORE, SOURCE, DemoError, build_archive, build_baseline
-from .prometheus import Prometheus
+from .prometheus import Labelled, Prometheus
 from .replay import TRAINED
 
 FIRST_VERSION = "1.0"
@@ -38,6 +38,8 @@ SHARE, RATE = 0.5, 150.0
 WINDOW = 6_000  # requests of the trial
 LEAST_ROWS = 5_000  # to train on: five of the longest windows
 TRIAL_SECONDS = 900  # until the window must be full
+LABELS_SECONDS = 120  # until the labels of the trial must have come
+LABELLED_SHARE = 0.9  # of the answers of a trial that need a label
 HELD_OUT_SHARE = 10  # one row in so many tells the baseline what the confidence is worth
 REGISTER_SECONDS = 120
 DRAIN_SECONDS = 60  # until a version that is replaced has answered what waits for it
@@ -185,20 +187,31 @@ def try_out(exchange: Exchange, version: str, *, window: int) -> tuple[list[Answ
 
 
 def figures(
-    answers: list[Answer], july: pd.DataFrame, prometheus: Prometheus, *, version: str, seconds: float
+    answers: list[Answer], earlier: Labelled, prometheus: Prometheus, *, version: str, seconds: float
 ) -> Figures:
-    """Return what one version did during the trial; ``answers`` are those of its requests."""
-    good = [answer for answer in answers if answer.probabilities]
+    """Return what one version did during the trial; ``answers`` are those of its requests.
+
+    Waits until the labels of nearly all have come. ``earlier``: what labels had said of the version before the trial.
+    Raises DemoError where it answered nothing, and where the labels do not come.
+    """
+    good = [answer for answer in answers if answer.predicted]
     if not good:
         raise DemoError(f"version {version} answered none of {len(answers)} requests")
-    labels = july[LABEL].to_numpy()[[answer.row for answer in good]]
+    deadline = time.monotonic() + LABELS_SECONDS
+    while (labelled := prometheus.labelled(version=version).since(earlier)).count < LABELLED_SHARE * len(
+        good
+    ):
+        if time.monotonic() > deadline:
+            raise DemoError(f"{labelled.count} of the {len(good)} answers of {version} have got a label")
+        time.sleep(1)
     return Figures(
         version=version,
         requests=len(answers),
         errors=len(answers) - len(good),
         p95_seconds=prometheus.p95(version=version, seconds=seconds),
         estimated_accuracy=prometheus.estimated_accuracy(version=version),
-        **truth(np.array([answer.probabilities for answer in good]), labels),
+        labels=labelled.count,
+        **labelled.figures(),
     )
 
 
@@ -210,7 +223,8 @@ def held_out(places: Places, july: pd.DataFrame, served: int, *versions: str) ->
         model = FlightDelayNet()
         model.load_state_dict(torch.load(places.weights(version) / "model.pt", weights_only=True))
         model.eval()
-        found[version] = {"rows": len(rest)} | truth(train.probabilities(model, rest), rest[LABEL].to_numpy())
+        figures = train.evaluate(model, rest, priors=train.priors_of(rest))
+        found[version] = {"rows": len(rest), "accuracy": figures.accuracy, "log_loss": figures.log_loss}
     return found
 
 
@@ -238,11 +252,12 @@ def retrain(
     try:
         server.register(archive)
         console.print(f"{new} gets {SHARE:.0%} of the next {window:,} requests.", highlight=False)
+        earlier = {version: prometheus.labelled(version=version) for version in (old, new)}
         answers, seconds = try_out(exchange, new, window=window)
         before, after = (
             figures(
                 [answer for answer in answers if (answer.version == new) == (version == new)],
-                july, prometheus, version=version, seconds=seconds,
+                earlier[version], prometheus, version=version, seconds=seconds,
             )
             for version in (old, new)
         )  # fmt: skip

@@ -8,7 +8,7 @@ import time
 import pytest
 from prometheus_client.parser import text_string_to_metric_families
 
-from examples.flight_delay.arrivals import Arrivals
+from examples.flight_delay.arrivals import Arrivals, steadily
 from examples.flight_delay.replay import replay
 from stack.loopback import http
 from stack.waiting import eventually
@@ -39,8 +39,8 @@ def firing(stack):
 def send(stack, frame, rate, month):
     """Send each row once, in order, and a while later the label of each."""
     ids = [f"{month}-{number}" for number in frame.index]
-    arrivals = Arrivals(frame, ids, service=stack.labels_url, token_file=stack.labels_token_file, rate=rate)
-    with arrivals:
+    service = {"service": stack.labels_url, "token_file": stack.labels_token_file}
+    with Arrivals(frame, ids, **service, replayed=steadily(rate, len(frame))):
         address = f"{stack.inference_url}/predictions/flight_delay"
         result = replay(address, frame, rate=rate, in_order=True, ids=ids)
     assert (result.requests, result.failed) == (len(frame), 0)
@@ -121,12 +121,27 @@ def test_nothing_is_said_about_a_model_that_is_well(july):
     assert {alert["labels"].get("model_name") for alert in july.values()} == {"flight_delay"}
 
 
-# Panels that rightly have no data here: the model runs on a CPU, has a baseline without segments, answers in one step,
-# no proxy says when a request came, and in July its accuracy is unknown.
+def test_july_s_true_accuracy_is_on_the_dashboard(server, july):
+    """Of its labels and February's, as the alert has it."""
+    shown = queries.evaluate(
+        queries.load("torchvitals-quality"),
+        server.prometheus_url,
+        range_seconds=300,
+        scrape_interval_seconds=5,
+        titles=("Accuracy, last hour", "Accuracy before", "Labels, last day"),
+    )
+    [now], [before], [labels] = (panel.target("A").values for panel in shown.panels)
+    assert now < before - 0.05
+    assert labels >= JULY_SLOW - JULY_FIRST
+
+
+# Panels that rightly have no data here: the model runs on a CPU, has a baseline without segments, answers in one step
+# and with classes, its predictions have no segment, no proxy says when a request came, and in July its accuracy is
+# unknown.
 WITHOUT_DATA = {
     "GPU", "Inference on the device", "Device memory", "Retries of the allocator", "Wait before the handler",
     "Steps of continuous batching", "Baselines learned from traffic", "Drifted segments", "Judged segments",
-    "Segments that drifted", "Estimated accuracy",
+    "Segments that drifted", "Estimated accuracy", "Segments", "Error of values", "Bias of values",
 }  # fmt: skip
 
 
