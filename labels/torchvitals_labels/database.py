@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
+from operator import itemgetter
 from typing import Any
 
 import msgspec
@@ -37,8 +38,12 @@ BUSY_SECONDS = 30
 # All writers of one PostgreSQL take their turns by this number.
 TURN = 7_282_111_043
 OPTIONS: dict[str, Any] = {
-    "sqlite": {"connect_args": {"timeout": BUSY_SECONDS}, "paramstyle": "named"},
-    "postgresql": {"connect_args": {"connect_timeout": BUSY_SECONDS}, "pool_pre_ping": True},
+    "sqlite": {"connect_args": {"timeout": BUSY_SECONDS}, "paramstyle": "qmark"},
+    "postgresql": {
+        "connect_args": {"connect_timeout": BUSY_SECONDS},
+        "pool_pre_ping": True,
+        "paramstyle": "format",
+    },
 }
 INSERTS: dict[str, Any] = {"sqlite": sqlite.insert, "postgresql": postgresql.insert}
 
@@ -94,13 +99,24 @@ class Database:
         return column.in_(select(each.c.value))
 
     def write_many(
-        self, connection: Connection, statement: Insert | Update, rows: list[dict[str, Any]]
+        self,
+        connection: Connection,
+        statement: Insert | Update,
+        names: Sequence[str],
+        rows: Sequence[tuple[Any, ...]],
     ) -> None:
-        """Run a statement for each of many rows, each parameter by name, with the driver's own speed."""
+        """Run a statement for each of many rows, whose values have these names, with the driver's own speed.
+
+        The first value is the key of the row.
+        """
         if rows:
-            sql = str(statement.compile(dialect=self._engine.dialect, column_keys=list(rows[0])))
+            compiled = statement.compile(dialect=self._engine.dialect, column_keys=list(names))
             # In the order of the keys, neighbours share pages.
-            connection.exec_driver_sql(sql, sorted(rows, key=_key))
+            ordered = sorted(rows, key=itemgetter(0))
+            places = [names.index(name) for name in compiled.positiontup or ()]
+            if places != list(range(len(names))):
+                ordered = list(map(itemgetter(*places), ordered))
+            connection.exec_driver_sql(str(compiled), ordered)
 
     def check(self) -> None:
         """Write a little; raise StoreError where that cannot be done."""
@@ -124,10 +140,6 @@ class Database:
         with self.writing() as connection:
             config.attributes["connection"] = connection
             command.upgrade(config, "head")
-
-
-def _key(row: dict[str, Any]) -> str:
-    return str(row.get("id") or row.get("of_id"))
 
 
 def store_url(address: str) -> URL:

@@ -72,6 +72,8 @@ labels = Table(
     # Whether there is a prediction of this id.
     Column("matched", Boolean, nullable=False),
     Index("labels_received_at", "received_at"),
+    # Rows are as short as their keys: one tree instead of two.
+    sqlite_with_rowid=False,
 )
 Index(
     "labels_unmatched",

@@ -16,6 +16,9 @@ from .database import Database
 from .reading import actual, places_of
 from .schema import sources, versions
 
+# Of a model of classes there are few texts, again and again; of one of values there is no end.
+KEPT_LABELS = 1_000
+
 
 @dataclass(frozen=True)
 class Source:
@@ -33,9 +36,18 @@ class Source:
         """The place of each class by its name."""
         return places_of(self.classes)
 
+    @cached_property
+    def _said(self) -> dict[str, Optional[float]]:
+        return {}
+
     def actual(self, label: str) -> Optional[float]:
         """Return what a label says, as `reading.actual` does."""
-        return actual(label, self.kind, self.places)
+        said = self._said
+        if label not in said:
+            if len(said) >= KEPT_LABELS:
+                said.clear()
+            said[label] = actual(label, self.kind, self.places)
+        return said[label]
 
 
 class Sources:

@@ -163,7 +163,7 @@ class Store:
             for segment, amount in Counter(segments).items():
                 increments.add(q.STORED, amount, version=source.version_id, segment=segment)
             added = list(_predictions(batch, source, chosen, segments))
-            self.database.write_many(connection, predictions.insert(), [one._asdict() for one in added])
+            self.database.write_many(connection, predictions.insert(), Prediction._fields, added)
             meant: dict[tuple[str, str], float] = {}
             for one in added if found else ():
                 label = None
@@ -198,7 +198,8 @@ class Store:
             update(labels)
             .where(labels.c.id == bindparam("of_id"), labels.c.model_name == bindparam("of_model"))
             .values(matched=bindparam("now"), received_at=bindparam("at")),
-            [{"of_id": one, "of_model": model, "now": True, "at": at} for (one, model), at in meant.items()],
+            ("of_id", "of_model", "now", "at"),
+            [(one, model, True, at) for (one, model), at in meant.items()],
         )
 
     # Labels
@@ -268,29 +269,26 @@ class Store:
         found: dict[str, list[Prediction]],
         now: float,
     ) -> None:
+
+        def matched(one: str, model: str) -> bool:
+            return one in found and (not model or any(model == self._model(row) for row in found[one]))
+
         new = [
-            {
-                "id": one,
-                "model_name": model,
-                "label": text,
-                "received_at": now,
-                "matched": one in found
-                and (not model or any(model == self._model(row) for row in found[one])),
-            }
+            (one, model, text, now, matched(one, model))
             for (one, model), text in changed.items()
             if (one, model) not in before
         ]
         corrected = [
-            {"of_id": one, "of_model": model, "now": text, "at": now}
-            for (one, model), text in changed.items()
-            if (one, model) in before
+            (one, model, text, now) for (one, model), text in changed.items() if (one, model) in before
         ]
-        self.database.write_many(connection, labels.insert(), new)
+        names = ("id", "model_name", "label", "received_at", "matched")
+        self.database.write_many(connection, labels.insert(), names, new)
         self.database.write_many(
             connection,
             update(labels)
             .where(labels.c.id == bindparam("of_id"), labels.c.model_name == bindparam("of_model"))
             .values(label=bindparam("now"), received_at=bindparam("at")),
+            ("of_id", "of_model", "now", "at"),
             corrected,
         )
 
@@ -304,14 +302,14 @@ class Store:
     ) -> dict[tuple[str, str], tuple[str, float]]:
         """Return labels and when they came, by id and model."""
         query = select(labels.c.id, labels.c.model_name, labels.c.label, labels.c.received_at)
-        rows = connection.execute(query.where(self.database.among(labels.c.id, ids)))
+        rows = connection.execute(query.where(self.database.among(labels.c.id, ids))).all()
         return {(one, model): (text, at) for one, model, text, at in rows}
 
     def _predictions_of(self, connection: Connection, ids: Iterable[str]) -> dict[str, list[Prediction]]:
         found: dict[str, list[Prediction]] = {}
-        rows = connection.execute(select(predictions).where(self.database.among(predictions.c.id, ids)))
-        for row in rows:
-            found.setdefault(row[0], []).append(Prediction(*row))
+        wanted = select(predictions).where(self.database.among(predictions.c.id, ids))
+        for row in connection.execute(wanted).all():
+            found.setdefault(row[0], []).append(Prediction._make(row))
         self._sources.learn(connection, {row.source_id for rows in found.values() for row in rows})
         return found
 

@@ -45,6 +45,7 @@ def upgrade() -> None:
         sa.Column("label", sa.Text, nullable=False),
         sa.Column("received_at", sa.Double, nullable=False),
         sa.Column("matched", sa.Boolean, nullable=False),
+        sqlite_with_rowid=False,
     )
     op.create_index("labels_received_at", "labels", ["received_at"])
     alone = labels.c.matched == sa.false()
