@@ -31,7 +31,8 @@ class Thresholds(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_onl
     psi, wasserstein_distance, share_change, exceedance_ratio: a feature drifts where its change reaches one of them;
     without any, however small it is.
     error_ratio: share of requests. latency_regression_ratio: p95 now over p95 at the same hour a day before.
-    estimated_accuracy_drop: below the baseline's own accuracy. inflight_seconds: age of a call that does not end.
+    estimated_accuracy_drop: below the baseline's own accuracy. rms_error_ratio: errors of values in a day over those of
+    the week before. inflight_seconds: age of a call that does not end.
     device_memory_ratio: share of a GPU in use by all its processes. invalid_ratio: share of a feature's values beyond
     what its training data had. monitor_errors: of the monitor itself, in ten minutes.
     """
@@ -50,6 +51,7 @@ class Thresholds(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_onl
     inflight_seconds: Optional[Positive] = 30.0
     latency_regression_ratio: Optional[Positive] = 1.5
     estimated_accuracy_drop: Optional[Share] = 0.05
+    rms_error_ratio: Optional[Positive] = 1.25
     confidence: Optional[Share] = 0.5
     class_share: Optional[Share] = 0.9
     device_memory_ratio: Optional[Share] = 0.9

@@ -61,6 +61,7 @@ CAUSES = {
         "ModelPredictionsImbalanced",
         "ModelEstimatedAccuracyLow",
         "ModelAccuracyLow",
+        "ModelErrorHigh",
         "ModelDegraded",
     },
     "calibration": {"ModelCalibrationOff", "ModelEstimateWrong"},
