@@ -126,6 +126,7 @@ FIRST = (
     "servers/test_kinds.py",
     "dashboards/test_live.py",
     "report/test_report.py",
+    "report/test_browser.py",
     "retraining/test_kill.py",
     "unit/cli/test_ray.py",
     "examples/test_order.py",
@@ -140,8 +141,8 @@ def group_of(nodeid: str) -> str:
     file = nodeid.partition("::")[0].removeprefix("tests/")
     if file == "rules/test_rules.py":
         return f"{file} {zlib.crc32(nodeid.encode()) % RULES_GROUPS}"
-    # One stack for all of the doctor's.
-    file = "doctor" if file.startswith("doctor/") else file
+    # One stack for all of the doctor's, and one Prometheus for all reports, which end with them.
+    file = next((name for name in ("doctor", "report") if file.startswith(f"{name}/")), file)
     return "server" if file in ON_THE_SERVER else file
 
 

@@ -42,13 +42,13 @@ def run(*words: str) -> subprocess.CompletedProcess[str]:
     )
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="package")
 def prometheus_url(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
     with prometheus_over_exporter(tmp_path_factory.mktemp("prometheus")) as url:
         yield url
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="package")
 def made(prometheus_url: str, tmp_path_factory: pytest.TempPathFactory) -> Made:
     page = tmp_path_factory.mktemp("report") / "report.html"
     end = time.time()
