@@ -9,6 +9,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 import httpx
+import msgspec
 import numpy as np
 import pytest
 import torch
@@ -16,9 +17,9 @@ from litserve import LitServer, OpenAISpec
 from litserve.specs.openai import ChatCompletionRequest, ChatMessage
 
 from tests.servers import apis
-from tests.servers.worker import callback_for, serve
+from tests.servers.worker import QUIET, callback_for, serve
 from tests.unit.servers.test_injection import FAULTS, Watch, plant
-from torchvitals import Baseline, ConfigurationError, Features, MonitoringConfig
+from torchvitals import Baseline, ConfigurationError, Features, GroundTruth, MonitoringConfig
 from torchvitals.publishers.memory import MemoryPublisher
 from torchvitals.servers.litserve.snapshots import add_up
 from torchvitals.telemetry import catalogue as m
@@ -273,12 +274,16 @@ def test_the_page_is_open_to_whom_the_server_is_open_to(key, status, baseline, m
     assert asyncio.run(scraped()).status_code == status
 
 
-STAGED = [("one by one", 6), ("a batch", 8), ("streams", 4)]
+STAGED = [("one by one", 6, False), ("a batch", 8, True), ("streams", 4, False)]
 
 
-@pytest.mark.parametrize(("name", "count"), STAGED)
-def test_no_fault_of_ours_reaches_a_response_and_each_is_counted(name, count, baseline, monkeypatch) -> None:
+@pytest.mark.parametrize(("name", "count", "keeps"), STAGED)
+def test_no_fault_of_ours_reaches_a_response_and_each_is_counted(
+    name, count, keeps, baseline, monkeypatch, tmp_path
+) -> None:
     monkeypatch.setattr("torchvitals.worker.pacing.SLICE_SECONDS", 1e9)
+    truth = GroundTruth(directory=str(tmp_path), id_field="order") if keeps else None
+    config = msgspec.structs.replace(QUIET, ground_truth=truth)
     style = STYLES[name]
     payloads = [GOOD] * count
     plain = serve(style.api(**style.options), payloads)
@@ -286,7 +291,7 @@ def test_no_fault_of_ours_reaches_a_response_and_each_is_counted(name, count, ba
     def watched(profile):
         api = style.api(**style.options)
         run = type(api.loop).__call__
-        callback = callback_for(baseline)
+        callback = callback_for(baseline, config)
 
         def loop(*args):
             with profile:

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator, Mapping
 from contextvars import ContextVar
-from typing import Optional
+from typing import Any, Optional
 
 from .recorder import Recorder
 
@@ -35,7 +35,7 @@ class PredictionNames:
             names = together(ids), name_of(segment)
             call = self._recorder.current.get()
             if call is not None and call in self._recorder.running:
-                call.ids, call.segments = names
+                call.ids, call.segments = names[0], names[1] or call.segments
             else:
                 self._next.set(names)
         except BaseException as fault:
@@ -65,3 +65,15 @@ def name_of(value: object) -> str:
     if type(value) is str and len(value) <= LONGEST and value.isprintable():
         return value
     return ""
+
+
+def fields_of(body: Any, field: str) -> Iterator[Any]:
+    """Yield a field of a request's body, or of each of its instances; None where it is missing.
+
+    >>> list(fields_of({"order": 7}, "order")), list(fields_of({"instances": [{"order": 7}, {}]}, "order"))
+    ([7], [7, None])
+    """
+    if isinstance(body, Mapping) and field not in body and isinstance(body.get("instances"), list):
+        body = body["instances"]
+    for one in body if isinstance(body, list) else [body]:
+        yield one.get(field) if isinstance(one, Mapping) else None

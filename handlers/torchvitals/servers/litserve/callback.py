@@ -23,6 +23,7 @@ from ...telemetry.runtime import Runtime
 from ...worker.learner import learner_of
 from ...worker.monitor import Monitor
 from .calls import watch_calls
+from .ids import RequestIds, offer
 from .page import page_of
 from .rows import row_recorder
 from .snapshots import SnapshotPublisher
@@ -95,6 +96,8 @@ class MonitoringCallback(Callback):  # type: ignore[misc]
 
     def on_after_setup(self, lit_api: Any) -> None:
         """Watch a LitAPI whose model is loaded; LitServe calls this in each worker."""
+        # Also where nothing watches it: what it says must not fail.
+        offer(lit_api)
         if self._folder is None or self.api_path not in (None, lit_api.api_path):
             return
         worker = os.environ.get("LITSERVE_WORKER_ID", "0")
@@ -117,13 +120,17 @@ class MonitoringCallback(Callback):  # type: ignore[misc]
             worker=worker,
             runtime=runtime,
             faults=faults,
+            names=(self.model_name, self.model_version),
         )
         recorder = monitor.recorder
         calls = watch_calls(lit_api.loop, recorder, stream=lit_api.stream, tasks=lit_api.enable_async)
         if calls.staged:
             rows = row_recorder(recorder, baseline, batched=lit_api.max_batch_size > 1)
             instrument(lit_api, rows, monitor.clock, runtime)
+            if self.config.ground_truth is not None:
+                RequestIds(recorder, self.config.ground_truth).watch(lit_api)
         calls.watch(lit_api)
+        offer(lit_api, recorder)
         monitor.start()
         self.monitor = monitor
 

@@ -7,7 +7,7 @@ from typing import Any, Optional
 
 from ...config import GroundTruth
 from ...recording.call import CallRecord
-from ...recording.naming import name_of, together
+from ...recording.naming import fields_of, name_of, together
 
 
 class RequestIds:
@@ -76,10 +76,7 @@ def _in_body(row: Any, field: str) -> Iterator[Any]:
     body = row
     if isinstance(row, dict) and field not in row:
         body = row.get("body") if row.get("body") is not None else row.get("data")
-    if isinstance(body, dict) and field not in body and isinstance(body.get("instances"), list):
-        body = body["instances"]
-    for one in body if isinstance(body, list) else [body]:
-        yield one.get(field) if isinstance(one, dict) else None
+    yield from fields_of(body, field)
 
 
 def _both(header: Optional[str]) -> tuple[str, ...]:
