@@ -63,11 +63,17 @@ def readme_monitors(names: dict[str, Any]) -> None:
     names["model"].close()
 
 
+def handler_names(names: dict[str, Any]) -> None:
+    rows = names["Fraud"]().preprocess([{"body": {"order": 17, "values": [1.0, 2.0]}}])
+    assert rows.tolist() == [[1.0, 2.0]]
+
+
 # What is looked at once a page's code has run, beside what it prints.
 AFTER: dict[str, Callable[[dict[str, Any]], None]] = {
     "README.md": readme_monitors,
     "docs/fastapi.md": fastapi_answers,
     "docs/baselines.md": lambda names: Baseline.load("baselines/fraud-1.0.json"),
+    "docs/handlers.md": handler_names,
     "docs/tutorial.md": lambda names: names["Fraud"]()(torch.zeros(1, 3)),
     "docs/litserve.md": lambda names: names["MonitoringCallback"],
     "docs/what-is-compared.md": lambda names: INPUTS.unregister("sounds"),
