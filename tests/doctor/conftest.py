@@ -8,15 +8,17 @@ import shutil
 import sys
 import tempfile
 from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import pytest
 import ts
+import yaml
 from typer.testing import CliRunner
 
-from stack import Stack, programs
+from stack import Stack, programs, render
 from stack.loopback import http
 from stack.ports import Ports, url
 from stack.waiting import Program, eventually
@@ -28,6 +30,7 @@ from .models import FAULTY, HEALTHY
 
 READY_SECONDS = 600
 ROW = [0.1, -0.2, 0.3]
+Config = dict[str, Any]
 REQUESTS = 12
 
 
@@ -51,6 +54,27 @@ def eventually_found(expected: list[str], *words: str | Path) -> list[str]:
 
     eventually(all_found, lambda: f"{expected} in {found}", poll_seconds=0.5)
     return found
+
+
+def free() -> str:
+    """Return an address at which nothing answers."""
+    return url(Ports.free().receiver)
+
+
+@contextmanager
+def prometheus(folder: Path, config: Config) -> Iterator[str]:
+    port = Ports.free().prometheus
+    file = folder / "prometheus.yml"
+    file.write_text(yaml.safe_dump(config))
+    # What it sends before it has found an Alertmanager is lost, and comes again a minute later.
+    command = [*programs.prometheus(file, data=folder / "data", port=port), "--rules.alert.resend-delay=1s"]
+    with Program(command, health=f"{url(port)}/-/ready", log=folder / "prometheus.log"):
+        yield url(port)
+
+
+def healthy_config(stack: Stack) -> Config:
+    config: Config = yaml.safe_load(render.prometheus_yml(stack.ports, interval="1s"))
+    return config
 
 
 def eventually_healthy(*words: str | Path) -> None:

@@ -3,12 +3,10 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from datetime import datetime, timezone
 from pathlib import Path
-from typing import Any
 from zipfile import ZipFile
 
 import pytest
@@ -17,24 +15,18 @@ import yaml
 from prometheus_client import CollectorRegistry, Gauge, start_http_server
 from typer.testing import CliRunner
 
-from stack import Stack, programs, render
+from stack import Stack
 from stack.ports import Ports, is_free, url
-from stack.waiting import Program
 from tests.conftest import ROOT
 from tests.notifications.manager import Alertmanager, alert
 from torchvitals.cli import app
 from torchvitals.cli.doctor.alertmanager import route
 from torchvitals.telemetry import catalogue as m
 
-from .conftest import Server, eventually_found, examined
+from .conftest import Config, Server, eventually_found, examined, free, healthy_config, prometheus
 
 pytestmark = pytest.mark.server
 HOUR = 3600
-
-
-def free() -> str:
-    """Return an address at which nothing answers."""
-    return url(Ports.free().receiver)
 
 
 def test_a_healthy_stack_has_no_findings(places: list[str | Path]) -> None:
@@ -175,8 +167,6 @@ def test_it_says_when_it_cannot_look(tmp_path: Path) -> None:
 
 # --- Prometheus ---
 
-Config = dict[str, Any]
-
 
 @dataclass(frozen=True)
 class Fault:
@@ -262,22 +252,6 @@ FAULTS = {
         ],
     ),
 }
-
-
-@contextmanager
-def prometheus(folder: Path, config: Config) -> Iterator[str]:
-    port = Ports.free().prometheus
-    file = folder / "prometheus.yml"
-    file.write_text(yaml.safe_dump(config))
-    # What it sends before it has found an Alertmanager is lost, and comes again a minute later.
-    command = [*programs.prometheus(file, data=folder / "data", port=port), "--rules.alert.resend-delay=1s"]
-    with Program(command, health=f"{url(port)}/-/ready", log=folder / "prometheus.log"):
-        yield url(port)
-
-
-def healthy_config(stack: Stack) -> Config:
-    config: Config = yaml.safe_load(render.prometheus_yml(stack.ports, interval="1s"))
-    return config
 
 
 @pytest.mark.parametrize("name", FAULTS)

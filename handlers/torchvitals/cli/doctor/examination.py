@@ -5,13 +5,13 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from ...errors import TorchVitalsError
-from . import alertmanager, folder, grafana, logs, metrics, prometheus, torchserve
+from . import alertmanager, folder, grafana, labels, logs, metrics, prometheus, torchserve
 from .finding import Finding
 from .page import Page
 from .places import Places
 from .web import Web
 
-PROGRAMS = ("torchserve", "prometheus", "alertmanager", "grafana")
+PROGRAMS = ("torchserve", "prometheus", "labels", "alertmanager", "grafana")
 
 
 def examine(places: Places, *, without: tuple[str, ...] = ()) -> list[Finding]:
@@ -37,6 +37,7 @@ def examine(places: Places, *, without: tuple[str, ...] = ()) -> list[Finding]:
         parts = {
             "torchserve": _torchserve(web, places, page),
             "prometheus": _prometheus(web, places, page),
+            "labels": () if "prometheus" in without else _labels(web, places, page),
             "alertmanager": _alertmanager(web, places),
             "grafana": grafana.checks(web, places),
         }
@@ -66,6 +67,12 @@ def _torchserve(web: Web, places: Places, page: Page | None) -> Iterator[Finding
 def _prometheus(web: Web, places: Places, page: Page | None) -> Iterator[Finding]:
     unreachable = prometheus.answers(web, places)
     yield from unreachable or prometheus.checks(web, places, page)
+
+
+def _labels(web: Web, places: Places, page: Page | None) -> Iterator[Finding]:
+    # What Prometheus does not say is not known.
+    if not prometheus.answers(web, places):
+        yield from labels.checks(web, places, page)
 
 
 def _alertmanager(web: Web, places: Places) -> Iterator[Finding]:

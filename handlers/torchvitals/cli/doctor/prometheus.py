@@ -43,7 +43,7 @@ def answers(web: Web, places: Places) -> list[Finding]:
 
 def checks(web: Web, places: Places, page: Optional[Page]) -> Iterator[Finding]:
     """Name what is wrong with a Prometheus that answers."""
-    groups = _data(web, places, "rules").get("groups", [])
+    groups = data(web, places, "rules").get("groups", [])
     yield from _scrapes(web, places, groups)
     yield from _rules(groups)
     yield from _series(web, places, groups, page)
@@ -52,20 +52,18 @@ def checks(web: Web, places: Places, page: Optional[Page]) -> Iterator[Finding]:
 
 
 def _scrapes(web: Web, places: Places, groups: list[dict[str, Any]]) -> Iterator[Finding]:
-    targets = _data(web, places, "targets", state="active").get("activeTargets", [])
+    scraped = targets(web, places)
     wanted = _job(groups)
-    named = [target for target in targets if re.fullmatch(wanted, _job_of(target))]
+    named = [target for target in scraped if re.fullmatch(wanted, job_of(target))]
     # Where Prometheus reaches TorchServe under another address, what it found there tells.
-    found = {series["metric"].get("job") for series in _query(web, places, JOBS)}
+    found = {series["metric"].get("job") for series in query(web, places, JOBS)}
     others = [
-        target
-        for target in targets
-        if _job_of(target) in found or _is_at(target["scrapeUrl"], places.metrics)
+        target for target in scraped if job_of(target) in found or _is_at(target["scrapeUrl"], places.metrics)
     ]
     if not named and not others:
         yield Finding(PART, "Prometheus does not scrape TorchServe", SCRAPE)
     elif not named:
-        job = _job_of(others[0])
+        job = job_of(others[0])
         yield Finding(
             PART,
             f"Prometheus scrapes TorchServe as job '{job}'; the rules ask for '{wanted}'",
@@ -80,7 +78,8 @@ def _scrapes(web: Web, places: Places, groups: list[dict[str, Any]]) -> Iterator
             )
 
 
-def _job_of(target: dict[str, Any]) -> str:
+def job_of(target: dict[str, Any]) -> str:
+    """Return the job of a target."""
     return str(target["labels"].get("job", ""))
 
 
@@ -115,15 +114,15 @@ def _series(
 ) -> Iterator[Finding]:
     if page is None or not any(page.of(EXPORTED)):
         return
-    if not _query(web, places, EXPORTED):
-        scraped = _query(web, places, "Requests2XX or ts_inference_requests_total")
+    if not query(web, places, EXPORTED):
+        scraped = query(web, places, "Requests2XX or ts_inference_requests_total")
         if scraped:
             yield Finding(
                 PART,
                 "workers export our metrics, but Prometheus has none of them, so dashboards are empty",
                 "look for metric_relabel_configs and sample limits in the job that scrapes TorchServe",
             )
-    elif any(group["name"] == RECORDING and _ran(group) for group in groups) and not _query(
+    elif any(group["name"] == RECORDING and _ran(group) for group in groups) and not query(
         web, places, LIVING
     ):
         yield Finding(
@@ -134,7 +133,7 @@ def _series(
 
 
 def _clocks(web: Web, places: Places) -> Iterator[Finding]:
-    for found in _query(web, places, SKEW):
+    for found in query(web, places, SKEW):
         yield Finding(
             PART,
             f"the clocks of {found['metric'].get('instance', 'a server')} and Prometheus differ "
@@ -144,7 +143,7 @@ def _clocks(web: Web, places: Places) -> Iterator[Finding]:
 
 
 def _alertmanagers(web: Web, places: Places) -> Iterator[Finding]:
-    if not _data(web, places, "alertmanagers").get("activeAlertmanagers"):
+    if not data(web, places, "alertmanagers").get("activeAlertmanagers"):
         yield Finding(
             PART,
             "Prometheus sends its alerts to no Alertmanager",
@@ -180,11 +179,19 @@ def _ran(group: dict[str, Any]) -> bool:
     return all(rule.get("health") != "unknown" for rule in group["rules"])
 
 
-def _query(web: Web, places: Places, query: str) -> list[dict[str, Any]]:
-    result: list[dict[str, Any]] = _data(web, places, "query", query=query).get("result", [])
+def query(web: Web, places: Places, promql: str) -> list[dict[str, Any]]:
+    """Return what an instant query finds; nothing where Prometheus does not answer."""
+    result: list[dict[str, Any]] = data(web, places, "query", query=promql).get("result", [])
     return result
 
 
-def _data(web: Web, places: Places, what: str, **query: str) -> dict[str, Any]:
-    answer = web.json(f"{places.prometheus}/api/v1/{what}", **query)
+def targets(web: Web, places: Places) -> list[dict[str, Any]]:
+    """Return what Prometheus scrapes."""
+    found: list[dict[str, Any]] = data(web, places, "targets", state="active").get("activeTargets", [])
+    return found
+
+
+def data(web: Web, places: Places, what: str, **parameters: str) -> dict[str, Any]:
+    """Return the data of an answer of Prometheus's API."""
+    answer = web.json(f"{places.prometheus}/api/v1/{what}", **parameters)
     return answer.get("data", {}) if isinstance(answer, dict) else {}
