@@ -167,7 +167,8 @@ def _prepare_sqlite(connection: Any, _: Any) -> None:
         "synchronous = FULL",
         f"busy_timeout = {BUSY_SECONDS * 1000}",
         "cache_size = -65536",
-        "wal_autocheckpoint = 10000",
+        "mmap_size = 1073741824",
+        "wal_autocheckpoint = 50000",
     ):
         connection.execute(f"PRAGMA {setting}")
 
