@@ -14,9 +14,13 @@ from grafana.build.promql import (
     accuracy_band,
     fixed_threshold,
     lines,
+    peak,
     place_selector,
     ranked,
     rate,
+    ratio,
+    share,
+    total,
 )
 from grafana.build.spec import THRESHOLD_REF, Column, Graph, Matrix, Row, Stat, Target
 from torchvitals.telemetry import catalogue as metrics
@@ -43,17 +47,13 @@ def _highest(name: str) -> str:
 
 
 def _by_version(name: str) -> tuple[Target, ...]:
-    most = f"max by ({VERSION}) (max_over_time({_recorded('model:model_labelled:1d')}[{RANGE}] @ end()))"
+    most = peak(_recorded("model:model_labelled:1d"), VERSION)
     return ranked(f"max by ({VERSION}) ({_recorded(name)})", most, "{{model_version}}")
 
 
-def _service(name: str, *matchers: str) -> str:
+def _service(name: str) -> str:
     """Select what a labels service says of itself, and of no model."""
-    return place_selector(name, 'job="labels"', *matchers)
-
-
-def _share(part: str, whole: str) -> str:
-    return f"{part} / ({whole} > 0)"
+    return place_selector(name, 'job="labels"')
 
 
 def _accuracy(title: str, description: str, series: str) -> Stat:
@@ -72,6 +72,7 @@ IN_SEGMENTS, CORRECT_IN_SEGMENTS = (
 IN_BINS, CONFIDENCE_IN_BINS, CORRECT_IN_BINS = (
     _counted(f"model_labelled_confidence{name}_total", "bin") for name in ("", "_sum", "_correct")
 )
+RECEIVED = _service("labels_received_total")
 CONFIDENCE = (Column("confidence", "Confidence"), Column("bin", "Bin", hidden=True))
 
 
@@ -185,8 +186,11 @@ DASHBOARD = dashboard(
                     "were predicted as each class. Of more than 20 classes the rest is `other`.",
                     (
                         Target(
-                            f"{_counted(CONFUSED, 'actual, predicted')} / on (actual) group_left () "
-                            f"({_counted(CONFUSED, 'actual')} > 0)"
+                            share(
+                                _counted(CONFUSED, "actual, predicted"),
+                                _counted(CONFUSED, "actual"),
+                                "actual",
+                            )
                         ),
                     ),
                     unit="percentunit",
@@ -204,8 +208,8 @@ DASHBOARD = dashboard(
                     (
                         measure(LABELLED, "Labels", "short", 0),
                         measure(PREDICTED, "Predicted", "short", 0),
-                        measure(_share(CORRECT, PREDICTED), "Precision", "percentunit", 1),
-                        measure(_share(CORRECT, LABELLED), "Recall", "percentunit", 1),
+                        measure(ratio(CORRECT, PREDICTED), "Precision", "percentunit", 1),
+                        measure(ratio(CORRECT, LABELLED), "Recall", "percentunit", 1),
                         measure(f"2 * {CORRECT} / ({LABELLED} + {PREDICTED} > 0)", "F1", "percentunit", 1),
                     ),
                     sort_by=("Labels",),
@@ -223,10 +227,8 @@ DASHBOARD = dashboard(
                     "model is too sure of itself.",
                     CONFIDENCE,
                     (
-                        measure(
-                            _named(_share(CONFIDENCE_IN_BINS, IN_BINS)), "Mean confidence", "percentunit"
-                        ),
-                        measure(_named(_share(CORRECT_IN_BINS, IN_BINS)), "Right", "percentunit"),
+                        measure(_named(ratio(CONFIDENCE_IN_BINS, IN_BINS)), "Mean confidence", "percentunit"),
+                        measure(_named(ratio(CORRECT_IN_BINS, IN_BINS)), "Right", "percentunit"),
                     ),
                     maximum=1,
                     width=8,
@@ -270,7 +272,7 @@ DASHBOARD = dashboard(
                     "than 20 the rest is `other`.",
                     (Column("segment", "Segment"),),
                     (
-                        measure(f"1 - {_share(CORRECT_IN_SEGMENTS, IN_SEGMENTS)}", "Wrong", "percentunit", 1),
+                        measure(f"1 - {ratio(CORRECT_IN_SEGMENTS, IN_SEGMENTS)}", "Wrong", "percentunit", 1),
                         measure(IN_SEGMENTS, "Labels", "short", 0),
                     ),
                     sort_by=("Wrong",),
@@ -330,13 +332,7 @@ DASHBOARD = dashboard(
                     "Labels that came",
                     "Labels of all models in a second, by what became of them. *Unusable* are those whose prediction "
                     "came later and does not know the class.",
-                    (
-                        *ranked(
-                            rate(_service("labels_received_total"), "result"),
-                            f"sum by (result) (increase({_service('labels_received_total')}[{RANGE}] @ end()))",
-                            "{{result}}",
-                        ),
-                    ),
+                    ranked(rate(RECEIVED, "result"), total(RECEIVED, "result"), "{{result}}"),
                     unit="cps",
                     minimum=0,
                     width=6,

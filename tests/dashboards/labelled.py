@@ -38,10 +38,7 @@ DELAY_SECONDS = 300.0
 KIND = "class"
 # What is exposed, with its labels.
 EXPOSED = {
-    **{
-        f"{one.name.removesuffix('_total')}_total": {"model_name", "model_version", *one.labels}
-        for one in q.OF_VERSIONS
-    },
+    **{f"{one.name}_total": {"model_name", "model_version", *one.labels} for one in q.OF_VERSIONS},
     **{f"{one.name}_total": set(one.labels) for one in q.OF_SERVICE},
     "labels_unmatched": set(),
     "labels_store_up": set(),
