@@ -220,8 +220,7 @@ def live_traffic(
     address = f"{stack.inference_url}/predictions/{MODEL}"
     with LiveTraffic(address, july, exchange, first=first, rate=SLOW_RATE) as live:
         ids = [id_of(row) for row in range(len(july))]
-        service = {"service": stack.labels_url, "token_file": stack.labels_token_file}
-        with Arrivals(july, ids, **service, replayed=lambda: live.row, sent=first):
+        with Arrivals(july, ids, stack, replayed=lambda: live.row, sent=first):
             yield live
 
 

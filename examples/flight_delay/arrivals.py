@@ -6,10 +6,11 @@ import threading
 import time
 from collections import deque
 from collections.abc import Callable
-from pathlib import Path
 
 import httpx
 import pandas as pd
+
+from stack import Stack
 
 from .data import CLASSES, LABEL
 
@@ -20,9 +21,9 @@ TIMEOUT_SECONDS = 60.0
 
 
 def steadily(rate: float, rows: int) -> Callable[[], int]:
-    """Return what tells how many of so many rows have been replayed from now on, at a rate in rows a second."""
+    """Return what tells how many of so many rows are replayed from now on, the first at once, at a rate a second."""
     began = time.monotonic()
-    return lambda: min(int((time.monotonic() - began) * rate), rows)
+    return lambda: min(int((time.monotonic() - began) * rate) + 1, rows)
 
 
 def ids_of(frame: pd.DataFrame, prefix: str) -> list[str]:
@@ -41,9 +42,8 @@ class Arrivals:
         self,
         frame: pd.DataFrame,
         ids: list[str],
+        stack: Stack,
         *,
-        service: str,
-        token_file: Path,
         replayed: Callable[[], int],
         sent: int = 0,
     ) -> None:
@@ -52,8 +52,8 @@ class Arrivals:
         self._replayed = replayed
         self._seen: deque[tuple[float, int]] = deque()
         self._http = httpx.Client(
-            base_url=service,
-            headers={"Authorization": f"Bearer {token_file.read_text()}"},
+            base_url=stack.labels_url,
+            headers={"Authorization": f"Bearer {stack.labels_token_file.read_text()}"},
             timeout=TIMEOUT_SECONDS,
             trust_env=False,
         )

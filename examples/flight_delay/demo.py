@@ -22,13 +22,12 @@ import sys
 import threading
 import time
 from collections.abc import Callable
-from contextlib import AbstractContextManager, nullcontext
+from contextlib import nullcontext
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import httpx
-import pandas as pd
 from rich.console import Console
 from rich.markup import escape
 from rich.table import Table
@@ -154,7 +153,7 @@ def run_phase(
     frame, rows_before = traffic(kind, TRAINED)[:requests], prometheus.rows()
     ids = ids_of(frame, name)
     began = time.monotonic()
-    with arrivals(frame, ids, stack):
+    with Arrivals(frame, ids, stack, replayed=steadily(RATE, len(frame))):
         result = replay(
             f"{stack.inference_url}/predictions/{MODEL}",
             frame,
@@ -183,19 +182,6 @@ def run_phase(
     )
     show(phase, console)
     return phase
-
-
-def arrivals(frame: pd.DataFrame, ids: list[str], stack: Stack) -> AbstractContextManager[object]:
-    """Return what sends the flights' labels in the meantime, where the labels service runs."""
-    if not stack.labels:
-        return nullcontext()
-    return Arrivals(
-        frame,
-        ids,
-        service=stack.labels_url,
-        token_file=stack.labels_token_file,
-        replayed=steadily(RATE, len(frame)),
-    )
 
 
 def show(phase: Phase, console: Console) -> None:
@@ -276,7 +262,7 @@ def show_addresses(stack: Stack, console: Console) -> None:
         "Prometheus": stack.prometheus_url,
         "Alertmanager": stack.alertmanager_url,
         "Notifications": stack.receiver_url,
-        "Labels": f"{stack.labels_url}/labels" if stack.labels else None,
+        "Labels": f"{stack.labels_url}/labels",
         "Grafana": stack.grafana_url,
     }
     for name, url in places.items():
@@ -325,7 +311,7 @@ def demo(console: Console, *, exits: bool, kind: Traffic, retraining: bool = Fal
             changed = run_phase(title, kind, requests=requests, stack=stack, console=console)
             notifications.wait_for(ALERT, timeout_seconds=NOTIFICATION_SECONDS)
             wrong += change_problems(changed, kind, texts=notifications.texts(ALERT)[early:])
-            if stack.labels and kind is Traffic.july:
+            if kind is Traffic.july:
                 wrong += truth_problems(stack, notifications, console)
             if service:
                 wrong += acting.see(

@@ -197,10 +197,8 @@ def figures(
     good = [answer for answer in answers if answer.predicted]
     if not good:
         raise DemoError(f"version {version} answered none of {len(answers)} requests")
-    deadline = time.monotonic() + LABELS_SECONDS
-    while (labelled := prometheus.labelled(version=version).since(earlier)).count < LABELLED_SHARE * len(
-        good
-    ):
+    wanted, deadline = LABELLED_SHARE * len(good), time.monotonic() + LABELS_SECONDS
+    while (labelled := prometheus.labelled(version=version).since(earlier)).count < wanted:
         if time.monotonic() > deadline:
             raise DemoError(f"{labelled.count} of the {len(good)} answers of {version} have got a label")
         time.sleep(1)

@@ -39,8 +39,7 @@ def firing(stack):
 def send(stack, frame, rate, month):
     """Send each row once, in order, and a while later the label of each."""
     ids = [f"{month}-{number}" for number in frame.index]
-    service = {"service": stack.labels_url, "token_file": stack.labels_token_file}
-    with Arrivals(frame, ids, **service, replayed=steadily(rate, len(frame))):
+    with Arrivals(frame, ids, stack, replayed=steadily(rate, len(frame))):
         address = f"{stack.inference_url}/predictions/flight_delay"
         result = replay(address, frame, rate=rate, in_order=True, ids=ids)
     assert (result.requests, result.failed) == (len(frame), 0)
