@@ -7,6 +7,7 @@ import time
 from dataclasses import dataclass
 
 import httpx
+import numpy as np
 
 from .data import COLUMNS
 
@@ -34,17 +35,23 @@ class FeatureState:
 
 @dataclass(frozen=True)
 class Labelled:
-    """What labels said of one version: sums over its labelled predictions, by true class where it says so."""
+    """What labels said of one version: sums over its labelled predictions.
 
-    by_class: dict[str, float]
-    correct: dict[str, float]
+    by_confidence, right_by_confidence: predictions, and those of them that were right, by bin of confidence, whose name
+    is its upper end.
+    """
+
+    labels: float
+    correct: float
     scored: float
     log_loss: float  # nats
+    by_confidence: dict[str, float]
+    right_by_confidence: dict[str, float]
 
     @property
     def count(self) -> int:
         """How many predictions have a label."""
-        return round(sum(self.by_class.values()))
+        return round(self.labels)
 
     def since(self, earlier: Labelled) -> Labelled:
         """Return what came after an earlier moment."""
@@ -53,20 +60,30 @@ class Labelled:
             return {name: count - before.get(name, 0.0) for name, count in now.items()}
 
         return Labelled(
-            less(self.by_class, earlier.by_class),
-            less(self.correct, earlier.correct),
+            self.labels - earlier.labels,
+            self.correct - earlier.correct,
             self.scored - earlier.scored,
             self.log_loss - earlier.log_loss,
+            less(self.by_confidence, earlier.by_confidence),
+            less(self.right_by_confidence, earlier.right_by_confidence),
         )
 
     def figures(self) -> dict[str, float]:
-        """Return accuracy, log_loss and recall, the mean over the classes that have labels; NaN without labels."""
-        recalls = [self.correct.get(name, 0.0) / count for name, count in self.by_class.items() if count]
+        """Return accuracy, log_loss and ranking (see canary.Figures); NaN without labels."""
         return {
-            "accuracy": sum(self.correct.values()) / self.count if self.count else math.nan,
+            "accuracy": self.correct / self.labels if self.labels else math.nan,
             "log_loss": self.log_loss / self.scored if self.scored else math.nan,
-            "recall": sum(recalls) / len(recalls) if recalls else math.nan,
+            "ranking": self._ranking(),
         }
+
+    def _ranking(self) -> float:
+        """Of all pairs of a right and a wrong answer, the share with the right one in the higher bin; ties are half."""
+        names = sorted(self.by_confidence, key=float)
+        right = np.array([self.right_by_confidence.get(name, 0.0) for name in names])
+        wrong = np.array([self.by_confidence[name] for name in names]) - right
+        pairs = right.sum() * wrong.sum()
+        below = np.cumsum(wrong) - wrong / 2
+        return float((right * below).sum() / pairs) if pairs else math.nan
 
 
 def rows_after(since_row: int, drifted: list[int]) -> int | None:
@@ -109,18 +126,17 @@ class Prometheus:
 
     def labelled(self, *, version: str) -> Labelled:
         """Return what all labels that ever came said of a version."""
-        parts = ("", "_correct", "_scored", "_log_loss")
+        parts = ("", "_correct", "_scored", "_log_loss", "_confidence", "_confidence_correct")
         found: dict[str, dict[str, float]] = {part: {} for part in parts}
         names = "|".join(f"model_labelled{part}_total" for part in parts)
         series = f'{{__name__=~"{names}", model_name="{self.model}", model_version="{version}"}}'
-        for labels, value in self.query(f"sum by (__name__, class, change) ({series})"):
+        for labels, value in self.query(f"sum by (__name__, bin, change) ({series})"):
             part = labels["__name__"].removeprefix("model_labelled").removesuffix("_total")
-            name = labels.get("class", "")
+            name = labels.get("bin", "")
             sign = 1 if labels["change"] == "added" else -1
             found[part][name] = found[part].get(name, 0.0) + sign * value
-        return Labelled(
-            found[""], found["_correct"], found["_scored"].get("", 0.0), found["_log_loss"].get("", 0.0)
-        )
+        *sums, by_confidence, right = (found[part] for part in parts)
+        return Labelled(*(of.get("", 0.0) for of in sums), by_confidence, right)
 
     def rows(self) -> int:
         """Return how many rows the model's monitors have compared with the baseline, since they started."""

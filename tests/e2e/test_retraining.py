@@ -109,8 +109,8 @@ def test_a_version_trained_on_shuffled_labels_is_rejected_with_the_reason(run: R
     assert done.returncode == 0, done.stdout + done.stderr
     found = json.loads(report.read_text())
     assert found["outcome"] == "rejected"
-    assert "it finds flights of all classes worse" in found["reason"]
-    assert abs(found["new"]["recall"] - 1 / 3) < 0.05 < found["old"]["recall"] - 1 / 3
+    assert "its confidence does not tell right answers from wrong ones" in found["reason"]
+    assert abs(found["new"]["ranking"] - 0.5) < 0.05
     assert run.serving == "1.0"
     assert run.versions == {"1.0"}
     assert not (Path(run.words[run.words.index("--store") + 1]) / "flight_delay-2.0.mar").exists()

@@ -10,49 +10,52 @@ import numpy as np
 import pandas as pd
 import pytest
 import yaml
-from sklearn.metrics import accuracy_score, balanced_accuracy_score, log_loss
+from sklearn.metrics import accuracy_score, log_loss, roc_auc_score
 
 from examples.flight_delay import demo
 from examples.flight_delay.acting import DRIFTS, ROOT, impatient, problems
 from examples.flight_delay.canary import Figures, verdict
-from examples.flight_delay.data import CLASSES, LABEL
+from examples.flight_delay.data import LABEL
 from examples.flight_delay.live import Canary, Exchange
 from examples.flight_delay.packaging import DemoError
 from examples.flight_delay.prometheus import Labelled
 from examples.flight_delay.retrain import Places, next_version, recent, shuffled
 
-OLD = Figures("1.0", 1000, 2, 0.004, 0.6, labels=990, accuracy=0.4, log_loss=1.2, recall=0.5)
-NEW = Figures("2.0", 1000, 2, 0.004, 0.6, labels=990, accuracy=0.5, log_loss=1.1, recall=0.5)
+OLD = Figures("1.0", 1000, 2, 0.004, 0.6, labels=990, accuracy=0.4, log_loss=1.2, ranking=0.7)
+NEW = Figures("2.0", 1000, 2, 0.004, 0.6, labels=990, accuracy=0.5, log_loss=1.1, ranking=0.7)
 
 
-def _labelled(predicted: np.ndarray, labels: np.ndarray, losses: np.ndarray) -> Labelled:
+def _labelled(scores: np.ndarray, labels: np.ndarray) -> Labelled:
     """What the labels service counts of rows."""
+    right, bins = scores.argmax(axis=1) == labels, np.ceil(scores.max(axis=1) * 10) / 10
+    names = [f"{name:g}" for name in np.unique(bins)]
     return Labelled(
-        by_class={name: float(np.sum(labels == place)) for place, name in enumerate(CLASSES)},
-        correct={
-            name: float(np.sum((labels == place) & (predicted == place)))
-            for place, name in enumerate(CLASSES)
-        },
+        labels=float(len(labels)),
+        correct=float(right.sum()),
         scored=float(len(labels)),
-        log_loss=float(losses.sum()),
+        log_loss=float(-np.log(scores[np.arange(len(labels)), labels]).sum()),
+        by_confidence={name: float(np.sum(bins == float(name))) for name in names},
+        right_by_confidence={name: float(np.sum(right & (bins == float(name)))) for name in names},
     )
 
 
 def test_figures_are_those_of_scikit_learn() -> None:
     random = np.random.default_rng(1)
-    scores, labels = random.dirichlet([2, 1, 1], 700), random.integers(0, 3, 700)
-    predicted, losses = scores.argmax(axis=1), -np.log(scores[np.arange(700), labels])
-    earlier, all_of_them = (_labelled(predicted[:n], labels[:n], losses[:n]) for n in (200, 700))
+    scores = random.dirichlet([2, 1, 1], 700)
+    labels = np.array([random.choice(3, p=row) for row in scores])
+    earlier, all_of_them = (_labelled(scores[:n], labels[:n]) for n in (200, 700))
     trial = all_of_them.since(earlier)
     assert trial.count == 500
-    found = trial.figures()
-    assert found["accuracy"] == accuracy_score(labels[200:], predicted[200:])
-    assert found["log_loss"] == pytest.approx(log_loss(labels[200:], scores[200:]))
-    assert found["recall"] == pytest.approx(balanced_accuracy_score(labels[200:], predicted[200:]))
+    found, scores, labels = trial.figures(), scores[200:], labels[200:]
+    right, confidence = scores.argmax(axis=1) == labels, scores.max(axis=1)
+    assert found["accuracy"] == accuracy_score(labels, scores.argmax(axis=1))
+    assert found["log_loss"] == pytest.approx(log_loss(labels, scores))
+    assert found["ranking"] == pytest.approx(roc_auc_score(right, np.ceil(confidence * 10)))
+    assert found["ranking"] == pytest.approx(roc_auc_score(right, confidence), abs=0.02)
 
 
 def test_a_version_without_labels_has_no_figures() -> None:
-    nothing = Labelled({}, {}, 0.0, 0.0)
+    nothing = Labelled(0.0, 0.0, 0.0, 0.0, {}, {})
     assert nothing.count == 0
     assert all(math.isnan(value) for value in nothing.figures().values())
     good, reason = verdict(OLD, replace(NEW, **nothing.figures()))
@@ -64,15 +67,15 @@ def test_a_version_without_labels_has_no_figures() -> None:
     ("change", "words"),
     [
         ({}, "version 2.0 serves instead of 1.0: accuracy 0.500 instead of 0.400"),
-        ({"recall": 0.46}, "serves instead"),
+        ({"ranking": 0.55}, "serves instead"),
         ({"p95_seconds": 0.02}, "serves instead"),
         ({"errors": 15}, "1.5% of its requests failed, of the old one's 0.2%"),
         ({"p95_seconds": 0.03}, "its p95 is 30.0 ms, the old one's 4.0 ms"),
         ({"p95_seconds": float("nan")}, "its p95 is nan"),
         ({"accuracy": 0.4}, "its accuracy is 0.400, the old one's 0.400"),
         ({"log_loss": 1.3}, "its log-loss is 1.300, the old one's 1.200"),
-        ({"recall": 0.34}, "finds flights of all classes worse: mean recall 0.340 (guessing: 0.333)"),
-        ({"recall": float("nan")}, "finds flights of all classes worse"),
+        ({"ranking": 0.52}, "does not tell right answers from wrong ones: 0.520 of pairs in order"),
+        ({"ranking": float("nan")}, "does not tell right answers from wrong ones: nan"),
     ],
 )
 def test_a_version_serves_only_if_it_is_better_and_nothing_is_worse(
