@@ -10,6 +10,7 @@ must be rejected.
 from __future__ import annotations
 
 import json
+import math
 import os
 import time
 from dataclasses import asdict, dataclass
@@ -45,6 +46,7 @@ REGISTER_SECONDS = 120
 DRAIN_SECONDS = 60  # until a version that is replaced has answered what waits for it
 QUIET_LOOKS = 3  # a second apart, without a request that waits: the last one is answered meanwhile
 SETTLE_SECONDS = 3  # until Prometheus has the last requests of the trial: a flush and a scrape
+P95_SECONDS = 30  # until it has some, where these take longer
 
 
 class Server:
@@ -170,7 +172,7 @@ def build(
 
 
 def try_out(exchange: Exchange, version: str, *, window: int) -> tuple[list[Answer], float]:
-    """Give a version its share of the live traffic; return what the requests got, and how long it took in seconds."""
+    """Give a version its share of the live traffic; return what the requests got, and when it began (monotonic)."""
     began = time.monotonic()
     exchange.begin(Canary(version, SHARE, RATE))
     try:
@@ -183,11 +185,21 @@ def try_out(exchange: Exchange, version: str, *, window: int) -> tuple[list[Answ
     finally:
         exchange.stop()
     time.sleep(SETTLE_SECONDS)
-    return exchange.answers(), time.monotonic() - began
+    return exchange.answers(), began
+
+
+def p95_since(began: float, prometheus: Prometheus, *, version: str) -> float:
+    """Return a version's p95 in seconds since a moment of the monotonic clock; NaN where Prometheus has none."""
+    deadline = time.monotonic() + P95_SECONDS
+    while math.isnan(found := prometheus.p95(version=version, seconds=time.monotonic() - began)):
+        if time.monotonic() > deadline:
+            break
+        time.sleep(1)
+    return found
 
 
 def figures(
-    answers: list[Answer], earlier: Labelled, prometheus: Prometheus, *, version: str, seconds: float
+    answers: list[Answer], earlier: Labelled, prometheus: Prometheus, *, version: str, p95_seconds: float
 ) -> Figures:
     """Return what one version did during the trial; ``answers`` are those of its requests.
 
@@ -206,7 +218,7 @@ def figures(
         version=version,
         requests=len(answers),
         errors=len(answers) - len(good),
-        p95_seconds=prometheus.p95(version=version, seconds=seconds),
+        p95_seconds=p95_seconds,
         estimated_accuracy=prometheus.estimated_accuracy(version=version),
         labels=labelled.count,
         **labelled.figures(),
@@ -251,11 +263,13 @@ def retrain(
         server.register(archive)
         console.print(f"{new} gets {SHARE:.0%} of the next {window:,} requests.", highlight=False)
         earlier = {version: prometheus.labelled(version=version) for version in (old, new)}
-        answers, seconds = try_out(exchange, new, window=window)
+        answers, began = try_out(exchange, new, window=window)
+        # At once: what comes while labels are waited for is no part of the trial.
+        p95 = {version: p95_since(began, prometheus, version=version) for version in (old, new)}
         before, after = (
             figures(
                 [answer for answer in answers if (answer.version == new) == (version == new)],
-                earlier[version], prometheus, version=version, seconds=seconds,
+                earlier[version], prometheus, version=version, p95_seconds=p95[version],
             )
             for version in (old, new)
         )  # fmt: skip
