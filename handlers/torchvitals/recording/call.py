@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from typing import Any, Optional
+from typing import Optional
 
 import msgspec
 
@@ -64,8 +64,10 @@ class CallRecord(msgspec.Struct, gc=False, eq=False):
     outputs: Optional[Captured] = None
     # Later runs of inference in this call.
     more: Optional[More] = None
-    # What the server called with first: until the call ends, it tells how many rows to expect.
-    data: Any = None
+    # Whether they ran one after another: only then is their order known to be that of the requests.
+    in_order: bool = True
+    # How many requests the server called with, as far as is known before the call has ended.
+    expected: int = 1
     # Whether the handler's own `inference` ran: the model's runs are part of it.
     staged: bool = False
     # Whether it asked for something else than a prediction, so that there may be nothing to see.

@@ -12,6 +12,7 @@ from .call import CallRecord
 from .recorder import Recorder, is_out_of_memory
 from .shadows import Function
 
+SEQUENCES = (list, tuple)
 Arguments = tuple[Any, ...]
 # Fills in what a server knows of a call that has ended: requests, failed, starts. Is given the record, and the
 # positional and keyword arguments of the call.
@@ -103,8 +104,8 @@ def _wrap_function(function: Function, recorder: Recorder, ending: _Ending) -> F
         try:
             outer = current.get()
             call = begin() if outer is None or outer not in running else None
-            if call is not None and args:
-                call.data = args[0]
+            if call is not None and args and isinstance(args[0], SEQUENCES):
+                call.expected = len(args[0])
         except BaseException as fault:
             call = ending.untimed(fault)
         if call is None:
@@ -140,8 +141,8 @@ def _wrap_coroutine_function(function: Function, recorder: Recorder, ending: _En
         try:
             outer = current.get()
             call = begin() if outer is None or outer not in running else None
-            if call is not None and args:
-                call.data = args[0]
+            if call is not None and args and isinstance(args[0], SEQUENCES):
+                call.expected = len(args[0])
         except BaseException as fault:
             call = ending.untimed(fault)
         result = function(*args, **kwargs)

@@ -5,16 +5,18 @@ from __future__ import annotations
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator
 from contextvars import ContextVar
+from threading import get_ident
 from time import perf_counter_ns
 from typing import Any, Optional
 
 from torch import Tensor
 
-from .call import PROBED, REDUCED, CallRecord, More
+from .call import PROBED, REDUCED, CallRecord
 from .capture import Captured, DeviceCopy, TooLargeError, capture, packed_row, rows_in, size_of
 from .compilation import compiled_graphs
 from .faults import Faults
 from .parts import are_boxes
+from .runs import Run, put_together
 from .sampling import LargeInputSampler
 
 MAX_WAITING_CALLS = 100_000
@@ -75,6 +77,8 @@ class Recorder:
         self._held_before: list[CallRecord] = []
         # Calls that have not ended, in order. Each operation on it is one of the interpreter's own: no lock is needed.
         self.running: dict[CallRecord, bool] = {}
+        # What the runs of inference of calls of several requests gave until now.
+        self._runs: dict[CallRecord, list[Run]] = {}
         # The call of this thread or coroutine.
         self.current: ContextVar[Optional[CallRecord]] = ContextVar("torchvitals_call", default=None)
         self._first: Optional[Callable[[], None]] = None
@@ -108,7 +112,9 @@ class Recorder:
         """Copy what inference is given; of several runs in a call, until there is a row for each of its requests."""
         if not self._capture_inputs:
             return
-        if call.inputs is None:
+        if call.expected > 1:
+            self._add_run(call, "inputs", value)
+        elif call.inputs is None:
             if (
                 self.reduce_inputs is None
                 and isinstance(value, Tensor)
@@ -119,14 +125,12 @@ class Recorder:
                     call.copied_bytes += len(packed)
                     return
             call.inputs = self._input(call, value)
-        elif _lacks_rows(call, "inputs"):
-            copy = self._input(call, value)
-            if copy is not None:
-                call.more = More(copy, None, call.more)
 
     def outputs(self, call: CallRecord, value: Any) -> None:
         """Copy what inference gives; of several runs in a call, until there is a row for each of its requests."""
-        if call.outputs is None:
+        if call.expected > 1:
+            self._add_run(call, "outputs", value)
+        elif call.outputs is None:
             if (
                 self.reduce_outputs is None
                 and isinstance(value, Tensor)
@@ -137,10 +141,16 @@ class Recorder:
                     call.copied_bytes += len(packed)
                     return
             call.outputs = self._output(call, value)
-        elif _lacks_rows(call, "outputs"):
-            copy = self._output(call, value)
+
+    def _add_run(self, call: CallRecord, which: str, value: Any) -> None:
+        """Copy one run's inputs or outputs, of a call of several requests: its runs may be of several threads."""
+        runs = self._runs.setdefault(
+            call, []
+        )  # of two threads that come first at once, both get the same list
+        if sum(rows_in(run.copy) for run in runs if run.which == which) < call.expected:
+            copy = self._input(call, value) if which == "inputs" else self._output(call, value)
             if copy is not None:
-                call.more = More(None, copy, call.more)
+                runs.append(Run(which, copy, get_ident()))
 
     def _input(self, call: CallRecord, value: Any) -> Optional[Captured]:
         """Copy inputs that are not one row of few values, or describe them."""
@@ -183,7 +193,7 @@ class Recorder:
     def _probed(self, call: CallRecord, value: Any) -> Optional[Captured]:
         """Copy what is to be known of outputs that are too large to copy."""
         try:
-            if self.probe is not None and (call.outputs is None or call.outputs_are == PROBED):
+            if self.probe is not None and (call.outputs_are == PROBED or not self._has_outputs(call)):
                 copy = self._captured(call, value, self.probe)
                 call.outputs_are = PROBED
                 return copy
@@ -191,6 +201,9 @@ class Recorder:
             pass
         call.outputs_too_large = True
         return None
+
+    def _has_outputs(self, call: CallRecord) -> bool:
+        return call.outputs is not None or any(run.which == "outputs" for run in self._runs.get(call, ()))
 
     def finish(self, call: CallRecord, *, requests: int, failed: int) -> None:
         """End a call that returned; `failed` of its requests were answered with an error."""
@@ -208,6 +221,8 @@ class Recorder:
         """Complete the record of a call that ends now, and let it wait; it waits in any case, whatever this raises."""
         try:
             call.handle_ns = perf_counter_ns() - call.started_ns
+            if call.expected > 1:
+                put_together(call, self._runs.pop(call, []))
             self._graphs = graphs = compiled_graphs()
             call.compiled = max(0, graphs - call.graphs)
             if self._warmup_left > 0:
@@ -217,7 +232,6 @@ class Recorder:
             call.timed = False
             raise
         finally:
-            call.data = None
             # A call that is not known here is that of a process from which this one was forked.
             if self.running.pop(call, False):
                 if self.holds:
@@ -258,6 +272,9 @@ class Recorder:
         """
         if self.held or self._held_before:
             self._release_held()
+        for call in list(self._runs):
+            if call not in self.running:  # abandoned, or ended before a thread of its own did
+                self._runs.pop(call, None)
         left = len(self.waiting)
         while left > 0:
             taken: list[CallRecord] = []
@@ -284,6 +301,7 @@ class Recorder:
         """Forget all calls: this process is a fork, and they are its parent's. `first` runs at its own first call."""
         self.waiting.clear()
         self.running.clear()
+        self._runs.clear()
         self.held.clear()
         self._held_before = []
         self.waiting_bytes = self.dropped = 0
@@ -331,13 +349,6 @@ class Recorder:
 def is_out_of_memory(error: BaseException) -> bool:
     """Tell whether an error of the user's code means that memory ran out, the host's or a device's."""
     return isinstance(error, MemoryError) or type(error).__name__ == "OutOfMemoryError"
-
-
-def _lacks_rows(call: CallRecord, which: str) -> bool:
-    """Tell whether fewer rows are copied than the call has requests."""
-    data = call.data
-    expected = len(data) if isinstance(data, (list, tuple)) else 1
-    return expected > 1 and sum(map(rows_in, call.copies(which))) < expected
 
 
 def _has_small_rows(tensor: Tensor) -> bool:

@@ -253,9 +253,9 @@ PREDICTIONS_UNWRITTEN = counter(
     "model_predictions_unwritten_total",
     "count",
     "Predictions that no label can find, by reason: requests that `failed`, or have no valid id (`no_id`); outputs of "
-    "another number than ids (`rows`), of a kind that has no labels (`kind`), of a kind that is not known yet "
-    "(`unknown_outputs`), or not finite (`not_finite`); too many waiting (`full`), a disk that cannot be written "
-    "(`disk`).",
+    "another number than ids (`rows`), of runs of inference beside each other in one call (`order`), of a kind that "
+    "has no labels (`kind`), of a kind that is not known yet (`unknown_outputs`), or not finite (`not_finite`); too "
+    "many waiting (`full`), a disk that cannot be written (`disk`).",
     ("reason",),
 )
 MONITOR_ERRORS = counter(

@@ -395,6 +395,8 @@ def _paired(
     for call in calls:
         if call.special or call.size or call.failed or not call.requests:
             log.miss("failed", 0 if call.special else call.requests)
+        elif not call.in_order:
+            log.miss("order", call.requests)
         elif type(call.outputs) is bytes and call.more is None and "\n" not in (call.ids or ""):
             ones.setdefault((call.outputs_are, len(call.outputs)), []).append(call)
         else:

@@ -28,7 +28,7 @@ MOST_ROWS = 200_000
 # Of what waits until it is known what the outputs are.
 MOST_HELD = 1_000
 LOG_SECONDS = 60.0
-REASONS = ("failed", "no_id", "rows", "kind", "unknown_outputs", "not_finite", "full", "disk")
+REASONS = ("failed", "no_id", "rows", "order", "kind", "unknown_outputs", "not_finite", "full", "disk")
 
 logger = logging.getLogger(__name__)
 
