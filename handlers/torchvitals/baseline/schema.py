@@ -165,6 +165,7 @@ class Feature(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True, for
             raise BaselineError(f"{where}: counts do not add up to count + missing")
         if any(low >= high for low, high in zip(self.edges, self.edges[1:])):
             raise BaselineError(f"{where}: edges do not ascend")
+        self._check_categories(where)
         for values in (self.quantiles, self.low_tail, self.high_tail):
             if any(low > high for low, high in zip(values, values[1:])):
                 raise BaselineError(f"{where}: quantiles do not ascend")
@@ -175,6 +176,13 @@ class Feature(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True, for
                 raise BaselineError(
                     f"{where}: its variation at {variation.window} rows lacks the quantiles of a statistic"
                 )
+
+    def _check_categories(self, where: str) -> None:
+        texts = sum(isinstance(value, str) for value in self.categories)
+        if texts != (len(self.categories) if self.kind == "categorical" else 0):
+            raise BaselineError(f"{where} is {self.kind}, and {texts} of its categories are texts")
+        if len(set(self.categories)) < len(self.categories):
+            raise BaselineError(f"{where} has a category twice")
 
 
 class Segment(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True, forbid_unknown_fields=True):
@@ -225,10 +233,7 @@ class Segments(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True, fo
             raise BaselineError(f"segments are told apart by {len(self.columns)} columns; they may be 1 or 2")
         for segment in self.segments:
             where = f"segment '{self.name(segment)}'"
-            if len(segment.values) not in (0, len(self.columns)):
-                raise BaselineError(
-                    f"{where} has {len(segment.values)} values for {len(self.columns)} columns"
-                )
+            self._check_values(where, segment.values, features)
             for feature in segment.features:
                 whole = features.get(feature.name)
                 if whole is None or (whole.kind, whole.categories) != (feature.kind, feature.categories):
@@ -237,6 +242,15 @@ class Segments(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True, fo
                     feature.validate()
                 except BaselineError as error:
                     raise BaselineError(f"{where}: {error}") from error
+
+    def _check_values(
+        self, where: str, values: list[Union[float, str]], features: Mapping[str, Feature]
+    ) -> None:
+        if len(values) not in (0, len(self.columns)):
+            raise BaselineError(f"{where} has {len(values)} values for {len(self.columns)} columns")
+        for column, value in zip(self.columns, values):
+            if value not in features[column].categories:
+                raise BaselineError(f"{where}: its '{column}' is no category of that column")
 
 
 class BaselineData(
@@ -343,12 +357,9 @@ class BaselineData(
         refuse_schema(self.schema)
         if not self.features:
             raise BaselineError("it has no features")
-        try:
-            datetime.datetime.fromisoformat(self.created)
-        except ValueError as error:
-            raise BaselineError(
-                f"created is '{self.created}', not a time like 2026-01-31T12:00:00+00:00"
-            ) from error
+        if self.samples < 1:
+            raise BaselineError(f"it is of {self.samples} rows")
+        self._check_created()
         for part in (
             *self.features,
             self.inputs,
@@ -367,12 +378,21 @@ class BaselineData(
         columns = [feature.name for feature in self.column_features]
         if self.inputs is not None and self.inputs.names != columns:
             raise BaselineError(f"its features are not those of {self.input_kind}: {', '.join(columns)}")
+        _check_outputs(self.outputs, self.of_source("output"))
         _check_identifiers(self.identifiers, columns)
         if self.rows is not None and set(self.rows.columns) - set(columns):
             raise BaselineError("its row distance is of other columns")
         if self.segments is not None:
             self.segments.validate({feature.name: feature for feature in self.column_features})
         self._check_familiarity(columns)
+
+    def _check_created(self) -> None:
+        try:
+            datetime.datetime.fromisoformat(self.created)
+        except ValueError as error:
+            raise BaselineError(
+                f"created is '{self.created}', not a time like 2026-01-31T12:00:00+00:00"
+            ) from error
 
     def _check_familiarity(self, columns: list[str]) -> None:
         if self.familiarity is None:
@@ -474,6 +494,20 @@ class BaselineData(
         places = {feature.name: place for place, feature in enumerate(self.column_features)}
         distance = self.rows.of(rows[:, [places[name] for name in self.rows.columns]])
         return np.column_stack([rows, at_model_precision(distance)])
+
+
+def _check_outputs(outputs: Optional[Outputs], features: list[Feature]) -> None:
+    """Raise BaselineError where features are not those of the outputs."""
+    if outputs is None:
+        return
+    known, classes = set(outputs.names), len(outputs.classes)
+    for feature in features:
+        if feature.name not in known:
+            raise BaselineError(f"'{feature.name}' is no feature of {outputs.sentence}")
+        if feature.name in outputs.by_class and len(feature.categories) > classes:
+            raise BaselineError(
+                f"'{feature.name}' has {len(feature.categories)} categories, of {classes} classes"
+            )
 
 
 def _check_identifiers(identifiers: dict[str, Identifier], features: list[str]) -> None:

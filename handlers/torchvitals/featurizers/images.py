@@ -15,6 +15,8 @@ from .featurizer import Featurizer
 from .image_grid import PIXELS, grid_features, grid_of
 
 IMAGE_DIMENSIONS = 4  # images, channels, height, width
+# Far more than any baseline has: each channel has a name, and of each pixel there is work.
+MOST_CHANNELS, MOST_LOOKED_AT = 10_000, 2**26
 COLOURS = {1: ("grey",), 3: ("red", "green", "blue")}
 
 
@@ -39,10 +41,12 @@ class Images(Featurizer, msgspec.Struct, frozen=True, tag="images", tag_field="k
 
     def validate(self) -> None:
         """Raise BaselineError where there are no channels, or no pixels to look at."""
-        if self.channels <= 0:
-            raise BaselineError(f"images have {self.channels} channels")
-        if self.pixels is not msgspec.UNSET and self.pixels <= 0:
-            raise BaselineError(f"{self.pixels} pixels of images are looked at")
+        if not 1 <= self.channels <= MOST_CHANNELS:
+            raise BaselineError(f"images have {self.channels} channels; they may have 1 to {MOST_CHANNELS:,}")
+        if self.pixels is not msgspec.UNSET and not 1 <= self.pixels <= MOST_LOOKED_AT:
+            raise BaselineError(
+                f"{self.pixels} pixels of images are looked at; it may be 1 to {MOST_LOOKED_AT:,}"
+            )
 
     def transform(self, batch: torch.Tensor) -> torch.Tensor:
         """Return the features of a batch."""
