@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import difflib
 import re
+from collections.abc import Mapping
 from typing import Annotated, Any, Literal, Optional, Union
 
 import msgspec
@@ -20,6 +21,11 @@ Ratio = Annotated[float, msgspec.Meta(gt=0, lt=1)]
 Count = Annotated[int, msgspec.Meta(ge=0)]
 Name = Annotated[str, msgspec.Meta(min_length=1, max_length=200)]
 Rows = Annotated[int, msgspec.Meta(ge=10, le=1_000_000)]
+# Each window is evaluated at each flush, in the request's process.
+Windows = Annotated[list[Rows], msgspec.Meta(max_length=16)]
+# Of all windows of a worker: six bytes a row and feature.
+MOST_WINDOW_BYTES = 2**30
+BYTES_A_VALUE = 6
 # Exported in the place of a model's thresholds when all of them are null.
 NO_SIGNAL = "none"
 
@@ -142,7 +148,7 @@ class MonitoringConfig(msgspec.Struct, frozen=True, forbid_unknown_fields=True, 
     baseline: Optional[str] = None
     learn: Optional[Annotated[int, msgspec.Meta(ge=100, le=100_000)]] = None
     base_handler: Optional[str] = None
-    window: Union[Rows, list[Rows]] = msgspec.field(default_factory=lambda: [*DEFAULT_WINDOWS])
+    window: Union[Rows, Windows] = msgspec.field(default_factory=lambda: [*DEFAULT_WINDOWS])
     # The rules count a worker that said nothing for two minutes as dead (prometheus/rules.yml).
     flush_interval: Annotated[float, msgspec.Meta(ge=0.1, le=10)] = 5.0
     warmup: Count = 2
@@ -172,14 +178,29 @@ class MonitoringConfig(msgspec.Struct, frozen=True, forbid_unknown_fields=True, 
         """The window sizes, ascending."""
         return sorted({self.window} if isinstance(self.window, int) else set(self.window))
 
+    def check_windows(self, features: int) -> None:
+        """Raise ConfigurationError where the windows of so many features take more memory than a worker should."""
+        needed = sum(self.windows) * features * BYTES_A_VALUE
+        if needed > MOST_WINDOW_BYTES:
+            most = MOST_WINDOW_BYTES // (features * BYTES_A_VALUE)
+            raise ConfigurationError(
+                f"handler.monitoring.window: {', '.join(map(str, self.windows))} rows of {features:,} features take "
+                f"{needed / 2**30:.1f} GiB in each worker, and may take {MOST_WINDOW_BYTES / 2**30:.0f}; give sizes "
+                f"that add up to {most:,} rows at most"
+            )
+
 
 def read_config(model_config: Any, file: str = "model-config.yaml") -> MonitoringConfig:
     """Read the section out of a parsed model-config.yaml; an absent one gives the defaults.
 
     Raises ConfigurationError that names the file, the field and how to fix it.
     """
+    if not isinstance(model_config, (Mapping, type(None))):
+        raise ConfigurationError(
+            f"{file}: it is a {type(model_config).__name__}; give names and values, such as `minWorkers: 1`"
+        )
     handler = (model_config or {}).get("handler") or {}
-    section = handler.get("monitoring") if isinstance(handler, dict) else None
+    section = handler.get("monitoring") if isinstance(handler, Mapping) else None
     if section is None:
         return MonitoringConfig()
     try:

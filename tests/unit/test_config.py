@@ -1,9 +1,10 @@
 """The configuration, and its errors."""
 
 import msgspec
+import numpy as np
 import pytest
 
-from torchvitals import ConfigurationError, MonitoringConfig, Thresholds
+from torchvitals import Baseline, ConfigurationError, Features, MonitoredModel, MonitoringConfig, Thresholds
 from torchvitals.config import NO_SIGNAL, Objectives, read_config
 
 
@@ -111,3 +112,34 @@ def test_objectives_are_read():
 def test_an_objective_that_cannot_be_is_refused(slo):
     with pytest.raises(ConfigurationError, match="slo"):
         read_config(section(slo=slo))
+
+
+@pytest.mark.parametrize(
+    ("content", "words"),
+    [
+        ([1, 2], "model-config.yaml: it is a list; give names and values"),
+        ("text", "model-config.yaml: it is a str; give names and values"),
+        ({"handler": {"monitoring": [1]}}, "handler.monitoring: expected `object`"),
+        (
+            {"handler": {"monitoring": {"window": list(range(10, 2010))}}},
+            "window: expected `array` of length <= 16",
+        ),
+        ({"handler": {"monitoring": {"window": [10**9]}}}, "expected `int` <= 1000000"),
+        ({"handler": {"monitoring": {"baseline": {"x" * 100_000: 1}}}}, "handler.monitoring.baseline"),
+    ],
+)
+def test_a_file_of_another_shape_or_size_is_refused_in_a_line(content, words):
+    with pytest.raises(ConfigurationError) as caught:
+        read_config(content)
+    assert words in str(caught.value)
+    assert len(str(caught.value)) < 5_000
+    assert len(str(caught.value).splitlines()) == 1
+
+
+def test_windows_that_would_exhaust_a_worker_are_refused_once_the_features_are_known():
+    rng = np.random.default_rng(0)
+    baseline = Baseline.fit(rng.normal(size=(200, 300)), features=Features(inputs="columns"))
+    config = read_config({"handler": {"monitoring": {"window": [1000, 1_000_000]}}})
+    with pytest.raises(ConfigurationError, match=r"window: 1000, 1000000 rows of 30\d features take 1.7 GiB"):
+        MonitoredModel(lambda rows: rows, baseline, config=config)
+    MonitoredModel(lambda rows: rows, Baseline.fit(rng.normal(size=(200, 3))), config=config).close()

@@ -276,6 +276,7 @@ class Pipeline:
     def _drift_from(self, baseline: BaselineData) -> DriftTelemetry:
         config = self._config
         baseline = config.features.applied(baseline)
+        config.check_windows(len(baseline.features))
         detector = DriftDetector(
             baseline,
             window=config.windows,
