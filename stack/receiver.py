@@ -19,7 +19,7 @@ from collections import deque
 from datetime import datetime, timezone
 from html import escape
 from pathlib import Path
-from typing import Any
+from typing import Any, BinaryIO
 
 import uvicorn
 from starlette.applications import Starlette
@@ -70,20 +70,59 @@ class Notifications:
     def add(self, alerts: list[dict[str, Any]]) -> None:
         """Keep alerts, with the time that they arrived; raise OSError when the file cannot be written."""
         now = datetime.now(timezone.utc).isoformat(timespec="milliseconds")
-        received = [{"receivedAt": now, **alert} for alert in alerts]
+        received = [{**alert, "receivedAt": now} for alert in alerts]
         if self._file is not None:
-            with self._file.open("a", encoding="utf-8") as file:
-                file.writelines(json.dumps(alert) + "\n" for alert in received)
+            lines = "".join(json.dumps(alert) + "\n" for alert in received)
+            with self._file.open("a+b") as file:
+                if _is_torn(file):
+                    file.write(b"\n")
+                file.write(lines.encode())
         self.alerts.extend(received)
 
 
 def read(file: Path) -> list[dict[str, Any]]:
-    """Return the alerts of a file, oldest first; none where there is no file yet."""
+    """Return the alerts of a file, oldest first; none where there is no file yet.
+
+    A last line without its end is still being written, or was torn by a kill or a full disk; such a line, and any other
+    that is no alert, is left out. Their number is said on stderr.
+    """
     if not file.exists():
         return []
-    # A last line without its end is still being written.
-    lines = file.read_text(encoding="utf-8").split("\n")[:-1]
-    return [json.loads(line) for line in lines]
+    alerts, others = [], 0
+    for line in file.read_bytes().split(b"\n")[:-1]:
+        try:
+            alert = json.loads(line)
+            check(alert, "the line")
+            if not isinstance(alert.get("receivedAt"), str):
+                raise NotificationError("the line has no time")
+            alerts.append(alert)
+        except (ValueError, RecursionError):
+            others += 1
+    if others:
+        sys.stderr.write(f"receiver: {others} of the lines in {file} are no alerts, and are left out\n")
+    return alerts
+
+
+def _is_torn(file: BinaryIO) -> bool:
+    """Tell whether a file that is open for appending ends within a line."""
+    if not file.seek(0, os.SEEK_END):
+        return False
+    file.seek(-1, os.SEEK_END)
+    return file.read(1) != b"\n"
+
+
+def check(alert: Any, what: str) -> None:
+    """Raise NotificationError where something is not one of Alertmanager's alerts."""
+    if not isinstance(alert, dict):
+        raise NotificationError(f"{what} is not an object")
+    if alert.get("status") not in ("firing", "resolved"):
+        raise NotificationError(f"{what}.status is neither 'firing' nor 'resolved'")
+    for key in ("labels", "annotations"):
+        texts = alert.get(key, {})
+        if not isinstance(texts, dict) or not all(isinstance(text, str) for text in texts.values()):
+            raise NotificationError(f"{what}.{key} is not an object of texts")
+    if not alert.get("labels", {}).get("alertname"):
+        raise NotificationError(f"{what} has no label 'alertname'")
 
 
 def parse(body: bytes) -> list[dict[str, Any]]:
@@ -98,16 +137,7 @@ def parse(body: bytes) -> list[dict[str, Any]]:
     if not isinstance(alerts, list):
         raise NotificationError("the body has no list 'alerts'; send Alertmanager's webhook, version 4")
     for index, alert in enumerate(alerts):
-        if not isinstance(alert, dict):
-            raise NotificationError(f"alerts[{index}] is not an object")
-        if alert.get("status") not in ("firing", "resolved"):
-            raise NotificationError(f"alerts[{index}].status is neither 'firing' nor 'resolved'")
-        for key in ("labels", "annotations"):
-            texts = alert.get(key, {})
-            if not isinstance(texts, dict) or not all(isinstance(text, str) for text in texts.values()):
-                raise NotificationError(f"alerts[{index}].{key} is not an object of texts")
-        if not alert.get("labels", {}).get("alertname"):
-            raise NotificationError(f"alerts[{index}] has no label 'alertname'")
+        check(alert, f"alerts[{index}]")
     return alerts
 
 
@@ -143,7 +173,9 @@ async def take(request: Request) -> Response:
 
 async def listing(request: Request) -> Response:
     """GET /api/notifications."""
-    return JSONResponse(list(request.app.state.notifications.alerts))
+    # In ASCII: half of a pair of surrogates, which JSON may hold, is no UTF-8.
+    content = json.dumps(list(request.app.state.notifications.alerts))
+    return Response(content, media_type="application/json")
 
 
 async def health(request: Request) -> Response:
@@ -155,7 +187,7 @@ async def page(request: Request) -> Response:
     """GET /."""
     alerts = list(request.app.state.notifications.alerts)
     return HTMLResponse(
-        html(alerts, grafana_url=request.app.state.grafana_url),
+        html(alerts, grafana_url=request.app.state.grafana_url).encode("utf-8", "replace"),
         headers={
             "Content-Security-Policy": "default-src 'none'; style-src 'unsafe-inline'",
             "X-Content-Type-Options": "nosniff",
@@ -209,7 +241,7 @@ def _article(alert: dict[str, Any], grafana_url: str) -> str:
 <h2><span class="status">{escape(alert["status"])}</span> {heading}</h2>
 {paragraphs}
 <p class="soft">{escape(others)}</p>
-<p class="soft">Arrived {escape(alert["receivedAt"])}, began {escape(str(alert.get("startsAt", "?")))}. {links}</p>
+<p class="soft">Arrived {escape(alert["receivedAt"])}, began {escape(str(alert.get("startsAt") or "?"))}. {links}</p>
 </article>"""
 
 
