@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Annotated, Any, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from pydantic import AwareDatetime, BaseModel, ConfigDict, Field, ValidationError
 
 from .environments import Environment, environment
 
@@ -35,7 +35,7 @@ class Alert(BaseModel):
     status: Literal["firing", "resolved"]
     labels: dict[str, Text]
     annotations: dict[str, Text] = {}
-    startsAt: datetime  # noqa: N815
+    startsAt: AwareDatetime  # noqa: N815
     fingerprint: str = Field(min_length=1, max_length=LONGEST_NAME)
 
 

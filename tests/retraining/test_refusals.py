@@ -57,6 +57,13 @@ def with_labels(**labels: Any) -> bytes:
         (changed(alerts={}), HEADERS, 422, "alerts"),
         (changed(alerts=[alert()] * 1_001), HEADERS, 422, "alerts"),
         (changed(alerts=[{**alert(), "startsAt": "soon"}]), HEADERS, 422, "alerts.0.startsAt"),
+        (
+            changed(alerts=[alert(), {**alert(), "startsAt": "2026-07-01T12:00:00"}]),
+            HEADERS,
+            422,
+            "alerts.1.startsAt",
+        ),
+        (changed(alerts=[{**alert(), "startsAt": None}]), HEADERS, 422, "alerts.0.startsAt"),
         (with_labels(model_name=None), HEADERS, 422, "alerts.0.labels.model_name"),
         (with_labels(model_version=None), HEADERS, 422, "alerts.0.labels.model_version"),
         (with_labels(model_version="1\x000"), HEADERS, 422, "alerts.0.labels.model_version"),
@@ -67,7 +74,8 @@ def with_labels(**labels: Any) -> bytes:
     ids=[
         *("no token", "wrong token", "other scheme", "token of bytes", "10 MB without token", "10 MB"),
         *("just too large", "empty", "cut", "binary", "deep", "list", "version 3", "number", "no group"),
-        *("alerts", "many", "time", "no model", "no version", "nul", "long name", "label", "half a character"),
+        *("alerts", "many", "time", "time without zone", "no time", "no model", "no version", "nul"),
+        *("long name", "label", "half a character"),
     ],
 )  # fmt: skip
 def test_it_is_refused_and_changes_nothing(
