@@ -12,13 +12,14 @@ import functools
 import re
 from collections.abc import Iterator
 from dataclasses import dataclass
+from itertools import groupby
 from pathlib import Path
 from typing import Any
 
 import promql_parser as parser
 import yaml
 
-from stack.promtool import fed
+from stack.promtool import UNITS, fed
 from tests.dashboards.promql import matchers, walk
 
 PROMETHEUS = Path(__file__).parents[2] / "prometheus"
@@ -61,6 +62,15 @@ class Slice:
         """The file's name and the test's number, from 1."""
         return f"{self.path.stem}-{self.number}"
 
+    @property
+    def steps(self) -> float:
+        """How often its rules are evaluated."""
+        content = load(self.path)
+        test = content["tests"][self.number - 1]
+        asked = [*test.get("alert_rule_test", []), *test.get("promql_expr_test", [])]
+        last = max(seconds(case["eval_time"]) for case in asked)
+        return last / seconds(content["evaluation_interval"])
+
     def write(self, folder: Path) -> Path:
         """Write the test and its rules into a folder; return the file that promtool takes."""
         content = dict(load(self.path))
@@ -77,6 +87,22 @@ class Slice:
             content["group_eval_order"] = [name for name in content["group_eval_order"] if name in kept]
         file.write_text(yaml.safe_dump(content, sort_keys=False))
         return file
+
+
+def seconds(duration: str) -> float:
+    """Return a duration of Prometheus in seconds.
+
+    >>> seconds("1h30m"), seconds("15s")
+    (5400.0, 15.0)
+    """
+    return float(
+        sum(int(number) * UNITS[unit] for number, unit in re.findall(r"(\d+)([dhms])", str(duration)))
+    )
+
+
+def shortest() -> list[Slice]:
+    """Return the test of each file that takes the fewest steps."""
+    return [min(of_file, key=lambda one: one.steps) for _, of_file in groupby(slices(), lambda one: one.path)]
 
 
 def slices() -> list[Slice]:
