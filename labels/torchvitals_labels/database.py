@@ -156,6 +156,10 @@ def store_url(address: str) -> URL:
             f"--store: '{backend}' is not a database that labels are kept in; give a file for SQLite, or "
             "postgresql://USER:PASSWORD@HOST/NAME"
         )
+    if backend == "sqlite" and url.database in (None, "", ":memory:"):
+        raise StoreError(
+            f"--store: '{address}' is in memory, and forgotten when the service ends; give a file"
+        )
     return url
 
 

@@ -20,6 +20,9 @@ from torchvitals_labels.store import Label, Store
     [
         ("mysql://root@localhost/labels", "'mysql' is not a database that labels are kept in"),
         ("none of them://x", "not an address of a database"),
+        ("", "'' is in memory, and forgotten when the service ends; give a file"),
+        (":memory:", "is in memory"),
+        ("sqlite://", "is in memory"),
         (
             "/nowhere/labels.sqlite",
             "the store sqlite:////nowhere/labels.sqlite cannot be written: unable to open",

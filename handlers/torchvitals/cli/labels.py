@@ -45,7 +45,7 @@ def serve(
         service, tokens = part("service"), part("tokens")
         tokens.read_token(token_file)
         settings = service.Settings(
-            store=os.environ.get("TORCHVITALS_STORE", store),
+            store=os.environ.get("TORCHVITALS_STORE") or store,
             name=name or socket.gethostname(),
             folders=tuple(directory),
             token_file=token_file,

@@ -39,7 +39,7 @@ def recalibrate(
     """Fit the estimate of accuracy to labels that came for served predictions; nothing else changes."""
     with clear_errors():
         found = Baseline.load(baseline)
-        database = part("database").Database(os.environ.get("TORCHVITALS_STORE", store))
+        database = part("database").Database(os.environ.get("TORCHVITALS_STORE") or store)
         try:
             joined = part("joined").joined_classes(
                 database,
