@@ -30,9 +30,10 @@ def page() -> str:
 
 def sections(command: Any, name: str) -> Iterator[str]:
     """Yield a section for each command below one, and a table of what it takes."""
-    for word, inner in sorted(getattr(command, "commands", {}).items()):
-        full = f"{name} {word}"
-        if hasattr(inner, "commands"):
+    context = command.context_class(command)
+    for word in sorted(command.list_commands(context)):
+        inner, full = command.get_command(context, word), f"{name} {word}"
+        if hasattr(inner, "list_commands"):
             yield from sections(inner, full)
             continue
         about = " ".join((inner.help or "").split())

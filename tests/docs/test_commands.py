@@ -92,8 +92,8 @@ def test_our_commands_run(
     command = typer.main.get_command(app)
     if SHOWN_ONLY.search(" ".join(words)):
         arguments = [word for word in words[1:] if word != "..."]
-        while hasattr(command, "commands"):
-            command = command.commands[arguments.pop(0)]
+        while hasattr(command, "list_commands"):
+            command = command.get_command(command.context_class(command), arguments.pop(0))
         known = {option for parameter in command.params for option in parameter.opts}
         assert {word for word in arguments if word.startswith("--")} <= known
         return

@@ -2,16 +2,14 @@
 
 from __future__ import annotations
 
-import importlib
-
 import typer
 
 from .. import __version__
 from . import labels, metrics, rules
-from .absent import absent
 from .archives.packing import package
 from .doctor import doctor
 from .export import export
+from .lazily import LazyGroup
 from .merging import merge
 from .report import report
 from .starting import init
@@ -19,6 +17,7 @@ from .up import up
 
 app = typer.Typer(
     name="torchvitals",
+    cls=LazyGroup,
     no_args_is_help=True,
     pretty_exceptions_enable=False,
 )
@@ -41,17 +40,6 @@ def torchvitals(
 
 app.command()(init)
 app.command()(package)
-# These need torch, which a machine that only keeps Prometheus and Alertmanager has not.
-for _name, _place in {"baseline": ".baseline", "check": ".archives.checking"}.items():
-    try:
-        _module = importlib.import_module(_place, __name__)
-    except ModuleNotFoundError as _error:
-        absent(app, _name, _error)
-        continue
-    if hasattr(_module, "app"):
-        app.add_typer(_module.app, name=_name)
-    else:
-        app.command(_name)(getattr(_module, _name))
 app.add_typer(labels.app, name="labels")
 app.add_typer(metrics.app, name="metrics")
 app.add_typer(rules.app, name="rules")
