@@ -68,4 +68,4 @@ def _smallest(kept: Values, values: Values) -> Values:
             return kept
     both = np.concatenate([kept, values])
     # The largest of those that are kept comes last.
-    return np.partition(both, KEPT - 1)[:KEPT].copy() if len(both) > KEPT else both
+    return np.partition(both, KEPT - 1)[:KEPT].copy() if len(both) >= KEPT else both

@@ -2,7 +2,7 @@
 
 import numpy as np
 import pytest
-from hypothesis import given, settings
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from torchvitals import Baseline
@@ -10,6 +10,9 @@ from torchvitals.training.extremes import KEPT, Extremes
 
 
 @settings(max_examples=30, deadline=None)
+@example([KEPT, 1], 0, False)
+@example([KEPT - 1, 1, 1], 0, False)
+@example([KEPT, KEPT, 1], 0, True)
 @given(st.lists(st.integers(0, 3 * KEPT), min_size=1, max_size=4), st.integers(0, 1000), st.booleans())
 def test_they_are_those_of_all_values(sizes, seed, merges):
     rng = np.random.default_rng(seed)
