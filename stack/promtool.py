@@ -199,17 +199,20 @@ def said(text: str) -> dict[int, list[Labels]]:
         raise StackError(f"the rules were not evaluated:\n{text[-2000:]}")
     result: dict[int, list[Labels]] = {}
     for answer in answers:
-        time = round(
-            sum(
-                float(number) * UNITS[unit]
-                for number, unit in re.findall(r"([0-9.]+)([dhms])", answer["time"])
-            )
-        )
-        result.setdefault(time, []).extend(
+        result.setdefault(round(seconds(answer["time"])), []).extend(
             {name: json.loads(value) for name, value in LABEL.findall(one)}
             for one in LABELS.findall(answer["got"])
         )
     return result
+
+
+def seconds(duration: str) -> float:
+    """Return a duration as Prometheus writes it, in seconds.
+
+    >>> seconds("1h30m"), seconds("15s")
+    (5400.0, 15.0)
+    """
+    return sum(float(number) * UNITS[unit] for number, unit in re.findall(r"([0-9.]+)([dhms])", duration))
 
 
 def written(values: Sequence[float | None]) -> str:

@@ -65,7 +65,12 @@ class Notifications:
         self.alerts: deque[dict[str, Any]] = deque(maxlen=KEPT)
         if file is not None:
             file.parent.mkdir(parents=True, exist_ok=True)
-            self.alerts.extend(read(file))
+            alerts, others = _read(file)
+            self.alerts.extend(alerts)
+            if others:
+                sys.stderr.write(
+                    f"receiver: {others} of the lines in {file} are no alerts, and are left out\n"
+                )
 
     def add(self, alerts: list[dict[str, Any]]) -> None:
         """Keep alerts, with the time that they arrived; raise OSError when the file cannot be written."""
@@ -84,10 +89,15 @@ def read(file: Path) -> list[dict[str, Any]]:
     """Return the alerts of a file, oldest first; none where there is no file yet.
 
     A last line without its end is still being written, or was torn by a kill or a full disk; such a line, and any other
-    that is no alert, is left out. Their number is said on stderr.
+    that is no alert, is left out.
     """
+    return _read(file)[0]
+
+
+def _read(file: Path) -> tuple[list[dict[str, Any]], int]:
+    """Return the alerts of a file, and how many whole lines are none."""
     if not file.exists():
-        return []
+        return [], 0
     alerts, others = [], 0
     for line in file.read_bytes().split(b"\n")[:-1]:
         try:
@@ -98,9 +108,7 @@ def read(file: Path) -> list[dict[str, Any]]:
             alerts.append(alert)
         except (ValueError, RecursionError):
             others += 1
-    if others:
-        sys.stderr.write(f"receiver: {others} of the lines in {file} are no alerts, and are left out\n")
-    return alerts
+    return alerts, others
 
 
 def _is_torn(file: BinaryIO) -> bool:

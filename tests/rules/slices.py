@@ -19,7 +19,7 @@ from typing import Any
 import promql_parser as parser
 import yaml
 
-from stack.promtool import UNITS, fed
+from stack.promtool import fed, seconds
 from tests.dashboards.promql import matchers, walk
 
 PROMETHEUS = Path(__file__).parents[2] / "prometheus"
@@ -87,17 +87,6 @@ class Slice:
             content["group_eval_order"] = [name for name in content["group_eval_order"] if name in kept]
         file.write_text(yaml.safe_dump(content, sort_keys=False))
         return file
-
-
-def seconds(duration: str) -> float:
-    """Return a duration of Prometheus in seconds.
-
-    >>> seconds("1h30m"), seconds("15s")
-    (5400.0, 15.0)
-    """
-    return float(
-        sum(int(number) * UNITS[unit] for number, unit in re.findall(r"(\d+)([dhms])", str(duration)))
-    )
 
 
 def shortest() -> list[Slice]:

@@ -15,6 +15,7 @@ from numpy.typing import NDArray
 from scipy.spatial.distance import jensenshannon
 from scipy.stats import entropy
 
+from stack.promtool import seconds
 from torchvitals import Baseline
 from torchvitals.drift.detector import DriftDetector
 from torchvitals.drift.statistics import smoothed_shares
@@ -24,7 +25,6 @@ RULES: dict[str, Any] = yaml.safe_load((PROMETHEUS / "rules.yml").read_text())
 TESTS: list[dict[str, Any]] = yaml.safe_load((PROMETHEUS / "tests" / "fleet_drift.yml").read_text())["tests"]
 
 PART = 600
-SECONDS = {"s": 1, "m": 60, "h": 3600, "d": 86400}
 ASKED = re.compile(r"round\(model_feature:fleet_(\w+):corrected(10m|1h|1d) \* 1e9\) / 1e9")
 LABEL = re.compile(r'(\w+)="([^"]*)"')
 FLEET_KEY = ("job", "model_name", "model_version", "source", "feature")
@@ -45,8 +45,8 @@ class Case:
 
 
 def duration(text: str) -> int:
-    """Seconds of a Prometheus duration, such as 1d2h."""
-    return sum(int(number) * SECONDS[unit] for number, unit in re.findall(r"(\d+)([smhd])", text))
+    """Whole seconds of a Prometheus duration, such as 1d2h."""
+    return round(seconds(text))
 
 
 def cases() -> list[Case]:

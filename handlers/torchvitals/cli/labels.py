@@ -45,7 +45,7 @@ def serve(
         service, tokens = part("service"), part("tokens")
         tokens.read_token(token_file)
         settings = service.Settings(
-            store=os.environ.get("TORCHVITALS_STORE") or store,
+            store=address_of(store),
             name=name or socket.gethostname(),
             folders=tuple(directory),
             token_file=token_file,
@@ -93,6 +93,11 @@ def load(
         typer.echo(f"and {sent.refused - len(sent.refusals):,} more", err=True)
     if sent.refused:
         raise typer.Exit(1)
+
+
+def address_of(store: str) -> str:
+    """Return the address of the store: TORCHVITALS_STORE, or else what was said."""
+    return os.environ.get("TORCHVITALS_STORE") or store
 
 
 def part(name: str) -> Any:

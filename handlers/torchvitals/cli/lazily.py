@@ -36,11 +36,7 @@ class LazyGroup(TyperGroup):
         """Return a command; while they are listed, no more of it than its help."""
         if cmd_name not in PLACES:
             return super().get_command(ctx, cmd_name)
-        if self._listing:
-            app = typer.Typer()
-            app.command(cmd_name, help=PLACES[cmd_name][1])(lambda: None)
-            return typer.main.get_group(app).commands[cmd_name]
-        return loaded(cmd_name)
+        return listed(cmd_name) if self._listing else loaded(cmd_name)
 
     def format_help(self, ctx: Any, formatter: Any) -> None:
         """Write the help with the list of commands."""
@@ -49,6 +45,13 @@ class LazyGroup(TyperGroup):
             super().format_help(ctx, formatter)
         finally:
             self._listing = False
+
+
+def listed(name: str) -> Any:
+    """Return what stands for a command in the list."""
+    app = typer.Typer()
+    app.command(name, help=PLACES[name][1])(lambda: None)
+    return typer.main.get_group(app).commands[name]
 
 
 def loaded(name: str) -> Any:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import time
 from pathlib import Path
 from typing import Any, Optional
@@ -18,7 +17,7 @@ from ..accuracy.estimate import FEWEST_LABELS, ExpectedAccuracy, count_accuracy
 from ..errors import BaselineError
 from ..training.baseline import Baseline
 from .console import clear_errors, console
-from .labels import part
+from .labels import address_of, part
 
 BINS = 10
 SECONDS_A_DAY = 86_400.0
@@ -39,7 +38,7 @@ def recalibrate(
     """Fit the estimate of accuracy to labels that came for served predictions; nothing else changes."""
     with clear_errors():
         found = Baseline.load(baseline)
-        database = part("database").Database(os.environ.get("TORCHVITALS_STORE") or store)
+        database = part("database").Database(address_of(store))
         try:
             joined = part("joined").joined_classes(
                 database,

@@ -144,9 +144,8 @@ class Recorder:
 
     def _add_run(self, call: CallRecord, which: str, value: Any) -> None:
         """Copy one run's inputs or outputs, of a call of several requests: its runs may be of several threads."""
-        runs = self._runs.setdefault(
-            call, []
-        )  # of two threads that come first at once, both get the same list
+        # Of two threads that come first at once, both get the same list.
+        runs = self._runs.setdefault(call, [])
         if sum(rows_in(run.copy) for run in runs if run.which == which) < call.expected:
             copy = self._input(call, value) if which == "inputs" else self._output(call, value)
             if copy is not None:

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
-
 import msgspec
 
 from .call import CallRecord, More
@@ -18,29 +16,27 @@ class Run(msgspec.Struct, gc=False, eq=False):
     thread: int
 
 
-def put_together(call: CallRecord, runs: Iterable[Run]) -> None:
+def put_together(call: CallRecord, runs: list[Run]) -> None:
     """Write the copies of a call's runs into its record, as they came.
 
     What a thread gives out belongs to what it was given last. Where runs are of several threads, or one begins before
     another has ended, the record says that their order need not be that of the requests.
     """
     pairs: list[More] = []
-    open_pairs: dict[int, More] = {}
-    threads: set[int] = set()
+    # The run that each thread is in.
+    begun: dict[int, More] = {}
     for run in runs:
-        threads.add(run.thread)
-        if run.which == "inputs" and run.thread in open_pairs:
-            call.in_order = False
-        pair = open_pairs.pop(run.thread, None) if run.which == "outputs" else None
-        if pair is None:
-            pair = More(None, None, None)
-            pairs.append(pair)
-        setattr(pair, run.which, run.copy)
         if run.which == "inputs":
-            open_pairs[run.thread] = pair
+            call.in_order &= run.thread not in begun
+            begun[run.thread] = pair = More(run.copy, None, None)
+            pairs.append(pair)
+        elif run.thread in begun:
+            begun.pop(run.thread).outputs = run.copy
+        else:
+            pairs.append(More(None, run.copy, None))
     if not pairs:
         return
-    call.in_order &= len(threads) == 1
+    call.in_order &= len({run.thread for run in runs}) == 1
     call.inputs, call.outputs = pairs[0].inputs, pairs[0].outputs
     for pair in pairs[1:]:
         pair.before, call.more = call.more, pair
